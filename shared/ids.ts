@@ -1,0 +1,18 @@
+import { randomBytes } from 'node:crypto'
+
+declare const brand: unique symbol
+type Branded<Base, Name extends string> = Base & { readonly [brand]: Name }
+
+/** Numbers a client connection within this process; never mixed up with a server's. */
+export type ClientId = Branded<number, 'ClientId'>
+/** Numbers a server connection within this process. */
+export type ServerId = Branded<number, 'ServerId'>
+
+let lastClient = 0
+let lastServer = 0
+
+export const nextClientId = (): ClientId => ++lastClient as ClientId
+export const nextServerId = (): ServerId => ++lastServer as ServerId
+
+/** Ten random bytes in hex: names one refusal, session or fault in answers, log and record alike. */
+export const newReportId = (): string => randomBytes(10).toString('hex')
