@@ -1,0 +1,36 @@
+// One project per kind of test; only those that meet a real Postgres start the shared one.
+import { resolve } from 'node:path'
+import { defineConfig } from 'vitest/config'
+
+const postgresSetup = resolve(import.meta.dirname, 'support/shared-postgres-setup.ts')
+
+function kind(name: string, include: string, timeoutMs: number, needsPostgres: boolean) {
+  return {
+    extends: true as const,
+    test: {
+      name,
+      include: [include],
+      testTimeout: timeoutMs,
+      hookTimeout: 60_000,
+      globalSetup: needsPostgres ? [postgresSetup] : [],
+    },
+  }
+}
+
+export default defineConfig({
+  root: resolve(import.meta.dirname, '..'),
+  test: {
+    pool: 'forks',
+    maxWorkers: 2,
+    allowOnly: false,
+    passWithNoTests: true,
+    projects: [
+      kind('unit', 'test/unit/**/*.test.ts', 10_000, false),
+      kind('integration', 'test/integration/**/*.test.ts', 60_000, true),
+      kind('fault', 'test/fault/**/*.test.ts', 60_000, true),
+      kind('fuzz', 'test/fuzz/**/*.test.ts', 120_000, false),
+      kind('conformance', 'test/conformance/**/*.test.ts', 60_000, true),
+      kind('tidy', 'test/*.test.ts', 60_000, false),
+    ],
+  },
+})
