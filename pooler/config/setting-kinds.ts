@@ -1,0 +1,146 @@
+// How the text of one environment variable becomes a value. What several settings must agree on is
+// load-config.ts.
+import { isIP } from 'node:net'
+import { Secret } from '../../shared/secret.ts'
+import { publishedExamples } from './published-examples.ts'
+
+export type Parsed<Value> = { readonly value: Value } | { readonly fault: string }
+
+export interface Kind<Value> {
+  /** The allowed range in words, for the fault and for the README. */
+  readonly allowed: string
+  /** The given text is never shown. */
+  readonly isSecret: boolean
+  parse(text: string): Parsed<Value>
+}
+
+const fault = (text: string) => ({ fault: text })
+const notThat = fault('not in the allowed range')
+
+const open = <Value>(allowed: string, parse: (text: string) => Parsed<Value>): Kind<Value> => ({
+  allowed,
+  isSecret: false,
+  parse,
+})
+
+export interface Range {
+  readonly min: number
+  readonly max: number
+  /** 0 is allowed as well and turns the limit off. */
+  readonly isZeroOff?: boolean
+}
+
+export const wholeNumber = ({ min, max, isZeroOff = false }: Range): Kind<number> =>
+  open(`${isZeroOff ? '0 (off), ' : ''}${min} to ${max}`, (text) => {
+    if (!/^-?\d+$/.test(text)) return fault('not a whole number')
+    const value = Number(text)
+    if (value === 0 && isZeroOff) return { value }
+    return value >= min && value <= max ? { value } : notThat
+  })
+
+export const port: Kind<number> = {
+  ...wholeNumber({ min: 0, max: 65_535 }),
+  allowed: '1 to 65535, 0 (any free port)',
+}
+
+/** 2^31-1 ms is the longest wait that a Node timer keeps; a day is more than any of ours needs. */
+const dayMs = 86_400_000
+
+export const duration = (minMs: number, isZeroOff = false): Kind<number> =>
+  wholeNumber({ min: minMs, max: dayMs, isZeroOff })
+
+export const share: Kind<number> = open('0 to 1', (text) => {
+  if (!/^\d+(\.\d+)?$/.test(text)) return fault('not a decimal number')
+  const value = Number(text)
+  return value <= 1 ? { value } : notThat
+})
+
+const unitBytes: Readonly<Record<string, number>> = {
+  '': 1,
+  kb: 1024,
+  mb: 1024 ** 2,
+  gb: 1024 ** 3,
+}
+
+/** Units as in postgresql.conf: powers of 1024, written kB, MB, GB. */
+export const byteSize: Kind<number> = open('0 (off), 64MB to 1024GB', (text) => {
+  const [, digits, unit] = /^(\d{1,15}) ?(kB|MB|GB|)$/i.exec(text) ?? []
+  if (digits === undefined || unit === undefined) return fault('not a size')
+  const value = Number(digits) * (unitBytes[unit.toLowerCase()] ?? 1)
+  const isAllowed = value === 0 || (value >= 64 * 1024 ** 2 && value <= 1024 ** 4)
+  return isAllowed ? { value } : notThat
+})
+
+export const flag: Kind<boolean> = open('true, false', (text) => {
+  if (/^(true|on|yes|1)$/i.test(text)) return { value: true }
+  if (/^(false|off|no|0)$/i.test(text)) return { value: false }
+  return fault('neither true nor false')
+})
+
+export const oneOf = <const Name extends string>(...names: readonly Name[]): Kind<Name> =>
+  open(names.join(', '), (text) => {
+    const value = names.find((name) => name === text.toLowerCase())
+    return value === undefined ? fault('not one of them') : { value }
+  })
+
+const hostNamePattern =
+  /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*$/i
+
+export const listenAddress: Kind<string> = open('an IP address or host name', (text) =>
+  isIP(text) > 0 || hostNamePattern.test(text) ? { value: text } : fault('not an address'),
+)
+
+export const domain: Kind<string> = open('a DNS name, without a dot in front', (text) =>
+  isIP(text) === 0 && hostNamePattern.test(text)
+    ? { value: text.toLowerCase() }
+    : fault('not a DNS name'),
+)
+
+export const path: Kind<string> = open('a path', (text) =>
+  text.includes('\0') ? fault('holds a NUL') : { value: text },
+)
+
+const secret = (
+  allowed: string,
+  faultOf: (text: string) => string | null,
+): Kind<Secret<string>> => ({
+  allowed,
+  isSecret: true,
+  parse(text) {
+    const found = text.trim() === text ? faultOf(text) : 'white space around it'
+    return found === null ? { value: new Secret(text) } : fault(found)
+  },
+})
+
+export const databaseUrl = secret('postgres://user:password@host:port/database', (text) => {
+  const url = URL.canParse(text) ? new URL(text) : null
+  if (url === null) return 'not a URL'
+  const isPostgres = url.protocol === 'postgres:' || url.protocol === 'postgresql:'
+  return isPostgres ? null : `scheme ${url.protocol.slice(0, 20)}`
+})
+
+/** RFC 7518 section 3.2: a key for HS256 is no shorter than its hash. */
+export const jwtSecret = secret('at least 32 bytes, no published example', (text) => {
+  if (Buffer.byteLength(text) < 32) return 'too short'
+  return weaknessOf(text)
+})
+
+export const encryptionKey = secret(
+  '32 characters of ASCII, or 64 hex digits; no published example',
+  (text) => {
+    const isKey = /^[\x21-\x7e]{32}$/.test(text) || /^[0-9a-f]{64}$/i.test(text)
+    return isKey ? weaknessOf(text) : 'of another length or alphabet'
+  },
+)
+
+/** Fewer different characters than this do not come from a random source. */
+const differentCharactersMin = 8
+
+function weaknessOf(text: string): string | null {
+  if (publishedExamples.has(text) || /^(your|some|change|example|replace)[-_ ]?/i.test(text)) {
+    return 'a published example'
+  }
+  return new Set(text).size < differentCharactersMin
+    ? 'the same few characters over and over'
+    : null
+}

@@ -1,0 +1,213 @@
+// Every setting: its kind, its default and one line for the person who sets it. The loader, the
+// type Config and the table in README.md come from here. A new setting is one new entry.
+import {
+  byteSize,
+  databaseUrl,
+  domain,
+  duration,
+  encryptionKey,
+  flag,
+  jwtSecret,
+  type Kind,
+  listenAddress,
+  oneOf,
+  path,
+  port,
+  share,
+  wholeNumber,
+} from './setting-kinds.ts'
+
+export interface Setting<Value> {
+  readonly kind: Kind<Value>
+  /** As one would write it; null: unset, and the value is null. */
+  readonly defaultText: string | null
+  readonly doc: string
+}
+
+interface Defaulted<Value> extends Setting<Value> {
+  readonly defaultText: string
+}
+
+interface Optional<Value> extends Setting<Value> {
+  readonly defaultText: null
+}
+
+const setting = <Value>(kind: Kind<Value>, defaultText: string, doc: string): Defaulted<Value> => ({
+  kind,
+  defaultText,
+  doc,
+})
+
+const optional = <Value>(kind: Kind<Value>, doc: string): Optional<Value> => ({
+  kind,
+  defaultText: null,
+  doc,
+})
+
+export const settings = {
+  PORT: setting(port, '4000', 'Port of the API, the dashboard and `/metrics`.'),
+  API_HOST: setting(listenAddress, '127.0.0.1', 'Address that the API listens on.'),
+  API_TLS: setting(flag, 'false', 'Serves the API over TLS with the certificate below.'),
+  PROXY_HOST: optional(
+    listenAddress,
+    'Address that the Postgres ports listen on; unset: all, or loopback with the embedded Postgres.',
+  ),
+  PROXY_PORT_TRANSACTION: setting(port, '6543', 'Postgres port, transaction mode.'),
+  PROXY_PORT_SESSION: setting(
+    port,
+    '5432',
+    'Postgres port, session mode; direct for `db.<ref>.<POOLER_DOMAIN>`.',
+  ),
+  POOLER_DOMAIN: optional(
+    domain,
+    'Domain whose names `<ref>.…` and `db.<ref>.…` identify a project by TLS server name.',
+  ),
+
+  DATABASE_URL: optional(
+    databaseUrl,
+    'Postgres for the metadata; unset: an embedded one is started.',
+  ),
+  LATCHKEY_HOME: setting(path, '.latchkey', 'Folder of the embedded Postgres and its secrets.'),
+  API_JWT_SECRET: optional(
+    jwtSecret,
+    'Checks the HS256 tokens of `/api`; required with `DATABASE_URL`.',
+  ),
+  API_JWT_SECRET_PREVIOUS: optional(jwtSecret, 'Accepted as well, while the secret is replaced.'),
+  METRICS_JWT_SECRET: optional(
+    jwtSecret,
+    'Checks the tokens of `/metrics`; unset: loopback only, without a token.',
+  ),
+  METRICS_JWT_SECRET_PREVIOUS: optional(
+    jwtSecret,
+    'Accepted as well, while the secret is replaced.',
+  ),
+  VAULT_ENC_KEY: optional(
+    encryptionKey,
+    'Seals stored passwords (AES-256-GCM); required with `DATABASE_URL`.',
+  ),
+  VAULT_ENC_KEY_PREVIOUS: optional(
+    encryptionKey,
+    'Opens what the key before sealed, while it is replaced.',
+  ),
+
+  GLOBAL_DOWNSTREAM_CERT_PATH: optional(
+    path,
+    "Clients' TLS: PEM certificate chain, or a folder of pairs chosen by server name.",
+  ),
+  GLOBAL_DOWNSTREAM_KEY_PATH: optional(
+    path,
+    'PEM key of that certificate; with a folder, the same folder.',
+  ),
+  GLOBAL_UPSTREAM_CA_PATH: optional(
+    path,
+    "PEM authority of databases' certificates, where the project names none.",
+  ),
+  ALLOW_INSECURE_LOOPBACK_TOKENS: setting(
+    flag,
+    'false',
+    'Takes tokens without TLS from loopback clients.',
+  ),
+
+  CLIENT_LOGIN_TIMEOUT_MS: setting(duration(1), '15000', 'From accept to the end of the login.'),
+  CLIENT_IDLE_TIMEOUT_MS: setting(duration(1, true), '0', 'Closes a client that does nothing.'),
+  CLIENT_IDLE_IN_TRANSACTION_TIMEOUT_MS: setting(
+    duration(1, true),
+    '0',
+    'Closes a client that leaves a transaction open.',
+  ),
+  CLIENT_SEND_TIMEOUT_MS: setting(
+    duration(1, true),
+    '30000',
+    'Closes a client in transaction mode that holds a server and takes no byte.',
+  ),
+  QUERY_TIMEOUT_MS: setting(duration(1, true), '0', 'Cancels a query that runs longer.'),
+  SERVER_CONNECT_TIMEOUT_MS: setting(duration(1), '5000', 'TCP connect, for each address.'),
+  SERVER_LOGIN_TIMEOUT_MS: setting(duration(1), '15000', 'Login to a database, TLS included.'),
+  SERVER_RESET_TIMEOUT_MS: setting(
+    duration(1),
+    '5000',
+    'Reset of a server between clients; beyond it the server is discarded.',
+  ),
+  SERVER_IDLE_TIMEOUT_MS: setting(duration(1, true), '600000', 'Closes a server that nobody uses.'),
+  SERVER_LIFETIME_MS: setting(
+    duration(1000, true),
+    '3600000',
+    'Replaces a server of this age, spread in time.',
+  ),
+  POOL_IDLE_TIMEOUT_MS: setting(duration(1), '120000', 'Ends a pool whose last client has gone.'),
+
+  CLIENTS_MAX: setting(
+    wholeNumber({ min: 1, max: 1_000_000 }),
+    '10000',
+    'Clients of this process; the limit of open files may lower it.',
+  ),
+  POOLS_PER_TENANT_MAX: setting(
+    wholeNumber({ min: 1, max: 100_000 }),
+    '200',
+    'Pools (role, database, mode) of one project.',
+  ),
+  POOL_WAITERS_MAX: setting(
+    wholeNumber({ min: 1, max: 1_000_000 }),
+    '10000',
+    'Clients that may wait for a server of one pool.',
+  ),
+  JIT_POOL_SHARE: setting(
+    share,
+    '0.5',
+    "Share of a role's servers that people with tokens may hold; at least one.",
+  ),
+  MEMORY_SOFT_LIMIT: setting(byteSize, '0', 'Resident memory above which new logins are refused.'),
+
+  RULE_EXPIRY_REQUIRED: setting(flag, 'false', 'Refuses rules of temporary access without an end.'),
+  AUDIT_RETENTION_DAYS: setting(
+    wholeNumber({ min: 1, max: 36_500 }),
+    '400',
+    'Days that events are kept.',
+  ),
+
+  DRAIN_DELAY_MS: setting(
+    duration(0),
+    '0',
+    'After SIGTERM: time in which clients are still accepted, for load balancers to notice.',
+  ),
+  DRAIN_TIMEOUT_MS: setting(
+    duration(0),
+    '25000',
+    'After that: time that transactions have to finish; below the 30 s after which most supervisors kill.',
+  ),
+  LOG_LEVEL: setting(
+    oneOf('debug', 'info', 'warn', 'error'),
+    'info',
+    'Least level that is logged.',
+  ),
+  LOG_FORMAT: setting(
+    oneOf('auto', 'json', 'text'),
+    'auto',
+    'auto: text when a terminal looks, else JSON lines.',
+  ),
+} as const satisfies Record<string, Setting<unknown>>
+
+export type SettingName = keyof typeof settings
+export const settingNames = Object.keys(settings) as SettingName[]
+
+type Camel<Name extends string> = Name extends `${infer Head}_${infer Tail}`
+  ? `${Lowercase<Head>}${Capitalize<Camel<Tail>>}`
+  : Lowercase<Name>
+
+type ValueOf<Of> =
+  Of extends Defaulted<infer Value>
+    ? Value
+    : Of extends Optional<infer Value>
+      ? Value | null
+      : never
+
+/** `CLIENT_LOGIN_TIMEOUT_MS` is `config.clientLoginTimeoutMs`, and so on. */
+export type Config = {
+  readonly [Name in SettingName as Camel<Name>]: ValueOf<(typeof settings)[Name]>
+}
+
+export function configKeyOf(name: SettingName): keyof Config {
+  return name
+    .toLowerCase()
+    .replace(/_(.)/g, (_match, letter: string) => letter.toUpperCase()) as keyof Config
+}
