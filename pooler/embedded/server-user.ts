@@ -108,7 +108,13 @@ function launches(identity: Identity | null): Launch[] {
     `--regid=${identity.gid}`,
     '--clear-groups',
   ]
-  const power = ['--inh-caps=+dac_override', '--ambient-caps=+dac_override']
+  // access(2) forgets the capabilities of a process that is not root, unless the secure bit is set,
+  // and initdb looks for its neighbour `postgres` with it.
+  const power = [
+    '--securebits=+no_setuid_fixup',
+    '--inh-caps=+dac_override',
+    '--ambient-caps=+dac_override',
+  ]
   return [
     { prefix: asOther, identity: null },
     { prefix: [...asOther, ...power], identity: null },

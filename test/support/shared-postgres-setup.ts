@@ -8,29 +8,25 @@ const image = 'postgres:18'
 
 interface Running {
   readonly url: string
-  readonly origin: string
   stop(): Promise<void>
 }
 
-let running: Promise<Running> | null = null
-let users = 0
+let running: Running | null = null
 
-/** Each vitest project calls it; all share one server. */
+/** Vitest calls it once for each project (kind of test) that it runs. */
 export async function setup(project: TestProject): Promise<void> {
-  users += 1
-  running ??= start()
-  project.provide('postgresUrl', (await running).url)
+  running = await start()
+  project.provide('postgresUrl', running.url)
 }
 
 export async function teardown(): Promise<void> {
-  users -= 1
-  if (users === 0) await (await running)?.stop()
+  await running?.stop()
 }
 
 async function start(): Promise<Running> {
   const url = process.env.TEST_DATABASE_URL
   if (url !== undefined && url !== '') {
-    return { url, origin: 'TEST_DATABASE_URL', stop: async () => {} }
+    return { url, stop: async () => {} }
   }
   return (await startContainer()) ?? startEmbedded()
 }
@@ -53,7 +49,6 @@ async function startContainer(): Promise<Running | null> {
   const address = `${container.getHost()}:${container.getMappedPort(5432)}`
   return {
     url: `postgresql://latchkey_test:latchkey_test@${address}/postgres`,
-    origin: `container ${image}`,
     stop: async () => {
       await container.stop()
     },
@@ -62,5 +57,5 @@ async function startContainer(): Promise<Running | null> {
 
 async function startEmbedded(): Promise<Running> {
   const server = await startPostgres()
-  return { url: server.url(), origin: 'embedded', stop: () => server.stop() }
+  return { url: server.url(), stop: () => server.stop() }
 }
