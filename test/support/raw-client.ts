@@ -5,8 +5,9 @@ import net from 'node:net'
 import tls from 'node:tls'
 import { type LoginOptions, type LoginResult, login } from './raw-login.ts'
 import * as raw from './raw-messages.ts'
-import { describeReply, MessageCutter, typesOf } from './raw-replies.ts'
-import { type Segmentation, whole, writeSegments } from './segments.ts'
+import { typesOf } from './raw-replies.ts'
+import { RawStream, type StreamEnd } from './raw-stream.ts'
+import type { Segmentation } from './segments.ts'
 
 export interface RawClientOptions {
   readonly port: number
@@ -16,51 +17,41 @@ export interface RawClientOptions {
   readonly serverName?: string
   /** PEM that the server's certificate must chain to; without it no certificate is checked. */
   readonly ca?: string
-  /** Instead of `postgresql` in direct TLS; an empty list: no ALPN. */
+  /** Instead of `postgresql` in direct TLS and of none behind SSLRequest. */
   readonly alpn?: readonly string[]
   /** How all bytes are cut unless a call says otherwise. */
   readonly segmentation?: Segmentation
   /** Bound of each wait. */
   readonly waitMs?: number
-  /** Sent before all else, in one write with what follows where TLS is not asked for. */
+  /** Sent before all else: a PROXY header, or bytes that may not be there. */
   readonly preamble?: Buffer
   readonly localAddress?: string
 }
 
-/** What ended the stream: end-of-file, a reset or another error, or our own close. */
-export type StreamEnd = 'open' | 'fin' | 'reset' | 'closed'
-
 export class RawClient {
-  /** Every message received so far, in order, whoever waited for it. */
-  readonly received: raw.RawMessage[] = []
   readonly options: RawClientOptions
-  #socket: net.Socket
-  #cutter = new MessageCutter()
-  #readTo = 0
-  #end: StreamEnd = 'open'
-  #fault: Error | null = null
-  #wake: () => void = () => {}
-  #isFraming = true
-  #unlisten: () => void = () => {}
+  readonly #stream: RawStream
 
   private constructor(options: RawClientOptions, socket: net.Socket) {
     this.options = options
-    this.#socket = socket
-    this.#listen(socket)
+    this.#stream = new RawStream(socket, options)
   }
 
   static async connect(options: RawClientOptions): Promise<RawClient> {
-    const socket = net.connect({
-      host: options.host ?? '127.0.0.1',
-      port: options.port,
-      noDelay: true,
-      ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
-    })
+    const { host = '127.0.0.1', port, localAddress } = options
+    const from = localAddress === undefined ? {} : { localAddress }
+    const socket = net.connect({ host, port, noDelay: true, ...from })
     const client = new RawClient(options, socket)
-    await client.#until('a TCP connection', () => socket.readyState === 'open', socket, 'connect')
-    if (options.preamble !== undefined) await client.send(options.preamble)
-    if (options.tls === 'request') await client.requestTls()
-    if (options.tls === 'direct') await client.startTls(options.alpn ?? ['postgresql'])
+    socket.once('connect', () => client.#stream.check())
+    try {
+      await client.#stream.until('a TCP connection', () => socket.readyState === 'open')
+      if (options.preamble !== undefined) await client.send(options.preamble)
+      if (options.tls === 'request') await client.requestTls()
+      if (options.tls === 'direct') await client.startTls(options.alpn ?? ['postgresql'])
+    } catch (error) {
+      client.close()
+      throw error
+    }
     return client
   }
 
@@ -77,24 +68,32 @@ export class RawClient {
   }
 
   get end(): StreamEnd {
-    return this.#end
+    return this.#stream.end
   }
 
   get socket(): net.Socket {
-    return this.#socket
+    return this.#stream.socket
+  }
+
+  /** Every message received so far, in order, whoever waited for it. */
+  get received(): readonly raw.RawMessage[] {
+    return this.#stream.received
+  }
+
+  /** Bytes that arrived behind the last whole message. */
+  get restBytes(): number {
+    return this.#stream.restBytes
   }
 
   /** The server's certificate in DER once TLS is up. */
   get serverCertificate(): Buffer | null {
-    const socket = this.#socket
+    const { socket } = this.#stream
     return socket instanceof tls.TLSSocket ? socket.getPeerCertificate().raw : null
   }
 
-  // Writing
-
   /** Resolves when the kernel has all bytes; without error when the server hung up meanwhile. */
-  send(bytes: Buffer, segmentation = this.options.segmentation ?? whole): Promise<void> {
-    return writeSegments(this.#socket, bytes, segmentation)
+  send(bytes: Buffer, segmentation?: Segmentation): Promise<void> {
+    return this.#stream.send(bytes, segmentation)
   }
 
   query(sql: string): Promise<void> {
@@ -114,13 +113,9 @@ export class RawClient {
     )
   }
 
-  // Reading
-
   /** The next message not yet handed out. */
-  async next(): Promise<raw.RawMessage> {
-    await this.#until('a message', () => this.received.length > this.#readTo)
-    this.#readTo += 1
-    return this.received[this.#readTo - 1] as raw.RawMessage
+  next(): Promise<raw.RawMessage> {
+    return this.#stream.next()
   }
 
   /** Reads as many messages as there are letters and fails unless they are these, in this order. */
@@ -129,13 +124,15 @@ export class RawClient {
     const messages: raw.RawMessage[] = []
     while (messages.length < wanted.length) {
       messages.push(await this.next())
-      if (!wanted.startsWith(typesOf(messages))) throw this.#unexpected(`messages ${wanted}`)
+      if (!wanted.startsWith(typesOf(messages))) {
+        throw this.#stream.unexpected(`messages ${wanted}, not ${typesOf(messages)}`)
+      }
     }
     return messages
   }
 
   /** Reads up to and with the next ReadyForQuery. */
-  async untilReady(): Promise<raw.RawMessage[]> {
+  untilReady(): Promise<raw.RawMessage[]> {
     return this.untilType('Z')
   }
 
@@ -154,47 +151,38 @@ export class RawClient {
   }
 
   /** Everything not yet handed out up to the end of the stream; a reset is an end too. */
-  async readAll(): Promise<raw.RawMessage[]> {
-    await this.#until('the end of the stream', () => this.#end !== 'open')
-    const messages = this.received.slice(this.#readTo)
-    this.#readTo = this.received.length
-    return messages
+  readAll(): Promise<raw.RawMessage[]> {
+    return this.#stream.readAll()
   }
 
   /** What has arrived and was not handed out; waits for nothing. */
   pending(): raw.RawMessage[] {
-    return this.received.slice(this.#readTo)
+    return this.#stream.pending()
   }
 
-  /** Bytes that arrived behind the last whole message. */
-  get restBytes(): number {
-    return this.#cutter.restBytes
+  /** The next bytes as they come, for answers that are no messages. */
+  readBytes(count: number): Promise<Buffer> {
+    return this.#stream.take(count)
   }
 
-  /** Raw bytes as they come, for answers that are no messages (HTTP, `N`); stops framing for good. */
-  async readBytes(count: number): Promise<Buffer> {
-    this.#isFraming = false
-    await this.#until(`${count} bytes`, () => this.#cutter.restBytes >= count)
-    return this.#cutter.take(count)
+  /** All bytes up to the end of the stream, for answers that are no messages (HTTP). */
+  readRest(): Promise<Buffer> {
+    return this.#stream.takeRest()
   }
 
-  /** Raw bytes up to the end of the stream; stops framing for good. */
-  async readRest(): Promise<Buffer> {
-    this.#isFraming = false
-    await this.#until('the end of the stream', () => this.#end !== 'open')
-    return this.#cutter.take()
+  /** The one byte that answers SSLRequest or GSSENCRequest. */
+  async answerByte(): Promise<string> {
+    return (await this.readBytes(1)).toString('latin1')
   }
 
   /** Stops taking bytes from the kernel, so that the sender meets a full window. */
   pauseReading(): void {
-    this.#socket.pause()
+    this.#stream.socket.pause()
   }
 
   resumeReading(): void {
-    this.#socket.resume()
+    this.#stream.socket.resume()
   }
-
-  // Life cycle
 
   login(options: LoginOptions): Promise<LoginResult> {
     return login(this, options)
@@ -204,38 +192,26 @@ export class RawClient {
   async requestTls(): Promise<void> {
     await this.send(raw.sslRequest())
     const answer = await this.answerByte()
-    if (answer !== 'S') throw this.#unexpected(`S for SSLRequest, not ${answer}`)
+    if (answer !== 'S') throw this.#stream.unexpected(`S for SSLRequest, not ${answer}`)
     await this.startTls(this.options.alpn ?? [])
-  }
-
-  /** The one byte that answers SSLRequest or GSSENCRequest; framing goes on behind it. */
-  async answerByte(): Promise<string> {
-    this.#isFraming = false
-    await this.#until('one byte', () => this.#cutter.restBytes > 0)
-    const answer = this.#cutter.take(1).toString('latin1')
-    this.#isFraming = true
-    this.#cut()
-    return answer
   }
 
   async startTls(alpn: readonly string[]): Promise<void> {
     const { ca, serverName } = this.options
-    const plain = this.#socket
-    this.#unlisten()
     const secured = tls.connect({
-      socket: plain,
+      socket: this.#stream.socket,
       rejectUnauthorized: ca !== undefined,
       ...(ca === undefined ? {} : { ca }),
       ...(serverName === undefined ? {} : { servername: serverName }),
       ...(alpn.length === 0 ? {} : { ALPNProtocols: [...alpn] }),
     })
-    this.#socket = secured
-    this.#listen(secured)
     let isSecure = false
     secured.once('secureConnect', () => {
       isSecure = true
+      this.#stream.check()
     })
-    await this.#until('a TLS session', () => isSecure, secured, 'secureConnect')
+    this.#stream.replaceSocket(secured)
+    await this.#stream.until('a TLS session', () => isSecure)
   }
 
   /** Terminate, then end-of-file. */
@@ -246,19 +222,17 @@ export class RawClient {
 
   /** Sends end-of-file and goes on reading. */
   halfClose(): void {
-    this.#socket.end()
+    this.#stream.socket.end()
   }
 
   /** Closes without Terminate. */
   close(): void {
-    this.#finish('closed')
-    this.#socket.destroy()
+    this.#stream.close()
   }
 
   /** Closes with RST. */
   reset(): void {
-    this.#finish('closed')
-    this.#socket.resetAndDestroy()
+    this.#stream.close(true)
   }
 
   /** Sends a CancelRequest on a connection of its own and waits until the server has closed it. */
@@ -267,81 +241,5 @@ export class RawClient {
     await other.send(raw.cancelRequest(processId, secret))
     await other.readAll()
     other.close()
-  }
-
-  #listen(socket: net.Socket): void {
-    const onData = (chunk: Buffer) => {
-      this.#cutter.push(chunk)
-      this.#cut()
-    }
-    const onEnd = () => this.#finish('fin')
-    const onClose = () => this.#finish('closed')
-    const onError = (error: Error) => this.#finish('reset', error)
-    socket.setNoDelay(true)
-    socket.on('data', onData).on('end', onEnd).on('close', onClose).on('error', onError)
-    this.#unlisten = () => {
-      socket.off('data', onData).off('end', onEnd).off('close', onClose).off('error', onError)
-    }
-  }
-
-  #cut(): void {
-    try {
-      while (this.#isFraming) {
-        const next = this.#cutter.next()
-        if (next === null) break
-        this.received.push(next)
-      }
-    } catch (error) {
-      this.#finish('closed', error as Error)
-      this.#socket.destroy()
-    }
-    this.#wake()
-  }
-
-  #finish(end: StreamEnd, fault: Error | null = null): void {
-    if (this.#end === 'open') {
-      this.#end = end
-      this.#fault = fault
-    }
-    this.#wake()
-  }
-
-  /** Waits until `isMet`; `event` of `emitter` is one more reason to look again. */
-  async #until(
-    what: string,
-    isMet: () => boolean,
-    emitter?: net.Socket,
-    event = '',
-  ): Promise<void> {
-    if (isMet()) return
-    const waitMs = this.options.waitMs ?? 5000
-    await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => settle(this.#unexpected(`${what} in ${waitMs} ms`)), waitMs)
-      const settle = (error?: Error) => {
-        clearTimeout(timer)
-        emitter?.off(event, look)
-        this.#wake = () => {}
-        if (error === undefined) resolve()
-        else reject(error)
-      }
-      const look = () => {
-        if (isMet()) settle()
-        else if (this.#end !== 'open') settle(this.#unexpected(what))
-      }
-      this.#wake = look
-      emitter?.once(event, look)
-      look()
-    })
-  }
-
-  #unexpected(wanted: string): Error {
-    const last = this.received.slice(-20).map(describeReply).join(' ')
-    const rest = this.#cutter.restBytes === 0 ? '' : ` and ${this.#cutter.restBytes} bytes`
-    return new Error(
-      `wanted ${wanted}; stream ${this.#end}; received: ${last || 'nothing'}${rest}`,
-      {
-        cause: this.#fault,
-      },
-    )
   }
 }
