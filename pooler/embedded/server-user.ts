@@ -2,7 +2,7 @@
 // user could not reach the files (a project below /root, our own 0700 folder), CAP_DAC_OVERRIDE with
 // it. No user is made and no mode of a folder above ours is changed.
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { chown, readFile } from 'node:fs/promises'
+import { chown, readFile, stat } from 'node:fs/promises'
 import { StartError } from './start-error.ts'
 
 interface Identity {
@@ -36,11 +36,12 @@ export class ServerUser {
   }
 
   /**
-   * Tries, least power first, how `postgres` can be run with `folder` as its working place, and
-   * keeps the first way that works. `folder` must exist and belong to `serverIdentity()`.
+   * Tries, least power first, how `postgres` can be run with the existing `folder` as its own place,
+   * and keeps the first way that works. As root `folder` is given to the other user.
    */
   static async find(postgres: string, folder: string): Promise<ServerUser> {
-    const identity = await serverIdentity()
+    const identity = await ServerUser.identityFor(folder)
+    if (identity !== null) await chown(folder, identity.uid, identity.gid)
     let fault = ''
     for (const launch of launches(identity)) {
       const result = await probe(launch, postgres, folder)
@@ -54,8 +55,27 @@ export class ServerUser {
       )
     }
     throw new StartError(
-      `Postgres does not run as root, and as user nobody it cannot use ${folder} (${fault}): set LATCHKEY_HOME to a folder outside of closed ones, or start as an ordinary user`,
+      `Postgres does not run as root, and as another user it cannot use ${folder} (${fault}): set LATCHKEY_HOME to a folder that every user may enter, or start as an ordinary user`,
     )
+  }
+
+  /**
+   * Whose processes the server's are: null for our own user. When we are root: the owner of a folder
+   * that an ordinary user made earlier, else `nobody`.
+   */
+  static async identityFor(folder: string): Promise<Identity | null> {
+    if (process.getuid?.() !== 0) return null
+    const owner = await stat(folder)
+    if (owner.uid !== 0) return { uid: owner.uid, gid: owner.gid }
+    const users = await readFile('/etc/passwd', 'utf8').catch(() => '')
+    const nobody = /^nobody:[^:]*:(-?\d+):(-?\d+):/m.exec(users)
+    if (nobody === null) {
+      throw new StartError(
+        'Postgres does not run as root, and there is no user nobody to run it as: start as an ordinary user, or set DATABASE_URL',
+      )
+    }
+    // macOS writes nobody's ids as -2.
+    return { uid: Number(nobody[1]) >>> 0, gid: Number(nobody[2]) >>> 0 }
   }
 
   /** Starts a program in its own process group, so that Ctrl-C in the terminal reaches only us. */
@@ -74,20 +94,6 @@ export class ServerUser {
   async adopt(path: string): Promise<void> {
     if (this.identity !== null) await chown(path, this.identity.uid, this.identity.gid)
   }
-}
-
-/** Whose processes the server's are: null for our own user, `nobody` when we are root. */
-export async function serverIdentity(): Promise<Identity | null> {
-  if (process.getuid?.() !== 0) return null
-  const users = await readFile('/etc/passwd', 'utf8').catch(() => '')
-  const nobody = /^nobody:[^:]*:(-?\d+):(-?\d+):/m.exec(users)
-  if (nobody === null) {
-    throw new StartError(
-      'Postgres does not run as root, and there is no user nobody to run it as: start as an ordinary user, or set DATABASE_URL',
-    )
-  }
-  // macOS writes nobody's ids as -2.
-  return { uid: Number(nobody[1]) >>> 0, gid: Number(nobody[2]) >>> 0 }
 }
 
 /**

@@ -2,7 +2,7 @@
 // special of it; `startPostgres` is a server of the caller's own, made for its settings, pg_hba
 // lines or certificate, which it may stop, restart and hurt.
 import { randomBytes } from 'node:crypto'
-import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client } from 'pg'
@@ -11,7 +11,7 @@ import { makeCluster } from '../../pooler/embedded/cluster.ts'
 import { freePort } from '../../pooler/embedded/free-port.ts'
 import { findServerBinaries } from '../../pooler/embedded/server-binaries.ts'
 import { ServerProcess, type StopMode } from '../../pooler/embedded/server-process.ts'
-import { ServerUser, serverIdentity } from '../../pooler/embedded/server-user.ts'
+import { ServerUser } from '../../pooler/embedded/server-user.ts'
 import { StartError } from '../../pooler/embedded/start-error.ts'
 
 declare module 'vitest' {
@@ -121,10 +121,8 @@ export class TestPostgres extends PostgresAccess {
     const { postgres, initdb } = await findServerBinaries()
     const folder = await mkdtemp(join(tmpdir(), 'latchkey-test-'))
     try {
-      const identity = await serverIdentity()
-      if (identity !== null) await chmod(folder, 0o711)
+      const user = await ServerUser.find(postgres, folder)
       const dataDirectory = join(folder, 'data')
-      const user = await userFor(postgres, join(folder, 'probe'))
       const password = randomBytes(12).toString('hex')
       const passwordFile = join(folder, 'password')
       await writeOwned(user, passwordFile, password)
@@ -213,15 +211,6 @@ export function identifier(name: string): string {
 export function literal(text: string): string {
   const escaped = text.replaceAll("'", "''")
   return text.includes('\\') ? ` E'${escaped.replaceAll('\\', '\\\\')}'` : `'${escaped}'`
-}
-
-async function userFor(postgres: string, probeFolder: string): Promise<ServerUser> {
-  await mkdir(probeFolder, { mode: 0o700 })
-  const identity = await serverIdentity()
-  if (identity !== null) {
-    await chown(probeFolder, identity.uid, identity.gid)
-  }
-  return ServerUser.find(postgres, probeFolder)
 }
 
 async function writeOwned(user: ServerUser, path: string, text: string): Promise<void> {
