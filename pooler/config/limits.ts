@@ -9,3 +9,9 @@ export const nameBytesMax = 63
 
 /** A password message: the longest session JWT (8 KB) twice over. */
 export const passwordMessageBytesMax = 16 * 1024
+
+/** Settings in one startup packet: drivers send under twenty, and each is SET on servers later. */
+export const startupSettingsMax = 100
+
+/** A project ref: one DNS label is 63 bytes, imported ones may be longer; keeps lookup keys short. */
+export const refBytesMax = 255
