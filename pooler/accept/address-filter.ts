@@ -1,0 +1,78 @@
+// Addresses of peers: one spelling for each, the source that limits count by, and lists of networks.
+// IPv4 in IPv6 clothes is IPv4 everywhere. Knows nothing of tenants, and resolves no names.
+import { isIP } from 'node:net'
+import ipaddr from 'ipaddr.js'
+
+type Address = ipaddr.IPv4 | ipaddr.IPv6
+type Network = readonly [address: Address, prefixBits: number]
+
+/** The one spelling of an address, without zone id; null for what is none. */
+export function normalizeAddress(text: string): string | null {
+  return parseAddress(text)?.toString() ?? null
+}
+
+/**
+ * What limits and throttles count by: the IPv4 address, or the IPv6 /64, which is what one
+ * subscriber has. Everything that is no address counts as one source.
+ */
+export function sourceKey(text: string): string {
+  const address = parseAddress(text)
+  if (address === null) return 'unknown'
+  if (address.kind() === 'ipv4') return address.toString()
+  const prefix = address.toByteArray().fill(0, 8)
+  return `${ipaddr.fromByteArray(prefix).toString()}/64`
+}
+
+/** The one spelling of a network, an address alone being a network of one; null for what is none. */
+export function normalizeNetwork(text: string): string | null {
+  const network = parseNetwork(text)
+  return network === null ? null : `${network[0].toString()}/${network[1]}`
+}
+
+/** True when one of the networks holds the address. What is no network holds nothing. */
+export function isAllowed(networks: readonly string[], text: string): boolean {
+  const address = parseAddress(text)
+  if (address === null) return false
+  return networks.some((one) => {
+    const network = parseNetwork(one)
+    return network !== null && holds(network, address)
+  })
+}
+
+export function isLoopback(text: string): boolean {
+  return parseAddress(text)?.range() === 'loopback'
+}
+
+function holds([start, prefixBits]: Network, address: Address): boolean {
+  return start.kind() === address.kind() && address.match(start, prefixBits)
+}
+
+/** node:net decides what is an address: ipaddr.js alone would also take `127.1` and `0x7f000001`. */
+function parseAddress(text: string): Address | null {
+  const zoneAt = text.indexOf('%')
+  const bare = zoneAt === -1 ? text : text.slice(0, zoneAt)
+  return isIP(bare) === 0 ? null : ipaddr.process(bare)
+}
+
+/** Bits behind the prefix are dropped, as Postgres' `inet` does for a network. */
+function parseNetwork(text: string): Network | null {
+  const [bare = '', bits, ...more] = text.split('/')
+  const family = isIP(bare)
+  if (family === 0 || bare.includes('%') || more.length > 0) return null
+  const widthBits = family === 4 ? 32 : 128
+  if (bits !== undefined && !/^(0|[1-9]\d{0,2})$/.test(bits)) return null
+  const prefixBits = bits === undefined ? widthBits : Number(bits)
+  if (prefixBits > widthBits) return null
+  return cutToPrefix(ipaddr.parse(bare), prefixBits)
+}
+
+function cutToPrefix(address: Address, prefixBits: number): Network {
+  if (address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress() && prefixBits >= 96) {
+    return cutToPrefix(address.toIPv4Address(), prefixBits - 96)
+  }
+  const bytes = address.toByteArray().map((byte, index) => {
+    const keptBits = Math.min(8, Math.max(0, prefixBits - 8 * index))
+    return byte & (0xff00 >> keptBits)
+  })
+  return [ipaddr.fromByteArray(bytes), prefixBits]
+}
