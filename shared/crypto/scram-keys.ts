@@ -1,0 +1,70 @@
+// From a password to the keys of SCRAM-SHA-256 (RFC 5802 section 3, RFC 7677), off the main thread.
+import { createHash, createHmac, pbkdf2 } from 'node:crypto'
+import { promisify } from 'node:util'
+import { Secret } from '../secret.ts'
+import { saslprep } from './saslprep.ts'
+
+/** Bytes of every key, hash and proof of SHA-256. */
+export const scramKeyBytes = 32
+/** What Postgres uses unless `scram_iterations` says otherwise, and before version 16 always. */
+export const scramIterationsUsual = 4096
+/** The other side names the count and we do the work: about a third of a second, never minutes. */
+export const scramIterationsMax = 1_000_000
+/** A salt of Postgres has 16 bytes; salts of other makers are longer, none is near this. */
+export const scramSaltBytesMax = 256
+
+// Above this a derivation takes over 20 ms of a thread of the pool that everybody shares. Such ones
+// run one after the other, so that a server that asks for them occupies one thread, not all.
+const quickIterationsMax = 65_536
+// Behind these the wait is longer than any login may take.
+const slowWaitingMax = 50
+
+export interface ScramKeys {
+  readonly clientKey: Secret<Buffer>
+  readonly serverKey: Secret<Buffer>
+}
+
+/** Too many derivations with huge iteration counts are waiting already. */
+export class DerivationOverloadError extends Error {
+  override readonly name = 'DerivationOverloadError'
+}
+
+const pbkdf2Async = promisify(pbkdf2)
+
+/** `iterations` is 1 to scramIterationsMax: the caller has checked what a peer asked for. */
+export async function deriveScramKeys(
+  password: Secret<string>,
+  salt: Buffer,
+  iterations: number,
+): Promise<ScramKeys> {
+  const prepared = saslprep(password.reveal())
+  const run = () => pbkdf2Async(prepared, salt, iterations, scramKeyBytes, 'sha256')
+  const salted = await (iterations > quickIterationsMax ? inSlowLane(run) : run())
+  return {
+    clientKey: new Secret(hmacSha256(salted, 'Client Key')),
+    serverKey: new Secret(hmacSha256(salted, 'Server Key')),
+  }
+}
+
+export const storedKeyOf = (clientKey: Buffer): Buffer =>
+  createHash('sha256').update(clientKey).digest()
+
+export const hmacSha256 = (key: Buffer, text: string | Buffer): Buffer =>
+  createHmac('sha256', key).update(text).digest()
+
+let slowLane: Promise<unknown> = Promise.resolve()
+let slowWaiting = 0
+
+async function inSlowLane(run: () => Promise<Buffer>): Promise<Buffer> {
+  if (slowWaiting >= slowWaitingMax) {
+    throw new DerivationOverloadError('too many expensive key derivations are waiting')
+  }
+  slowWaiting++
+  const result = slowLane.then(run)
+  slowLane = result.catch(() => {})
+  try {
+    return await result
+  } finally {
+    slowWaiting--
+  }
+}
