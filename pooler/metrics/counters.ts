@@ -1,0 +1,40 @@
+// What the data plane counts as it goes: plain numbers on objects, read only when somebody scrapes.
+// How they are named and labelled is pool-metrics.ts.
+import type { ErrorCode } from '../../shared/errors.ts'
+import { Histogram } from './histogram.ts'
+import { Tally } from './tally.ts'
+
+/** One pool's, for as long as the pool lives. */
+export class PoolCounters {
+  transactions = 0
+  queries = 0
+  bytesFromClients = 0
+  bytesToClients = 0
+  serversOpened = 0
+  serverOpenFailures = 0
+  readonly serversClosedByReason = new Tally()
+  /** From a client's asking for a server to its having one. */
+  readonly checkouts = new Histogram()
+}
+
+/** One project's: what happens where no pool is yet, or to all of them. */
+export class TenantCounters {
+  readonly errors = new Tally<ErrorCode>()
+  /** Logins refused, by precise reason. */
+  readonly refusals = new Tally()
+}
+
+/** This process's: what belongs to no project that is known. */
+export class ProcessCounters {
+  readonly errors = new Tally<ErrorCode>()
+  readonly refusals = new Tally()
+  /** From accept to AuthenticationOk, by method. */
+  readonly logins: Readonly<Record<LoginMethod, Histogram>> = {
+    'scram-sha-256': new Histogram(),
+    'scram-sha-256-plus': new Histogram(),
+    password: new Histogram(),
+    token: new Histogram(),
+  }
+}
+
+export type LoginMethod = 'scram-sha-256' | 'scram-sha-256-plus' | 'password' | 'token'

@@ -1,0 +1,30 @@
+import { histogramSamples, type Metric } from './metric.ts'
+import type { MetricsSnapshot } from './snapshot.ts'
+
+/** What happens to connections before they belong to a pool. */
+export function loginMetrics(snapshot: MetricsSnapshot): Metric[] {
+  return [
+    {
+      type: 'histogram',
+      name: 'pooler_login_seconds',
+      help: 'From accept to the end of a login that succeeded, by method.',
+      *samples() {
+        for (const [method, histogram] of Object.entries(snapshot.counters.logins)) {
+          yield* histogramSamples('pooler_login_seconds', { method }, histogram)
+        }
+      },
+    },
+    {
+      type: 'gauge',
+      name: 'pooler_connections_before_login',
+      help: 'Connections that have not logged in yet.',
+      samples: () => [{ labels: {}, value: snapshot.connectionsBeforeLogin }],
+    },
+    {
+      type: 'gauge',
+      name: 'pooler_draining',
+      help: '1 while this process finishes its work and takes no more.',
+      samples: () => [{ labels: {}, value: snapshot.isDraining ? 1 : 0 }],
+    },
+  ]
+}

@@ -1,0 +1,132 @@
+// Names, help texts and labels of what pools and projects count. Labels are bounded: tenant, role,
+// mode and database of pools that exist, and names from unions of ours; never a person or address.
+import type { PoolCounters } from './counters.ts'
+import { histogramSamples, type Labels, type Metric, type Sample } from './metric.ts'
+import type { PoolSnapshot, TenantSnapshot } from './snapshot.ts'
+import type { Tally } from './tally.ts'
+
+export function poolMetrics(pools: readonly PoolSnapshot[]): Metric[] {
+  const gauge = (name: string, help: string, read: (pool: PoolSnapshot) => number): Metric =>
+    perPool('gauge', name, help, pools, (pool, labels) => [{ labels, value: read(pool) }])
+  const counter = (name: string, help: string, read: (counters: PoolCounters) => number) =>
+    perPool('counter', name, help, pools, ({ counters }, labels) => [
+      { labels, value: read(counters) },
+    ])
+  return [
+    perPool('gauge', 'pooler_clients', 'Clients after login, by state.', pools, (pool, labels) =>
+      byState(pool.clientsByState, labels),
+    ),
+    perPool('gauge', 'pooler_servers', 'Server connections, by state.', pools, (pool, labels) =>
+      byState(pool.serversByState, labels),
+    ),
+    gauge(
+      'pooler_servers_max',
+      'Server connections that the pool may open.',
+      (pool) => pool.serversMax,
+    ),
+    gauge('pooler_waiters', 'Clients that wait for a server.', (pool) => pool.waiters),
+    gauge(
+      'pooler_oldest_waiter_seconds',
+      'How long the client that came first has waited for a server.',
+      (pool) => pool.oldestWaiterMs / 1000,
+    ),
+    gauge(
+      'pooler_backoff_seconds',
+      'Wait before the upstream is dialled again; 0 when it is well.',
+      (pool) => pool.backoffMs / 1000,
+    ),
+    perPool(
+      'histogram',
+      'pooler_checkout_seconds',
+      'From asking for a server to having one.',
+      pools,
+      ({ counters }, labels) =>
+        histogramSamples('pooler_checkout_seconds', labels, counters.checkouts),
+    ),
+    counter('pooler_transactions_total', 'Transactions served.', (it) => it.transactions),
+    counter('pooler_queries_total', 'Queries served.', (it) => it.queries),
+    counter(
+      'pooler_client_received_bytes_total',
+      'Bytes received from clients after login.',
+      (it) => it.bytesFromClients,
+    ),
+    counter(
+      'pooler_client_sent_bytes_total',
+      'Bytes sent to clients after login.',
+      (it) => it.bytesToClients,
+    ),
+    counter('pooler_servers_opened_total', 'Server connections opened.', (it) => it.serversOpened),
+    counter(
+      'pooler_server_open_failures_total',
+      'Server connections that could not be opened.',
+      (it) => it.serverOpenFailures,
+    ),
+    perPool(
+      'counter',
+      'pooler_servers_closed_total',
+      'Server connections closed, by reason.',
+      pools,
+      ({ counters }, labels) => byName(counters.serversClosedByReason, 'reason', labels),
+    ),
+  ]
+}
+
+export function tenantMetrics(tenants: readonly TenantSnapshot[]): Metric[] {
+  const perTenant = (
+    name: string,
+    help: string,
+    label: string,
+    tallyOf: (tenant: TenantSnapshot) => Tally,
+  ): Metric => ({
+    type: 'counter',
+    name,
+    help,
+    *samples() {
+      for (const tenant of tenants) {
+        yield* byName(tallyOf(tenant), label, { tenant: tenant.tenantRef })
+      }
+    },
+  })
+  return [
+    perTenant(
+      'pooler_errors_total',
+      'Errors told to clients, by code.',
+      'code',
+      (tenant) => tenant.counters.errors,
+    ),
+    perTenant(
+      'pooler_refusals_total',
+      'Logins refused, by reason.',
+      'reason',
+      (tenant) => tenant.counters.refusals,
+    ),
+  ]
+}
+
+function perPool(
+  type: Metric['type'],
+  name: string,
+  help: string,
+  pools: readonly PoolSnapshot[],
+  samplesOf: (pool: PoolSnapshot, labels: Labels) => Iterable<Sample>,
+): Metric {
+  return {
+    type,
+    name,
+    help,
+    *samples() {
+      for (const pool of pools) {
+        const { tenantRef: tenant, role, mode, database } = pool
+        yield* samplesOf(pool, { tenant, role, mode, database })
+      }
+    },
+  }
+}
+
+function* byState(counts: Readonly<Record<string, number>>, labels: Labels): Iterable<Sample> {
+  for (const [state, value] of Object.entries(counts)) yield { labels: { ...labels, state }, value }
+}
+
+function* byName(tally: Tally, label: string, labels: Labels): Iterable<Sample> {
+  for (const [name, value] of tally.entries()) yield { labels: { ...labels, [label]: name }, value }
+}

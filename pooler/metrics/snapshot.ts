@@ -1,0 +1,37 @@
+// What the metrics ask of the rest of the process at scrape time. Numbers by state are the sizes of
+// the sets that hold them, counters are the live objects themselves.
+import type { PoolCounters, ProcessCounters, TenantCounters } from './counters.ts'
+
+export interface PoolSnapshot {
+  readonly tenantRef: string
+  /** Role and database of a login that succeeded. */
+  readonly role: string
+  readonly database: string
+  readonly mode: 'transaction' | 'session' | 'direct'
+  /** Every state of the table, also with 0, so that a series does not end where a state empties. */
+  readonly clientsByState: Readonly<Record<string, number>>
+  readonly serversByState: Readonly<Record<string, number>>
+  /** pool_size. */
+  readonly serversMax: number
+  readonly waiters: number
+  /** How long the waiter that came first has waited; 0 without waiters. */
+  readonly oldestWaiterMs: number
+  /** Present wait before the upstream is dialled again; 0 when it is well. */
+  readonly backoffMs: number
+  readonly counters: PoolCounters
+}
+
+export interface TenantSnapshot {
+  /** Of a project that exists: a ref that was merely asked for is a client's word. */
+  readonly tenantRef: string
+  readonly counters: TenantCounters
+}
+
+export interface MetricsSnapshot {
+  readonly pools: Iterable<PoolSnapshot>
+  readonly tenants: Iterable<TenantSnapshot>
+  readonly counters: ProcessCounters
+  /** Sockets that have not logged in yet. */
+  readonly connectionsBeforeLogin: number
+  readonly isDraining: boolean
+}
