@@ -1,0 +1,90 @@
+// The metadata database: one bounded pool of connections, reached through kysely, every table in
+// schema latchkey. What the rows mean is the stores' business.
+import { Kysely, Migrator, PostgresDialect, sql } from 'kysely'
+import pg from 'pg'
+import type { Log } from '../../shared/log.ts'
+import { firstTables } from './migrations/001-first-tables.ts'
+import type { Schema } from './schema.ts'
+
+export interface Database {
+  readonly db: Kysely<Schema>
+  /** Brings the schema up to date. Safe in several processes at once: an advisory lock orders them. */
+  migrate(): Promise<void>
+  isReachable(): Promise<boolean>
+  close(): Promise<void>
+}
+
+export interface DatabaseOptions {
+  readonly connectionsMax?: number
+}
+
+/** Enough for the look-ups of a login storm; several processes share one small server. */
+const connectionsMaxDefault = 10
+/** A login waits for its look-up, so metadata that hang are told as unreachable before it times out. */
+const connectTimeoutMs = 3000
+const statementTimeoutMs = 5000
+
+export function openDatabase(url: string, log: Log, options: DatabaseOptions = {}): Database {
+  const pool = openPool(url, log, {
+    max: options.connectionsMax ?? connectionsMaxDefault,
+    statement_timeout: statementTimeoutMs,
+    query_timeout: statementTimeoutMs + 1000,
+  })
+  const db = kyselyOn(pool)
+  return {
+    db,
+    migrate: () => migrate(url, log),
+    async isReachable() {
+      try {
+        await sql`select 1`.execute(db)
+        return true
+      } catch {
+        return false
+      }
+    },
+    close: () => db.destroy(),
+  }
+}
+
+const kyselyOn = (pool: pg.Pool) =>
+  new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) }).withSchema('latchkey')
+
+function openPool(url: string, log: Log, config: pg.PoolConfig): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: url,
+    application_name: 'latchkey',
+    connectionTimeoutMillis: connectTimeoutMs,
+    keepAlive: true,
+    types: { getTypeParser },
+    ...config,
+  })
+  pool.on('error', (error) => log.warn({ err: error }, 'a metadata connection was lost'))
+  return pool
+}
+
+/** int8 as a number: ids, byte counts and versions stay far below 2^53. */
+function getTypeParser(oid: number, format?: 'text' | 'binary') {
+  if (oid === pg.types.builtins.INT8 && format !== 'binary') return Number
+  return format === 'binary'
+    ? pg.types.getTypeParser(oid, 'binary')
+    : pg.types.getTypeParser(oid, 'text')
+}
+
+/** On a connection of its own without time limits: another process may hold the lock for long. */
+async function migrate(url: string, log: Log): Promise<void> {
+  const db = kyselyOn(openPool(url, log, { max: 1, lock_timeout: 0 }))
+  try {
+    const migrator = new Migrator({
+      db,
+      provider: { getMigrations: () => Promise.resolve({ '001-first-tables': firstTables }) },
+      migrationTableSchema: 'latchkey',
+    })
+    const { error, results = [] } = await migrator.migrateToLatest()
+    for (const { migrationName, status } of results) {
+      log.info({ migration: migrationName, status }, 'metadata migration')
+    }
+    if (error !== undefined) throw new Error('the metadata schema cannot be made', { cause: error })
+  } finally {
+    await db.destroy()
+  }
+}

@@ -1,0 +1,274 @@
+// Rules: which roles a member may assume in a project, from where and until when. One member's rules
+// in one project are a set that is read, replaced and versioned whole. What they allow: access/.
+import { createHash } from 'node:crypto'
+import type { Selectable, Transaction } from 'kysely'
+import type { Database } from './database.ts'
+import type { MembershipRole, RulesTable, Schema } from './schema.ts'
+import { StoreRefusal } from './store-refusal.ts'
+
+export interface RuleInput {
+  readonly role: string
+  /** null: without end. */
+  readonly expiresAtMs: number | null
+  /** CIDRs; both lists empty: any address. */
+  readonly networksV4: readonly string[]
+  readonly networksV6: readonly string[]
+  readonly branchesOnly: boolean
+  readonly reason?: string | null | undefined
+}
+
+export interface Rule extends RuleInput {
+  readonly id: string
+  readonly ref: string
+  readonly userId: string
+  readonly reason: string | null
+  readonly createdAtMs: number
+  /** user_id of who gave it; null: the operator. */
+  readonly createdBy: string | null
+  readonly updatedAtMs: number
+}
+
+export interface MemberRules {
+  readonly userId: string
+  readonly email: string | null
+  /** By role, never empty where it is found. */
+  readonly rules: readonly Rule[]
+  /** A strong ETag with its quotes: equal sets have equal ones. */
+  readonly etag: string
+}
+
+export interface Standing {
+  readonly membership: MembershipRole | null
+  readonly rules: readonly Rule[]
+}
+
+/** For a branch pass its parent's ref: rules are the parent's. */
+export class RuleStore {
+  readonly #db: Database['db']
+
+  constructor(database: Database) {
+    this.#db = database.db
+  }
+
+  /**
+   * Replaces the member's whole set; an unchanged rule keeps its id and announces nothing. `invalid`:
+   * no member of the project, or a role twice; `precondition_failed`: ifMatch is not the set's ETag.
+   */
+  async replaceForMember(
+    ref: string,
+    userId: string,
+    rules: readonly RuleInput[],
+    options: { ifMatch?: string | undefined; createdBy?: string | null } = {},
+  ): Promise<MemberRules> {
+    refuseDoubleRoles(rules)
+    return this.#db.transaction().execute(async (transaction) => {
+      const before = await lockRules(transaction, ref, userId, options.ifMatch)
+      if (before === null) {
+        throw new StoreRefusal('invalid', `${userId} is no member of project ${ref}`)
+      }
+      const kept = new Map(before.rules.map((rule) => [rule.role, rule]))
+      for (const rule of rules) {
+        const old = kept.get(rule.role)
+        kept.delete(rule.role)
+        if (old !== undefined && contentOf(old) === contentOf(rule)) continue
+        await writeRule(transaction, ref, userId, rule, options.createdBy ?? null)
+      }
+      if (kept.size > 0) {
+        await transaction
+          .deleteFrom('rules')
+          .where('project_ref', '=', ref)
+          .where('user_id', '=', userId)
+          .where('role', 'in', [...kept.keys()])
+          .execute()
+      }
+      return readRules(transaction, ref, userId, before.email)
+    })
+  }
+
+  /** null: the member has no rule in the project. */
+  async find(ref: string, userId: string): Promise<MemberRules | null> {
+    const rows = await this.#select(ref).where('rules.user_id', '=', userId).execute()
+    return gather(rows)[0] ?? null
+  }
+
+  /** Every member with rules, by user id. */
+  async list(ref: string): Promise<MemberRules[]> {
+    return gather(await this.#select(ref).execute())
+  }
+
+  /** One member's rules over all projects. */
+  async listOfMember(userId: string): Promise<Rule[]> {
+    const rows = await this.#db
+      .selectFrom('rules')
+      .selectAll()
+      .where('user_id', '=', userId)
+      .orderBy('project_ref')
+      .orderBy('role')
+      .execute()
+    return rows.map(ruleOf)
+  }
+
+  /** False when there was none. */
+  async remove(
+    ref: string,
+    userId: string,
+    options: { ifMatch?: string | undefined } = {},
+  ): Promise<boolean> {
+    return this.#db.transaction().execute(async (transaction) => {
+      const before = await lockRules(transaction, ref, userId, options.ifMatch)
+      if (before === null) return false
+      const { numDeletedRows } = await transaction
+        .deleteFrom('rules')
+        .where('project_ref', '=', ref)
+        .where('user_id', '=', userId)
+        .executeTakeFirst()
+      return numDeletedRows > 0n
+    })
+  }
+
+  /** What a login is decided on, of one moment. */
+  async standingOf(ref: string, userId: string): Promise<Standing> {
+    const rows = await this.#db
+      .selectFrom('memberships')
+      .leftJoin('rules', (join) =>
+        join
+          .onRef('rules.project_ref', '=', 'memberships.project_ref')
+          .onRef('rules.user_id', '=', 'memberships.user_id'),
+      )
+      .selectAll('rules')
+      .select('memberships.role as membership')
+      .where('memberships.project_ref', '=', ref)
+      .where('memberships.user_id', '=', userId)
+      .execute()
+    const rules = rows.filter((row) => row.id !== null).map((row) => ruleOf(row as RuleRow))
+    return { membership: rows[0]?.membership ?? null, rules }
+  }
+
+  #select(ref: string) {
+    return this.#db
+      .selectFrom('rules')
+      .innerJoin('members', 'members.user_id', 'rules.user_id')
+      .selectAll('rules')
+      .select('members.email')
+      .where('rules.project_ref', '=', ref)
+      .orderBy('rules.user_id')
+      .orderBy('rules.role')
+  }
+}
+
+type RuleRow = Selectable<RulesTable>
+
+function gather(rows: readonly (RuleRow & { email: string | null })[]): MemberRules[] {
+  const byMember = Map.groupBy(rows, (row) => row.user_id)
+  return [...byMember].map(([userId, own]) =>
+    memberRules(userId, own[0]?.email ?? null, own.map(ruleOf)),
+  )
+}
+
+function memberRules(userId: string, email: string | null, rules: readonly Rule[]): MemberRules {
+  const content = rules.map(contentOf).join('\n')
+  const digest = createHash('sha256').update(`${userId}\n${content}`).digest('hex')
+  return { userId, email, rules, etag: `"${digest.slice(0, 32)}"` }
+}
+
+/** What makes two rules the same one. */
+function contentOf(rule: RuleInput): string {
+  const { role, expiresAtMs, networksV4, networksV6, branchesOnly, reason } = rule
+  return JSON.stringify([role, expiresAtMs, networksV4, networksV6, branchesOnly, reason ?? null])
+}
+
+/** Locks the membership, so that replacements of one set wait for each other; null without one. */
+async function lockRules(
+  transaction: Transaction<Schema>,
+  ref: string,
+  userId: string,
+  ifMatch: string | undefined,
+): Promise<MemberRules | null> {
+  const member = await transaction
+    .selectFrom('memberships')
+    .innerJoin('members', 'members.user_id', 'memberships.user_id')
+    .select('members.email')
+    .where('memberships.project_ref', '=', ref)
+    .where('memberships.user_id', '=', userId)
+    .forNoKeyUpdate('memberships')
+    .executeTakeFirst()
+  if (member === undefined) return null
+  const current = await readRules(transaction, ref, userId, member.email)
+  if (ifMatch !== undefined && !matches(ifMatch, current)) {
+    throw new StoreRefusal('precondition_failed', 'the rules were changed meanwhile')
+  }
+  return current
+}
+
+/** RFC 9110 section 13.1.1: `*` asks for any current set, else one of a list of strong tags. */
+function matches(ifMatch: string, current: MemberRules): boolean {
+  if (ifMatch.trim() === '*') return current.rules.length > 0
+  return ifMatch.split(',').some((tag) => tag.trim() === current.etag)
+}
+
+async function readRules(
+  transaction: Transaction<Schema>,
+  ref: string,
+  userId: string,
+  email: string | null,
+): Promise<MemberRules> {
+  const rows = await transaction
+    .selectFrom('rules')
+    .selectAll()
+    .where('project_ref', '=', ref)
+    .where('user_id', '=', userId)
+    .orderBy('role')
+    .execute()
+  return memberRules(userId, email, rows.map(ruleOf))
+}
+
+async function writeRule(
+  transaction: Transaction<Schema>,
+  ref: string,
+  userId: string,
+  rule: RuleInput,
+  createdBy: string | null,
+): Promise<void> {
+  const content = {
+    expires_at: rule.expiresAtMs === null ? null : new Date(rule.expiresAtMs),
+    networks_v4: [...rule.networksV4],
+    networks_v6: [...rule.networksV6],
+    branches_only: rule.branchesOnly,
+    reason: rule.reason ?? null,
+    created_by: createdBy,
+  }
+  await transaction
+    .insertInto('rules')
+    .values({ project_ref: ref, user_id: userId, role: rule.role, ...content })
+    .onConflict((conflict) =>
+      conflict
+        .columns(['project_ref', 'user_id', 'role'])
+        .doUpdateSet({ ...content, updated_at: new Date() }),
+    )
+    .execute()
+}
+
+function refuseDoubleRoles(rules: readonly RuleInput[]): void {
+  const roles = new Set<string>()
+  for (const { role } of rules) {
+    if (roles.has(role)) throw new StoreRefusal('invalid', `role "${role}" is given twice`)
+    roles.add(role)
+  }
+}
+
+function ruleOf(row: RuleRow): Rule {
+  return {
+    id: row.id,
+    ref: row.project_ref,
+    userId: row.user_id,
+    role: row.role,
+    expiresAtMs: row.expires_at?.getTime() ?? null,
+    networksV4: row.networks_v4,
+    networksV6: row.networks_v6,
+    branchesOnly: row.branches_only,
+    reason: row.reason,
+    createdAtMs: row.created_at.getTime(),
+    createdBy: row.created_by,
+    updatedAtMs: row.updated_at.getTime(),
+  }
+}

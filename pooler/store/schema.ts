@@ -1,0 +1,144 @@
+// The metadata tables as kysely sees them; migrations/ makes them. Names here are the columns'.
+import type { ColumnType, Generated } from 'kysely'
+
+type Time = ColumnType<Date, Date, Date>
+type MaybeTime = ColumnType<Date | null, Date | null | undefined, Date | null>
+type Json = ColumnType<unknown, string, string>
+type MaybeJson = ColumnType<unknown, string | null | undefined, string | null>
+
+export type MembershipRole = 'owner' | 'administrator' | 'developer' | 'read_only' | 'guest'
+
+export interface MembersTable {
+  user_id: string
+  email: string | null
+  name: string
+  is_operator: boolean
+  created_at: Generated<Date>
+}
+
+export interface TenantsTable {
+  id: Generated<string>
+  ref: string
+  name: string
+  parent_ref: string | null
+  db_host: string
+  db_port: number
+  db_database: string
+  ip_version: 'auto' | 'v4' | 'v6'
+  upstream_tls: 'disable' | 'require' | 'verify-ca' | 'verify-full'
+  upstream_ca: string | null
+  sni_hostname: string | null
+  enforce_ssl: boolean
+  require_user: boolean
+  auth_query: string | null
+  default_pool_size: number
+  default_max_clients: number
+  default_pool_strategy: 'fifo' | 'lifo'
+  default_parameter_status: Json
+  server_version: string | null
+  client_idle_timeout_ms: number
+  client_heartbeat_interval_s: number
+  allow_list: string[]
+  availability_zone: string | null
+  feature_flags: Json
+  use_jit: boolean
+  jit_api_url: string | null
+  jit_upstream: 'stored' | 'token'
+  banned_at: MaybeTime
+  ban_reason: string | null
+  banned_until: MaybeTime
+  /** From one sequence for all tenants: a tenant made again under an old ref has a new version. */
+  version: Generated<number>
+  created_at: Generated<Date>
+  updated_at: Generated<Date>
+}
+
+export interface TenantRolesTable {
+  id: Generated<string>
+  project_ref: string
+  db_user: string
+  db_user_alias: string
+  /** Sealed by SecretBox for (ref, db_user, 'db_password'). */
+  db_password: Buffer | null
+  is_manager: boolean
+  mode_type: 'transaction' | 'session'
+  /** null: the tenant's default. */
+  pool_size: number | null
+  pool_checkout_timeout_ms: number
+  max_clients: number | null
+  created_at: Generated<Date>
+  updated_at: Generated<Date>
+}
+
+export interface MembershipsTable {
+  project_ref: string
+  user_id: string
+  role: MembershipRole
+  created_at: Generated<Date>
+}
+
+export interface AccessTokensTable {
+  id: Generated<string>
+  user_id: string
+  name: string
+  /** What a list shows of the token; never enough to guess the rest. */
+  prefix: string
+  sha256: Buffer
+  kind: 'classic' | 'scoped'
+  permissions: string[] | null
+  projects: string[] | null
+  roles: string[] | null
+  networks: string[] | null
+  created_at: Generated<Date>
+  expires_at: MaybeTime
+  revoked_at: MaybeTime
+  last_used_at: MaybeTime
+}
+
+export interface RulesTable {
+  id: Generated<string>
+  project_ref: string
+  user_id: string
+  role: string
+  expires_at: MaybeTime
+  networks_v4: string[]
+  networks_v6: string[]
+  branches_only: boolean
+  reason: string | null
+  created_by: string | null
+  created_at: Generated<Date>
+  updated_at: Generated<Date>
+}
+
+/** No foreign keys: rows outlive the project, member or token that they name. */
+export interface EventsTable {
+  id: Generated<number>
+  time: Time
+  project_ref: string | null
+  actor: string | null
+  action: string
+  subject: string | null
+  role: string | null
+  address: string | null
+  token_id: string | null
+  token_name: string | null
+  application_name: string | null
+  session_id: string | null
+  reason: string | null
+  duration_ms: number | null
+  transactions: number | null
+  bytes: number | null
+  occurrences: number
+  details: MaybeJson
+  process: string
+}
+
+export interface Schema {
+  members: MembersTable
+  tenants: TenantsTable
+  tenant_roles: TenantRolesTable
+  memberships: MembershipsTable
+  access_tokens: AccessTokensTable
+  rules: RulesTable
+  events: EventsTable
+}
