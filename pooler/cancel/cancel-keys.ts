@@ -1,0 +1,47 @@
+// The keys in the BackendKeyData that clients get: ours, random, and good for one client while it
+// lives. A key of protocol 3.0 has 32 + 32 bits; one of 3.2 has 32 + 256.
+import { randomBytes, randomInt, timingSafeEqual } from 'node:crypto'
+
+export interface CancelTarget {
+  /** Cancels what runs for this client or takes it out of the queue; nothing when it is idle. */
+  cancel(): void
+}
+
+export interface CancelKey {
+  /** Positive: some drivers read it as a signed number. */
+  readonly processId: number
+  readonly secret: Buffer
+}
+
+const secretBytes = 4
+const longSecretBytes = 32
+const processIdMax = 0x7fffffff
+
+export class CancelKeys {
+  readonly #targets = new Map<number, { secret: Buffer; target: CancelTarget }>()
+
+  /** One entry for each client that is logged in; `withdraw` takes it away. */
+  get size(): number {
+    return this.#targets.size
+  }
+
+  /** `isLong` for clients of protocol 3.2, which take more than four bytes. */
+  issue(target: CancelTarget, isLong: boolean): CancelKey {
+    let processId = randomInt(1, processIdMax)
+    while (this.#targets.has(processId)) processId = randomInt(1, processIdMax)
+    const secret = randomBytes(isLong ? longSecretBytes : secretBytes)
+    this.#targets.set(processId, { secret, target })
+    return { processId, secret }
+  }
+
+  withdraw(processId: number): void {
+    this.#targets.delete(processId)
+  }
+
+  /** null for a wrong key; how long it takes does not tell how much of it was right. */
+  find(processId: number, secret: Buffer): CancelTarget | null {
+    const known = this.#targets.get(processId)
+    if (known === undefined || known.secret.length !== secret.length) return null
+    return timingSafeEqual(known.secret, secret) ? known.target : null
+  }
+}

@@ -1,0 +1,40 @@
+// CancelRequests of clients. Never answered, whatever comes of them; bounded for each source, so
+// that keys cannot be guessed in bulk nor servers be flooded with cancel connections.
+import { LRUCache } from 'lru-cache'
+import type { Clock } from '../../shared/clock.ts'
+import type { CancelKeys } from './cancel-keys.ts'
+
+/** A person's Ctrl-C or a pool of drivers that time out stay far below; guessing 2^63 keys does not. */
+const requestsPerWindowMax = 100
+const windowMs = 1000
+/** Sources remembered; the one forgotten first begins anew. */
+const sourcesMax = 10_000
+
+export class CancelRequests {
+  readonly #keys: CancelKeys
+  readonly #windows: LRUCache<string, { requests: number; sinceMs: number }>
+  readonly #clock: Clock
+
+  constructor(keys: CancelKeys, clock: Clock) {
+    this.#keys = keys
+    this.#clock = clock
+    this.#windows = new LRUCache({ max: sourcesMax })
+  }
+
+  /** `source` is the IPv4 address, or the /64 of an IPv6 address. */
+  handle(processId: number, secret: Buffer, source: string): void {
+    if (this.#isOver(source)) return
+    this.#keys.find(processId, secret)?.cancel()
+  }
+
+  #isOver(source: string): boolean {
+    const nowMs = this.#clock.monotonicMs()
+    const window = this.#windows.get(source)
+    if (window === undefined || nowMs - window.sinceMs >= windowMs) {
+      this.#windows.set(source, { requests: 1, sinceMs: nowMs })
+      return false
+    }
+    window.requests++
+    return window.requests > requestsPerWindowMax
+  }
+}

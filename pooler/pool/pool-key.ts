@@ -1,0 +1,13 @@
+/** Servers of equal keys are interchangeable. */
+export interface PoolKey {
+  readonly tenantRef: string
+  readonly role: string
+  readonly database: string
+  readonly mode: PoolMode
+}
+
+export type PoolMode = 'transaction' | 'session'
+
+/** One text per key; NUL stands in no name. */
+export const poolKeyText = (key: PoolKey): string =>
+  [key.tenantRef, key.role, key.database, key.mode].join('\0')

@@ -1,0 +1,54 @@
+// What a pool is given. It knows no tenant's row and no secret: whoever builds it closes over them.
+import type { Clock } from '../../shared/clock.ts'
+import type { DeadlineQueue } from '../../shared/deadline-queue.ts'
+import type { Log } from '../../shared/log.ts'
+import type { PoolCounters } from '../metrics/counters.ts'
+import type { ConnectBackoff } from './connect-backoff.ts'
+import type { PoolKey } from './pool-key.ts'
+import type { OpenedServer } from './server-login.ts'
+
+/** What a cancel request needs: a server's own address, and its key. */
+export interface CancelAddress {
+  readonly address: string
+  readonly processId: number
+  readonly cancelSecret: Buffer
+}
+
+/** The place that a pool's servers come from. */
+export interface PoolUpstream {
+  /** Opens and logs in one server. Rejects with ServerOpenError. */
+  open(): Promise<OpenedServer>
+  /** Sends a cancel request; fulfilled when its connection has closed, never rejects. */
+  cancel(server: CancelAddress): Promise<void>
+  /** pg_terminate_backend over an auxiliary connection of the same role; never rejects. */
+  terminate(processId: number): Promise<void>
+}
+
+/** Read anew at each use, so that a tenant's change applies to the next checkout. */
+export interface PoolLimits {
+  readonly size: number
+  readonly checkoutTimeoutMs: number
+}
+
+export interface PoolTimes {
+  readonly serverResetTimeoutMs: number
+  readonly serverIdleTimeoutMs: number
+  readonly serverLifetimeMs: number
+}
+
+export interface PoolOptions {
+  readonly key: PoolKey
+  readonly upstream: PoolUpstream
+  readonly limits: () => PoolLimits
+  readonly times: PoolTimes
+  readonly waitersMax: number
+  /** Part of the servers that people with tokens may hold, 0 to 1; at least one server. */
+  readonly peopleShare: number
+  /** Shared by all pools of one upstream. */
+  readonly upstreamBackoff: ConnectBackoff
+  readonly deadlines: DeadlineQueue
+  readonly counters: PoolCounters
+  readonly clock: Clock
+  readonly log: Log
+  readonly random: () => number
+}

@@ -1,0 +1,110 @@
+// All pools of this process by key, the clients of each, and when a pool without clients goes.
+import type { Clock } from '../../shared/clock.ts'
+import { PoolerError } from '../../shared/errors.ts'
+import type { Refusal } from '../relay/server-source.ts'
+import type { Pool } from './pool.ts'
+import { type PoolKey, poolKeyText } from './pool-key.ts'
+
+export interface PoolClient {
+  /** The state that metrics count it under. */
+  readonly state: string
+}
+
+export interface PoolEntry {
+  readonly key: PoolKey
+  readonly pool: Pool
+  readonly clients: ReadonlySet<PoolClient>
+}
+
+interface Entry extends PoolEntry {
+  readonly clients: Set<PoolClient>
+  /** Monotonic ms since when nobody is there. */
+  emptySinceMs: number
+}
+
+export interface PoolRegistryOptions {
+  readonly createPool: (key: PoolKey) => Pool
+  readonly poolsPerTenantMax: number
+  readonly poolIdleTimeoutMs: number
+  readonly clock: Clock
+}
+
+export class PoolRegistry {
+  readonly #options: PoolRegistryOptions
+  readonly #byTenant = new Map<string, Map<string, Entry>>()
+
+  constructor(options: PoolRegistryOptions) {
+    this.#options = options
+  }
+
+  *entries(): IterableIterator<PoolEntry> {
+    for (const pools of this.#byTenant.values()) yield* pools.values()
+  }
+
+  entriesOf(tenantRef: string): Iterable<PoolEntry> {
+    return this.#byTenant.get(tenantRef)?.values() ?? []
+  }
+
+  /** The pool of this key, made if need be, with one more client. Throws EMAXPOOLS. */
+  enter(key: PoolKey, client: PoolClient): Pool {
+    const pools = this.#byTenant.get(key.tenantRef) ?? new Map<string, Entry>()
+    const text = poolKeyText(key)
+    let entry = pools.get(text)
+    if (entry === undefined) {
+      const limit = this.#options.poolsPerTenantMax
+      if (pools.size >= limit) {
+        throw new PoolerError('EMAXPOOLS', { values: { limit, ref: key.tenantRef } })
+      }
+      const pool = this.#options.createPool(key)
+      entry = { key, pool, clients: new Set(), emptySinceMs: 0 }
+      pools.set(text, entry)
+      this.#byTenant.set(key.tenantRef, pools)
+    }
+    entry.clients.add(client)
+    return entry.pool
+  }
+
+  leave(key: PoolKey, client: PoolClient): void {
+    const entry = this.#byTenant.get(key.tenantRef)?.get(poolKeyText(key))
+    if (entry === undefined) return
+    entry.clients.delete(client)
+    entry.emptySinceMs = this.#options.clock.monotonicMs()
+  }
+
+  /** Once a second: closes pools that nobody has used for long. */
+  onTick(): void {
+    const nowMs = this.#options.clock.monotonicMs()
+    for (const entry of this.entries() as IterableIterator<Entry>) {
+      entry.pool.onTick(nowMs)
+      if (entry.clients.size > 0) continue
+      if (nowMs - entry.emptySinceMs > this.#options.poolIdleTimeoutMs)
+        void this.#close(entry, gone)
+    }
+  }
+
+  /** Servers of this tenant are replaced as they become free. */
+  retireServersOf(tenantRef: string): void {
+    for (const entry of this.entriesOf(tenantRef)) entry.pool.retireServers()
+  }
+
+  /** Closes a tenant's pools; whoever waits in them is told `refusal`. */
+  async closeTenant(tenantRef: string, refusal: Refusal): Promise<void> {
+    const pools = this.#byTenant.get(tenantRef)
+    if (pools !== undefined) {
+      await Promise.all([...pools.values()].map((entry) => this.#close(entry, refusal)))
+    }
+  }
+
+  async close(refusal: Refusal): Promise<void> {
+    await Promise.all([...this.#byTenant.keys()].map((ref) => this.closeTenant(ref, refusal)))
+  }
+
+  async #close(entry: Entry, refusal: Refusal): Promise<void> {
+    const pools = this.#byTenant.get(entry.key.tenantRef)
+    pools?.delete(poolKeyText(entry.key))
+    if (pools?.size === 0) this.#byTenant.delete(entry.key.tenantRef)
+    await entry.pool.close(refusal)
+  }
+}
+
+const gone = new PoolerError('ETERMINATED', { values: { reason: 'the pool was not used' } })

@@ -1,0 +1,19 @@
+// Which idle servers generic-pool closes on its round: those that are gone, too old, or too long idle.
+import type { ServerConnection } from './server-connection.ts'
+
+interface IdleMember {
+  readonly obj: ServerConnection
+}
+
+interface EvictionConfig {
+  readonly idleTimeoutMillis: number
+}
+
+export class ServerEvictor {
+  evict(config: EvictionConfig, member: IdleMember): boolean {
+    const server = member.obj
+    const nowMs = performance.now()
+    if (!server.isUsable || server.isOver(nowMs)) return true
+    return config.idleTimeoutMillis > 0 && nowMs - server.idleSinceMs > config.idleTimeoutMillis
+  }
+}

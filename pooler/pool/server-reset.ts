@@ -1,0 +1,60 @@
+// Makes a server as good as new. Two messages, because DISCARD ALL may not run inside a transaction
+// and a Query is one transaction. Whoever gets an error here discards the server.
+import type { Clock } from '../../shared/clock.ts'
+import { query } from '../../shared/protocol/frontend-messages.ts'
+import { status } from '../../shared/protocol/message-types.ts'
+import type { ServerLink } from '../relay/server-link.ts'
+import { converse } from './server-conversation.ts'
+
+const rollback = query('ROLLBACK')
+const discardAll = query('DISCARD ALL')
+const rollbackAndDiscard = Buffer.concat([rollback, discardAll])
+
+/** False when a transaction is still open or the server cannot be talked to. */
+export async function rollbackServer(
+  link: ServerLink,
+  timeoutMs: number,
+  clock: Clock,
+): Promise<boolean> {
+  try {
+    const { error } = await converse(link, { bytes: rollback, queries: 1 }, timeoutMs, clock)
+    return error === null && link.tracker.status === status.idle
+  } catch {
+    return false
+  }
+}
+
+/** False when the server's session state could not be thrown away whole. */
+export async function resetServer(
+  link: ServerLink,
+  timeoutMs: number,
+  clock: Clock,
+): Promise<boolean> {
+  const isOpen = link.tracker.status !== status.idle
+  const messages = isOpen
+    ? { bytes: rollbackAndDiscard, queries: 2 }
+    : { bytes: discardAll, queries: 1 }
+  try {
+    const { error } = await converse(link, messages, timeoutMs, clock)
+    if (error !== null || link.tracker.status !== status.idle) return false
+  } catch {
+    return false
+  }
+  link.applied.clear()
+  link.profile = null
+  link.dirtyBy = null
+  link.lastPerson = undefined
+  return true
+}
+
+/** False when a server that has been idle for long does not answer a Sync any more. */
+export async function isAlive(link: ServerLink, timeoutMs: number, clock: Clock): Promise<boolean> {
+  try {
+    await converse(link, { bytes: bareSync, batch: 0 }, timeoutMs, clock)
+    return true
+  } catch {
+    return false
+  }
+}
+
+const bareSync = Buffer.from([0x53, 0, 0, 0, 4])

@@ -1,0 +1,129 @@
+// A tenant's database as one role sees it: opens servers for a pool, and the auxiliary connections
+// that pools need beside them. Those are counted apart and bounded.
+import type { Clock } from '../../shared/clock.ts'
+import type { ScramSecret } from '../../shared/crypto/scram-client.ts'
+import { PoolerError } from '../../shared/errors.ts'
+import { cancelRequest, extendedQuery, sync } from '../../shared/protocol/frontend-messages.ts'
+import { mutedSink } from '../relay/server-sink.ts'
+import type { Tenant } from '../tenant/tenant.ts'
+import type { CancelAddress, PoolUpstream } from './pool-options.ts'
+import { ServerConnection } from './server-connection.ts'
+import { type ConversationResult, converse } from './server-conversation.ts'
+import { type OpenedServer, openServer } from './server-login.ts'
+import { withUpstream } from './upstream-socket.ts'
+
+export interface UpstreamSettings {
+  readonly serverConnectTimeoutMs: number
+  readonly serverLoginTimeoutMs: number
+  /** PEM of GLOBAL_UPSTREAM_CA_PATH. */
+  readonly globalCa: string | null
+  readonly clock: Clock
+}
+
+export interface UpstreamOptions extends UpstreamSettings {
+  /** Read anew at each use, so that a change of the tenant applies. */
+  readonly tenant: () => Tenant
+  readonly role: string
+  readonly database: string
+  readonly credentials: () => ScramSecret | null
+}
+
+/** Auxiliary connections of one process at a time; those beyond it are refused, not queued. */
+const auxiliaryMax = 200
+const auxiliaryQueryTimeoutMs = 5000
+let auxiliaryCount = 0
+
+export class Upstream implements PoolUpstream {
+  readonly #options: UpstreamOptions
+
+  constructor(options: UpstreamOptions) {
+    this.#options = options
+  }
+
+  open(): Promise<OpenedServer> {
+    return openServer({
+      ...this.#connectOptions(),
+      database: this.#options.database,
+      credentials: this.#options.credentials(),
+    })
+  }
+
+  async cancel({ address, processId, cancelSecret }: CancelAddress): Promise<void> {
+    await counted(() =>
+      withUpstream({ ...this.#connectOptions(), address }, async ({ socket }, signal) => {
+        const closed = new Promise<void>((resolve) => {
+          socket.once('close', () => resolve())
+          signal.addEventListener('abort', () => resolve())
+        })
+        socket.resume()
+        socket.write(cancelRequest(processId, cancelSecret))
+        await closed
+        socket.destroy()
+      }),
+    ).catch(ignore)
+  }
+
+  async terminate(processId: number): Promise<void> {
+    const sql = 'SELECT pg_catalog.pg_terminate_backend($1::int)'
+    await this.ask(sql, [String(processId)], 'latchkey (terminate)').catch(ignore)
+  }
+
+  /** One query on a connection of its own. Throws ServerOpenError, ConversationFailed, EMAXCONNPROCESS. */
+  ask(
+    sql: string,
+    parameters: readonly string[],
+    applicationName: string,
+  ): Promise<ConversationResult> {
+    return counted(async () => {
+      const { clock, credentials, database } = this.#options
+      const opened = await openServer({
+        ...this.#connectOptions(),
+        database,
+        credentials: credentials(),
+        parameters: { application_name: applicationName, search_path: 'pg_catalog' },
+      })
+      const server = new ServerConnection({
+        ...opened,
+        sink: mutedSink,
+        clock,
+        retireAtMs: Number.POSITIVE_INFINITY,
+      })
+      try {
+        const bytes = Buffer.concat([extendedQuery(sql, parameters), sync()])
+        return await converse(server, { bytes, batch: 1 }, auxiliaryQueryTimeoutMs, clock)
+      } finally {
+        await server.close('retired')
+      }
+    })
+  }
+
+  #connectOptions() {
+    const { tenant, role, serverConnectTimeoutMs, serverLoginTimeoutMs, globalCa, clock } =
+      this.#options
+    return {
+      tenant: tenant(),
+      role,
+      connectTimeoutMs: serverConnectTimeoutMs,
+      loginTimeoutMs: serverLoginTimeoutMs,
+      globalCa,
+      clock,
+    }
+  }
+}
+
+async function counted<Result>(run: () => Promise<Result>): Promise<Result> {
+  if (auxiliaryCount >= auxiliaryMax) {
+    throw new PoolerError('EMAXCONNPROCESS', {
+      values: { reason: `it has ${auxiliaryMax} auxiliary connections` },
+    })
+  }
+  auxiliaryCount++
+  try {
+    return await run()
+  } finally {
+    auxiliaryCount--
+  }
+}
+
+/** The upstream is gone or refuses: what was to be cancelled there will not be heard of again. */
+const ignore = (): void => {}

@@ -1,0 +1,113 @@
+// Clients that wait for a server of one pool: first come, first served, bounded. People with tokens
+// stand in a line of their own, so that their share of the servers can be bounded without anybody
+// behind them having to wait for it; among those who may go, the one who came first goes.
+import { BoundedQueue, type Place } from '../../shared/bounded-queue.ts'
+import type { Deadline, DeadlineQueue, Expiring } from '../../shared/deadline-queue.ts'
+import type { ServerWaiter } from '../relay/server-source.ts'
+
+class Entry implements Expiring {
+  readonly waiter: ServerWaiter
+  readonly sinceMs: number
+  deadline: Deadline | null = null
+  place: Place<Entry> | null = null
+  readonly #expire: (entry: Entry) => void
+
+  constructor(waiter: ServerWaiter, sinceMs: number, expire: (entry: Entry) => void) {
+    this.waiter = waiter
+    this.sinceMs = sinceMs
+    this.#expire = expire
+  }
+
+  onDeadline(): void {
+    this.#expire(this)
+  }
+}
+
+export interface WaitingLineOptions {
+  readonly waitersMax: number
+  readonly deadlines: DeadlineQueue
+  readonly onExpired: (waiter: ServerWaiter, waitedMs: number) => void
+}
+
+export class WaitingLine {
+  readonly #options: WaitingLineOptions
+  readonly #applications: BoundedQueue<Entry>
+  readonly #people: BoundedQueue<Entry>
+  readonly #entries = new Map<ServerWaiter, Entry>()
+
+  constructor(options: WaitingLineOptions) {
+    this.#options = options
+    this.#applications = new BoundedQueue(options.waitersMax)
+    this.#people = new BoundedQueue(options.waitersMax)
+  }
+
+  get size(): number {
+    return this.#entries.size
+  }
+
+  get isFull(): boolean {
+    return this.#entries.size >= this.#options.waitersMax
+  }
+
+  /** Monotonic ms since when the one who has waited longest waits; null: nobody does. */
+  get oldestSinceMs(): number | null {
+    return this.#first(true)?.sinceMs ?? null
+  }
+
+  /** Waiters that could take a server now. */
+  eligible(mayServePeople: boolean): number {
+    return mayServePeople ? this.size : this.#applications.size
+  }
+
+  add(waiter: ServerWaiter, nowMs: number, timeoutMs: number): void {
+    const entry = new Entry(waiter, nowMs, (expired) => {
+      this.#leave(expired)
+      this.#options.onExpired(waiter, timeoutMs)
+    })
+    entry.deadline = this.#options.deadlines.set(entry, timeoutMs)
+    entry.place = this.#lineOf(waiter).push(entry)
+    this.#entries.set(waiter, entry)
+  }
+
+  /** Takes out whoever may go and came first. */
+  next(mayServePeople: boolean): { waiter: ServerWaiter; sinceMs: number } | null {
+    const entry = this.#first(mayServePeople)
+    if (entry === undefined) return null
+    this.#leave(entry)
+    return entry
+  }
+
+  /** False when the waiter does not stand here. */
+  remove(waiter: ServerWaiter): boolean {
+    const entry = this.#entries.get(waiter)
+    if (entry === undefined) return false
+    this.#leave(entry)
+    return true
+  }
+
+  /** Empties the line and returns who stood in it, in order of arrival. */
+  clear(): ServerWaiter[] {
+    const waiters: ServerWaiter[] = []
+    for (let next = this.next(true); next !== null; next = this.next(true)) {
+      waiters.push(next.waiter)
+    }
+    return waiters
+  }
+
+  #first(mayServePeople: boolean): Entry | undefined {
+    const application = this.#applications.peek()
+    const person = mayServePeople ? this.#people.peek() : undefined
+    if (application === undefined || person === undefined) return application ?? person
+    return person.sinceMs < application.sinceMs ? person : application
+  }
+
+  #leave(entry: Entry): void {
+    if (entry.deadline !== null) this.#options.deadlines.lift(entry.deadline)
+    if (entry.place !== null) this.#lineOf(entry.waiter).remove(entry.place)
+    this.#entries.delete(entry.waiter)
+  }
+
+  #lineOf(waiter: ServerWaiter): BoundedQueue<Entry> {
+    return waiter.person === null ? this.#applications : this.#people
+  }
+}

@@ -1,0 +1,31 @@
+import type { Clock } from '../../shared/clock.ts'
+import type { PoolerError } from '../../shared/errors.ts'
+import type { ClientId } from '../../shared/ids.ts'
+import type { ServerSource } from './server-source.ts'
+import type { SettingsProfile } from './session-settings.ts'
+import type { Transport } from './transport.ts'
+
+/** How a client's connection ended; an ErrorCode where we ended it. */
+export type RelayEnd = 'terminate' | 'lost' | 'server-lost' | 'refused' | PoolerError
+
+export interface RelayCounters {
+  bytesFromClients: number
+  bytesToClients: number
+}
+
+export interface RelayOptions {
+  readonly clientId: ClientId
+  readonly person: string | null
+  readonly mode: 'transaction' | 'session'
+  readonly transport: Transport
+  readonly source: ServerSource
+  readonly counters: RelayCounters
+  readonly clock: Clock
+  /** What the client asked for at startup and was told at login. */
+  readonly profile: SettingsProfile
+  /** settingKey to value of the settings that the client's startup packet named. */
+  readonly startup: ReadonlyMap<string, string>
+  /** Time of the last coarse tick; read instead of the clock on the hot path. */
+  readonly ticker: { readonly nowMs: number }
+  readonly onEnded: (end: RelayEnd) => void
+}

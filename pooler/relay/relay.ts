@@ -1,0 +1,396 @@
+// One logged-in client. Takes a server from the source when a message needs one, passes bytes both
+// ways, and gives the server back by the release rule (reply-tracker.ts). Knows nothing of tenants,
+// tokens, or how servers come to be.
+import { assert } from '../../shared/assert.ts'
+import { PoolerError } from '../../shared/errors.ts'
+import type { ClientId } from '../../shared/ids.ts'
+import { parameterStatus } from '../../shared/protocol/backend-messages.ts'
+import type { PostgresError } from '../../shared/protocol/error-response.ts'
+import { frontend, status } from '../../shared/protocol/message-types.ts'
+import { StateMachine } from '../../shared/state-machine.ts'
+import { ClientPump } from './client-pump.ts'
+import { type ClientState, clientMoves } from './client-state.ts'
+import { queryCanceled } from './query-canceled.ts'
+import { isFatal, RefusedMessages, readyIdle, refusalBytes } from './refused-messages.ts'
+import type { RelayEnd, RelayOptions } from './relay-options.ts'
+import { owedHighWater } from './reply-tracker.ts'
+import type { ServerLink } from './server-link.ts'
+import type { ServerSink } from './server-sink.ts'
+import type { Refusal, ServerWaiter } from './server-source.ts'
+import { SessionRestorer } from './session-restorer.ts'
+import { type SettingsProfile, settingKey, withSetting } from './session-settings.ts'
+import type { SessionTag } from './session-tags.ts'
+import type { Transport, TransportReader } from './transport.ts'
+import { drop, forward, hold, type Verdict } from './verdicts.ts'
+
+/** Reasons for not reading the client just now. */
+const waits = 1
+const serverIsBlocked = 2
+const owesMuch = 4
+const outputIsBlocked = 8
+
+/** Bytes taken from a client that waits for a server, before it is not read any more. */
+const pendingBytesMax = 64 * 1024
+
+/** What a client sent before its Terminate may take so long to finish. */
+const finishingMsMax = 5000
+/** After a FATAL, so long what still comes is read and thrown away, so that the text arrives. */
+const lingerMs = 1000
+
+export class Relay implements TransportReader, ServerSink, ServerWaiter {
+  readonly clientId: ClientId
+  readonly person: string | null
+  readonly transport: Transport
+  /** Monotonic ms of the last byte from the client, or of the last reply to it. */
+  lastActiveMs: number
+  bytesFromClient = 0
+  bytesToClient = 0
+  readonly #options: RelayOptions
+  readonly #pump = new ClientPump(this)
+  readonly #refused: RefusedMessages
+  readonly #restorer: SessionRestorer
+  readonly #machine = new StateMachine<ClientState>('client', clientMoves, 'idle')
+  #server: ServerLink | null = null
+  #pending: Buffer | null = null
+  #pauses = 0
+  #profile: SettingsProfile
+
+  constructor(options: RelayOptions) {
+    this.#options = options
+    this.clientId = options.clientId
+    this.person = options.person
+    this.transport = options.transport
+    this.#profile = options.profile
+    this.#refused = new RefusedMessages(options.transport)
+    this.#restorer = new SessionRestorer(options.startup)
+    this.lastActiveMs = options.ticker.nowMs
+  }
+
+  get state(): ClientState {
+    return this.#machine.state
+  }
+
+  /** The server that the client holds now. */
+  get server(): ServerLink | null {
+    return this.#server
+  }
+
+  get profile(): SettingsProfile {
+    return this.#profile
+  }
+
+  get isDeaf(): boolean {
+    return this.state === 'ended' || this.state === 'finishing'
+  }
+
+  get replyTransport(): Transport {
+    return this.transport
+  }
+
+  /** Takes over from login. `server` is the session's own; `rest` came behind the password. */
+  start(server: ServerLink | null, rest: Buffer): void {
+    this.transport.setReader(this)
+    if (server !== null) this.#attach(server)
+    if (rest.length > 0) this.onTransportData(rest)
+  }
+
+  onTransportData(chunk: Buffer): void {
+    if (this.isDeaf) return
+    this.bytesFromClient += chunk.length
+    this.#options.counters.bytesFromClients += chunk.length
+    this.lastActiveMs = this.#options.ticker.nowMs
+    if (this.#pending === null) {
+      this.#feed(chunk)
+      return
+    }
+    // A client that waits is read on, up to a bound: how else would one learn that it has left?
+    this.#pending = Buffer.concat([this.#pending, chunk])
+    if (this.#pending.length > pendingBytesMax) this.#pause(waits)
+  }
+
+  onTransportDrain(): void {
+    this.#server?.transport.resume()
+    if ((this.#pauses & outputIsBlocked) === 0) return
+    this.#unpause(outputIsBlocked)
+    if (this.state === 'idle') this.#feedPending()
+  }
+
+  onTransportClosed(): void {
+    if (this.state === 'ended') return
+    if (this.state === 'finishing') this.#server?.transport.resume()
+    else this.#end('lost')
+  }
+
+  onClientMessage(type: number, _bodyBytes: number, firstByte: number): Verdict {
+    if (type === frontend.terminate) return this.#onTerminate()
+    if (this.#server !== null) return this.#onJoinedMessage(type, firstByte)
+    if (this.#refused.isActive && this.#refused.take(type)) return drop
+    switch (type) {
+      case frontend.query:
+      case frontend.parse:
+      case frontend.bind:
+      case frontend.describe:
+      case frontend.execute:
+      case frontend.close:
+      case frontend.functionCall:
+        return this.#join() ? this.#onJoinedMessage(type, firstByte) : hold
+      case frontend.sync:
+        this.transport.write(readyIdle)
+        return drop
+      case frontend.flush:
+      case frontend.copyData:
+      case frontend.copyDone:
+      case frontend.copyFail:
+        return drop
+      default:
+        return this.#breach(`invalid frontend message type ${type}`)
+    }
+  }
+
+  onClientBadLength(bodyBytes: number): void {
+    this.#breach(`invalid message length ${bodyBytes + 4}`)
+  }
+
+  onServer(link: ServerLink): void {
+    if (this.#attach(link)) this.#feedPending()
+  }
+
+  onNoServer(refusal: Refusal): void {
+    if (isFatal(refusal)) {
+      this.#say(refusalBytes(refusal), refusal instanceof PoolerError ? refusal : 'refused')
+      return
+    }
+    this.#machine.moveTo('idle')
+    this.#refused.begin(refusal)
+    this.#feedPending()
+    this.#refused.end()
+  }
+
+  onServerReport(name: string, value: string, isOwn: boolean): void {
+    if (isOwn && !this.#restorer.isReapplying) return
+    const isNews = this.#profile.wanted.get(settingKey(name)) !== value
+    if (isNews) this.#profile = withSetting(this.#profile, name, value)
+    if (isNews || !isOwn) this.transport.write(parameterStatus(name, value))
+  }
+
+  onServerTag(tag: SessionTag): void {
+    const server = this.#server as ServerLink
+    this.#restorer.onTag(tag, server)
+  }
+
+  onOwnError(error: PostgresError): void {
+    this.#say(refusalBytes(error, 'FATAL'), 'refused')
+  }
+
+  onOwnRow(): void {}
+
+  onServerProgress(bytes: number): void {
+    this.bytesToClient += bytes
+    this.#options.counters.bytesToClients += bytes
+    const server = this.#server
+    if (server === null) return
+    const tracker = server.tracker
+    if (this.transport.isBlocked && this.transport.isOpen) server.transport.pause()
+    if ((this.#pauses & owesMuch) !== 0 && tracker.owed < owedHighWater / 2) this.#unpause(owesMuch)
+    if (this.#restorer.isAwaited && tracker.owed === 0) {
+      this.#restorer.finish()
+      this.#feedPending()
+    } else if (this.state === 'finishing') {
+      if (tracker.isSettled) this.#end('terminate')
+    } else {
+      this.lastActiveMs = this.#options.ticker.nowMs
+      this.#releaseIfDone(server)
+    }
+  }
+
+  onServerDrain(): void {
+    this.#unpause(serverIsBlocked)
+  }
+
+  onServerBroken(reason: string): void {
+    this.fail(new PoolerError('EPROTOCOL', { values: { reason: `from the server: ${reason}` } }))
+  }
+
+  onServerClosed(fatal: PostgresError | null, cause: Error | null): void {
+    const server = this.#server as ServerLink
+    const isSaid = fatal !== null && !server.tracker.isOwnReply
+    if (isSaid) {
+      this.#say(null, 'server-lost')
+      return
+    }
+    const reason = fatal?.message ?? cause?.message ?? 'closed by the database'
+    this.fail(new PoolerError('ESERVERLOST', { values: { reason } }))
+  }
+
+  /** Ends the client with an error of ours; said only at a message boundary. */
+  fail(error: PoolerError): void {
+    this.#say(refusalBytes(error, 'FATAL'), error)
+  }
+
+  /** A person's access ended: nothing more is forwarded, and what runs is stopped. */
+  endAccess(error: PoolerError): void {
+    if (this.state === 'ended') return
+    const server = this.#server
+    const canSay = server === null || server.isAtBoundary
+    if (server !== null) {
+      this.#detach(server)
+      this.#options.source.endAccess(server)
+    }
+    this.#close(canSay ? refusalBytes(error, 'FATAL') : null, canSay, error)
+  }
+
+  /** A cancel request with this client's key. */
+  cancel(): void {
+    if (this.state === 'waiting') {
+      this.#options.source.withdraw(this)
+      this.onNoServer(queryCanceled)
+    } else if (this.#server !== null && this.#server.tracker.owed > 0) {
+      this.#options.source.cancel(this.#server)
+    }
+  }
+
+  #feed(chunk: Buffer): void {
+    const rest = this.#pump.feed(chunk)
+    const server = this.#server
+    if (server !== null) server.transport.release()
+    if (rest !== null) {
+      this.#pending = rest
+      if (this.state === 'idle') this.#pause(outputIsBlocked)
+    }
+    if (server === null) {
+      if (this.transport.isBlocked) this.#pause(outputIsBlocked)
+      return
+    }
+    if (server.transport.isBlocked) this.#pause(serverIsBlocked)
+    if (server.tracker.owed > owedHighWater) this.#pause(owesMuch)
+    if (this.state === 'joined') this.#releaseIfDone(server)
+  }
+
+  #feedPending(): void {
+    const pending = this.#pending
+    this.#pending = null
+    this.#unpause(waits)
+    if (pending !== null) this.#feed(pending)
+  }
+
+  /** True when the client has a server that may take its message now. */
+  #join(): boolean {
+    // A client that does not read its answers starts no further transaction.
+    if (this.transport.isBlocked) return false
+    const link = this.#options.source.checkout(this)
+    if (link !== null) return this.#attach(link)
+    this.#machine.moveTo('waiting')
+    return false
+  }
+
+  /** False when the client's message has to wait until its settings are known to be in place. */
+  #attach(link: ServerLink): boolean {
+    assert(this.#server === null, 'a client holds one server at most')
+    assert(link.tracker.isReleasable, 'a server that is handed on owes nothing')
+    this.#machine.moveTo('joined')
+    this.#server = link
+    link.handTo(this)
+    this.#pump.output = link.transport
+    if (this.#options.mode === 'session') return true
+    if (link.profile === this.#profile && link.lastPerson === this.person) return true
+    const tell = this.#restorer.restore(link, this.#profile, this.person)
+    for (const [name, value] of tell) {
+      this.#profile = withSetting(this.#profile, name, value)
+      this.transport.write(parameterStatus(link.spelling.get(name) ?? name, value))
+    }
+    return !this.#restorer.isAwaited
+  }
+
+  #onJoinedMessage(type: number, firstByte: number): Verdict {
+    const server = this.#server as ServerLink
+    if (this.#restorer.isDue && server.tracker.owed === 0) this.#restorer.reapply(server)
+    if (!server.tracker.sent(type)) return this.#breach(`invalid frontend message type ${type}`)
+    if (type === frontend.parse && firstByte !== 0) server.dirtyBy ??= 'Parse'
+    return forward
+  }
+
+  #onTerminate(): Verdict {
+    const server = this.#server
+    if (server === null || server.tracker.isSettled) {
+      this.#end('terminate')
+      return drop
+    }
+    this.#machine.moveTo('finishing')
+    this.#options.clock.after(finishingMsMax, () => {
+      if (this.state === 'finishing') this.#end('lost')
+    })
+    return drop
+  }
+
+  #breach(reason: string): Verdict {
+    this.fail(new PoolerError('EPROTOCOL', { values: { reason } }))
+    return drop
+  }
+
+  #releaseIfDone(server: ServerLink): void {
+    if (this.#options.mode !== 'transaction' || !server.tracker.isReleasable) return
+    if (!this.#pump.isAtBoundary || this.#restorer.isAwaited) return
+    this.#detach(server)
+    this.#machine.moveTo('idle')
+    this.#unpause(serverIsBlocked | owesMuch)
+    this.#options.source.checkin(server)
+  }
+
+  #detach(server: ServerLink): void {
+    this.#server = null
+    this.#pump.output = null
+    server.lastPerson = this.person
+    server.transport.resume()
+  }
+
+  /** Says `bytes` where that is possible, parts from the server, closes. */
+  #say(bytes: Buffer | null, end: RelayEnd): void {
+    if (this.state === 'ended') return
+    const canSay = this.#server === null || this.#server.isAtBoundary
+    this.#part()
+    this.#close(canSay ? bytes : null, canSay, end)
+  }
+
+  #end(end: RelayEnd): void {
+    this.#part()
+    this.#close(null, true, end)
+  }
+
+  /** Gives up the server, or the place in the queue for one. */
+  #part(): void {
+    const { source } = this.#options
+    if (this.state === 'waiting') source.withdraw(this)
+    const server = this.#server
+    if (server === null) return
+    const isClean = this.#pump.isAtBoundary && server.isAtBoundary && server.tracker.isSettled
+    this.#detach(server)
+    if (!server.isUsable) source.discard(server, 'lost')
+    else if (!isClean) source.abort(server, 'client left')
+    else if (server.tracker.status === status.idle) source.checkin(server)
+    else source.rollback(server)
+  }
+
+  #close(bytes: Buffer | null, isOrderly: boolean, end: RelayEnd): void {
+    this.#machine.moveTo('ended')
+    this.#pending = null
+    if (bytes !== null) this.transport.write(bytes)
+    this.transport.resume()
+    if (isOrderly && this.transport.isOpen) {
+      this.transport.end()
+      this.#options.clock.after(lingerMs, () => this.transport.destroy())
+    } else {
+      this.transport.destroy()
+    }
+    this.#options.onEnded(end)
+  }
+
+  #pause(reason: number): void {
+    this.#pauses |= reason
+    this.transport.pause()
+  }
+
+  #unpause(reasons: number): void {
+    this.#pauses &= ~reasons
+    if (this.#pauses === 0) this.transport.resume()
+  }
+}

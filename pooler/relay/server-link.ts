@@ -1,0 +1,98 @@
+// A logged-in server as the relay uses it: its transport, what it owes, and the settings it has.
+// Who holds it, for how long, and where it came from is the pool's business.
+import type { Socket } from 'node:net'
+import type { PostgresError } from '../../shared/protocol/error-response.ts'
+import { ReplyTracker } from './reply-tracker.ts'
+import { ServerPump } from './server-pump.ts'
+import type { ServerSink } from './server-sink.ts'
+import { isReadOnlySetting, type SettingsProfile, settingKey } from './session-settings.ts'
+import { Transport, type TransportReader } from './transport.ts'
+
+export interface ServerLinkOptions {
+  readonly socket: Socket
+  /** ParameterStatus of the login. */
+  readonly parameters: ReadonlyMap<string, string>
+  /** 0 when the server sent no BackendKeyData; then it can neither be cancelled nor terminated. */
+  readonly processId: number
+  readonly cancelSecret: Buffer
+  readonly sink: ServerSink
+}
+
+export abstract class ServerLink implements TransportReader {
+  readonly tracker = new ReplyTracker()
+  readonly transport: Transport
+  readonly processId: number
+  readonly cancelSecret: Buffer
+  /** Names as the server spells them, by settingKey. */
+  readonly spelling = new Map<string, string>()
+  readonly reported = new Map<string, string>()
+  /** What `reported` goes back to on DISCARD ALL: the values of the login. */
+  readonly baseline: ReadonlyMap<string, string>
+  /** Settings that are not reported and that we set. */
+  readonly applied = new Map<string, string>()
+  /** The profile that this server's settings are known to equal; null: unknown. */
+  profile: SettingsProfile | null = null
+  /** Why this server must be reset before another client has it; null: it need not. */
+  dirtyBy: string | null = null
+  /** Whom the session state on this server may stem from; undefined: nobody has had it since its reset. */
+  lastPerson: string | null | undefined = undefined
+  /** Set when the server said FATAL: it is as good as closed. */
+  fatal: PostgresError | null = null
+  sink: ServerSink
+  readonly #pump: ServerPump
+
+  constructor(options: ServerLinkOptions) {
+    for (const [name, value] of options.parameters) this.#noteReport(name, value)
+    this.baseline = new Map(this.reported)
+    this.processId = options.processId
+    this.cancelSecret = options.cancelSecret
+    this.sink = options.sink
+    this.#pump = new ServerPump(this)
+    this.transport = new Transport(options.socket, this)
+  }
+
+  /** True when the last byte passed to the client was the last of a message. */
+  get isAtBoundary(): boolean {
+    return this.#pump.isAtBoundary
+  }
+
+  /** False once it said FATAL or its connection is gone. */
+  get isUsable(): boolean {
+    return this.fatal === null && this.transport.isOpen
+  }
+
+  /** Gives the server to somebody else. Only while nothing is owed. */
+  handTo(sink: ServerSink): void {
+    this.sink = sink
+    this.#pump.output = sink.replyTransport
+  }
+
+  onTransportData(chunk: Buffer): void {
+    this.#pump.feed(chunk)
+    this.sink.onServerProgress(chunk.length)
+  }
+
+  onTransportDrain(): void {
+    this.sink.onServerDrain()
+  }
+
+  onTransportClosed(cause: Error | null): void {
+    this.sink.onServerClosed(this.fatal, cause)
+  }
+
+  /** Notes a ParameterStatus body and tells the sink. */
+  takeReport(bytes: Buffer, at: number, end: number, isOwn: boolean): void {
+    const nul = bytes.indexOf(0, at)
+    if (nul === -1 || nul >= end) return
+    const name = bytes.toString('utf8', at, nul)
+    const value = bytes.toString('utf8', nul + 1, end - 1)
+    this.#noteReport(name, value)
+    if (!isReadOnlySetting(settingKey(name))) this.profile = null
+    this.sink.onServerReport(name, value, isOwn)
+  }
+
+  #noteReport(name: string, value: string): void {
+    this.spelling.set(settingKey(name), name)
+    this.reported.set(settingKey(name), value)
+  }
+}

@@ -1,0 +1,84 @@
+// Replies of one server. Keeps the tracker in step, looks into the few small messages that tell of
+// state, swallows answers to messages of ours. Rows and copy data pass by their headers alone.
+import { PostgresError } from '../../shared/protocol/error-response.ts'
+import { backend } from '../../shared/protocol/message-types.ts'
+import { Pump } from './pump.ts'
+import type { ServerLink } from './server-link.ts'
+import { sessionTagOf } from './session-tags.ts'
+import { drop, forward, type Verdict } from './verdicts.ts'
+
+export class ServerPump extends Pump {
+  readonly #link: ServerLink
+  /** Of the message being read: it answers a message of ours. */
+  #isOwn = false
+  #isBroken = false
+
+  constructor(link: ServerLink) {
+    super()
+    this.#link = link
+  }
+
+  protected override get isStopped(): boolean {
+    return this.#isBroken
+  }
+
+  protected override onHeader(type: number): Verdict {
+    const tracker = this.#link.tracker
+    const isOwn = tracker.isOwnReply
+    this.#isOwn = isOwn
+    if (!tracker.received(type)) return this.#break(`unexpected message 0x${type.toString(16)}`)
+    switch (type) {
+      case backend.readyForQuery:
+      case backend.commandComplete:
+      case backend.errorResponse:
+        this.see()
+        break
+      case backend.dataRow:
+        if (isOwn) this.see()
+        break
+      case backend.parameterStatus:
+        // Whether the client is told depends on the value: it is written anew in onServerReport.
+        this.see()
+        return drop
+    }
+    return isOwn ? drop : forward
+  }
+
+  protected override onBadLength(bodyBytes: number): void {
+    this.#break(`message length ${bodyBytes + 4}`)
+  }
+
+  protected override onBody(type: number, bytes: Buffer, at: number, end: number): void {
+    const link = this.#link
+    switch (type) {
+      case backend.readyForQuery:
+        if (end - at !== 1 || !link.tracker.ready(bytes[at] as number)) {
+          this.#break('ReadyForQuery that nothing asked for')
+        }
+        return
+      case backend.commandComplete: {
+        const tag = sessionTagOf(bytes, at, end)
+        if (tag !== null && !this.#isOwn) link.sink.onServerTag(tag)
+        return
+      }
+      case backend.errorResponse: {
+        const error = new PostgresError(bytes.subarray(at, end))
+        if (error.fields.severity === 'FATAL' || error.fields.severity === 'PANIC')
+          link.fatal = error
+        if (this.#isOwn) link.sink.onOwnError(error)
+        return
+      }
+      case backend.dataRow:
+        link.sink.onOwnRow(bytes, at, end)
+        return
+      case backend.parameterStatus:
+        link.takeReport(bytes, at, end, this.#isOwn)
+    }
+  }
+
+  #break(reason: string): Verdict {
+    this.#isBroken = true
+    this.#link.sink.onServerBroken(reason)
+    return drop
+  }
+}

@@ -1,0 +1,36 @@
+// Whoever has a server right now: a client's relay, a conversation of ours, or the idle pool.
+import type { PostgresError } from '../../shared/protocol/error-response.ts'
+import type { SessionTag } from './session-tags.ts'
+import type { Transport } from './transport.ts'
+
+export interface ServerSink {
+  /** Where replies go that are not answers to messages of ours; null: they are dropped. */
+  readonly replyTransport: Transport | null
+  /** ParameterStatus; `isOwn` when it came while a message of ours was being answered. */
+  onServerReport(name: string, value: string, isOwn: boolean): void
+  onServerTag(tag: SessionTag): void
+  /** ErrorResponse to a message of ours. */
+  onOwnError(error: PostgresError): void
+  /** One DataRow's body in the answer to a message of ours; valid during the call. */
+  onOwnRow(bytes: Buffer, at: number, end: number): void
+  /** A chunk of so many bytes has been worked through; the tracker is up to date. */
+  onServerProgress(bytes: number): void
+  onServerDrain(): void
+  /** The server broke the protocol; nothing it says can be relied on any more. */
+  onServerBroken(reason: string): void
+  /** The server's connection is gone; `fatal` is what it said last, when it said something. */
+  onServerClosed(fatal: PostgresError | null, cause: Error | null): void
+}
+
+/** For a server whose words concern nobody. */
+export const mutedSink: ServerSink = {
+  replyTransport: null,
+  onServerReport() {},
+  onServerTag() {},
+  onOwnError() {},
+  onOwnRow() {},
+  onServerProgress() {},
+  onServerDrain() {},
+  onServerBroken() {},
+  onServerClosed() {},
+}

@@ -1,0 +1,37 @@
+// Where a relay gets servers from and gives them back to. The pool implements it; the relay knows
+// no more of pools than this.
+import type { PoolerError } from '../../shared/errors.ts'
+import type { ClientId } from '../../shared/ids.ts'
+import type { PostgresError } from '../../shared/protocol/error-response.ts'
+import type { ServerLink } from './server-link.ts'
+
+/** Why a client gets no server: an error of ours, or what Postgres itself said. */
+export type Refusal = PoolerError | PostgresError
+
+/** A client that wants a server. */
+export interface ServerWaiter {
+  readonly clientId: ClientId
+  /** The person behind the client, or null for an application; bounds how many servers people hold. */
+  readonly person: string | null
+  onServer(link: ServerLink): void
+  onNoServer(refusal: Refusal): void
+}
+
+export interface ServerSource {
+  /** A server at once, or null: then exactly one of the waiter's methods is called later. */
+  checkout(waiter: ServerWaiter): ServerLink | null
+  /** The waiter wants nothing any more; neither of its methods is called. */
+  withdraw(waiter: ServerWaiter): void
+  /** Nothing is owed and no transaction is open. */
+  checkin(link: ServerLink): void
+  /** Nothing is owed, but a transaction is open: it is rolled back, or the server discarded. */
+  rollback(link: ServerLink): void
+  /** In the middle of something: what runs is cancelled and the server discarded. */
+  abort(link: ServerLink, reason: string): void
+  /** A person's access ended: cancel, roll back, and terminate a server that will not stop. */
+  endAccess(link: ServerLink): void
+  /** The server is closed or cannot be trusted. */
+  discard(link: ServerLink, reason: string): void
+  /** Asks the server to stop what it does for this client; it stays joined. */
+  cancel(link: ServerLink): void
+}

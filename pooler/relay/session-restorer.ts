@@ -1,0 +1,105 @@
+// Brings a server to the settings of the client that gets it, in messages of ours in front of the
+// client's own, whose answers are swallowed; and back to the startup settings after a RESET.
+import { query } from '../../shared/protocol/frontend-messages.ts'
+import { status } from '../../shared/protocol/message-types.ts'
+import type { ServerLink } from './server-link.ts'
+import {
+  differenceOf,
+  isReadOnlySetting,
+  mustBeAwaited,
+  restoreCount,
+  restoreMessages,
+  type SettingsProfile,
+} from './session-settings.ts'
+import type { SessionTag } from './session-tags.ts'
+
+const discardAll = query('DISCARD ALL')
+const nothingApplied: ReadonlyMap<string, string> = new Map()
+
+export class SessionRestorer {
+  /** True while the client's message must wait for the answer. */
+  isAwaited = false
+  /** A RESET or DISCARD ALL took the client's startup settings away. */
+  isDue = false
+  /** The answer being swallowed belongs to `reapply`: what it reports is news for the client. */
+  isReapplying = false
+  readonly #startup: ReadonlyMap<string, string>
+
+  constructor(startup: ReadonlyMap<string, string>) {
+    this.#startup = startup
+  }
+
+  /**
+   * Writes what brings `link` to `profile`; the transport holds it back so that it leaves together
+   * with the client's message. Returns read-only reports that the client has to be told.
+   */
+  restore(
+    link: ServerLink,
+    profile: SettingsProfile,
+    person: string | null,
+  ): readonly (readonly [name: string, value: string])[] {
+    this.isReapplying = false
+    link.transport.hold()
+    let difference = differenceOf(profile, link)
+    if (link.lastPerson !== undefined && link.lastPerson !== person) {
+      // What no tag shows (functions, DO) must not pass from one person to another.
+      link.tracker.sentOwnQuery()
+      link.transport.write(discardAll)
+      link.applied.clear()
+      difference = differenceOf(profile, { reported: link.baseline, applied: nothingApplied })
+    }
+    this.#write(link, difference)
+    link.profile = profile
+    link.lastPerson = person
+    this.isAwaited = mustBeAwaited(difference)
+    if (this.isAwaited) link.transport.release()
+    return difference.tell
+  }
+
+  finish(): void {
+    this.isAwaited = false
+  }
+
+  onTag(tag: SessionTag, link: ServerLink): void {
+    switch (tag) {
+      case 'DISCARD ALL':
+        link.applied.clear()
+        this.isDue = this.#startup.size > 0
+        return
+      case 'RESET':
+        // The tag does not say what was reset, so nothing of what was applied can be relied on.
+        link.dirtyBy ??= tag
+        this.isDue = this.#startup.size > 0
+        return
+      default:
+        link.dirtyBy ??= tag
+    }
+  }
+
+  /** Sets the startup settings anew where they are gone. Not possible in a failed transaction. */
+  reapply(link: ServerLink): void {
+    if (link.tracker.status === status.failed) return
+    this.isDue = false
+    const set = [...this.#startup].filter(([name, value]) => {
+      const current = link.reported.get(name)
+      if (current === undefined) return true
+      return current !== value && current === link.baseline.get(name)
+    })
+    if (set.length === 0) return
+    this.isReapplying = true
+    link.transport.hold()
+    this.#write(link, { set, reset: [], tell: [] })
+    link.profile = null
+  }
+
+  #write(link: ServerLink, difference: ReturnType<typeof differenceOf>): void {
+    const count = restoreCount(difference)
+    if (count === 0) return
+    link.tracker.sentOwnBatch(count)
+    link.transport.write(restoreMessages(difference))
+    for (const name of difference.reset) link.applied.delete(name)
+    for (const [name, value] of difference.set) {
+      if (!link.reported.has(name) && !isReadOnlySetting(name)) link.applied.set(name, value)
+    }
+  }
+}

@@ -1,0 +1,112 @@
+// Settings that follow a client from server to server. A profile is what one client wants; equal
+// profiles are one object, so that the hot path compares two references and nothing else.
+import { extendedQuery, sync } from '../../shared/protocol/frontend-messages.ts'
+
+/** Reported by servers, yet not ours to set: a difference is told to the client instead. */
+const readOnlyNames: ReadonlySet<string> = new Set([
+  'server_version',
+  'server_encoding',
+  'in_hot_standby',
+  'is_superuser',
+  'integer_datetimes',
+  'session_authorization',
+])
+
+/** Settings that decide as whom or how bytes are read go first, and role goes last. */
+const orderOf = (name: string): number =>
+  name === 'client_encoding' ? 0 : name === 'session_authorization' ? 2 : name === 'role' ? 3 : 1
+
+export const isReadOnlySetting = (name: string): boolean => readOnlyNames.has(name)
+
+/** Names of settings match in any case; a few are reported in mixed case. */
+export const settingKey = (name: string): string => name.toLowerCase()
+
+export interface SettingsProfile {
+  /** settingKey to value in the server's spelling. Read-only reports are in it as last told. */
+  readonly wanted: ReadonlyMap<string, string>
+}
+
+/** Distinct profiles remembered; beyond it equal ones are compared value by value. */
+export const profilesMax = 10_000
+const profiles = new Map<string, SettingsProfile>()
+
+/** The one profile with these settings. */
+export function profileOf(wanted: ReadonlyMap<string, string>): SettingsProfile {
+  const entries = [...wanted].sort(([a], [b]) => (a < b ? -1 : 1))
+  const key = JSON.stringify(entries)
+  const known = profiles.get(key)
+  if (known !== undefined) return known
+  const profile: SettingsProfile = { wanted: new Map(entries) }
+  if (profiles.size >= profilesMax) profiles.delete(profiles.keys().next().value as string)
+  profiles.set(key, profile)
+  return profile
+}
+
+/** This profile with one value changed. */
+export function withSetting(
+  profile: SettingsProfile,
+  name: string,
+  value: string,
+): SettingsProfile {
+  const key = settingKey(name)
+  if (profile.wanted.get(key) === value) return profile
+  return profileOf(new Map(profile.wanted).set(key, value))
+}
+
+export interface ServerSettings {
+  /** settingKey to value as last reported by ParameterStatus. */
+  readonly reported: ReadonlyMap<string, string>
+  /** settingKey to value of settings that are not reported and that we set on this server. */
+  readonly applied: ReadonlyMap<string, string>
+}
+
+export interface SettingsDifference {
+  /** Settings to be given these values. */
+  readonly set: readonly (readonly [name: string, value: string])[]
+  /** Settings that go back to the server's default. */
+  readonly reset: readonly string[]
+  /** Read-only reports that this client has not been told. */
+  readonly tell: readonly (readonly [name: string, value: string])[]
+}
+
+export function differenceOf(profile: SettingsProfile, server: ServerSettings): SettingsDifference {
+  const set: (readonly [string, string])[] = []
+  const tell: (readonly [string, string])[] = []
+  for (const [name, value] of profile.wanted) {
+    const current = server.reported.get(name) ?? server.applied.get(name)
+    if (current === value) continue
+    if (!readOnlyNames.has(name)) set.push([name, value])
+    else if (current !== undefined) tell.push([name, current])
+  }
+  const reset = [...server.applied.keys()].filter((name) => !profile.wanted.has(name))
+  set.sort(([a], [b]) => orderOf(a) - orderOf(b))
+  return { set, reset, tell }
+}
+
+/** Statements that `restoreMessages` makes of a difference, each one Parse, Bind and Execute. */
+export const restoreCount = (difference: SettingsDifference): number =>
+  difference.set.length + difference.reset.length
+
+/** A difference that changes as whom statements run must be known to have worked before any runs. */
+export const mustBeAwaited = (difference: SettingsDifference): boolean =>
+  difference.reset.some((name) => orderOf(name) > 1) ||
+  difference.set.some(([name]) => orderOf(name) > 1)
+
+/** One batch that ends in a Sync. Values are bound, never spelled into SQL text. */
+export function restoreMessages(difference: SettingsDifference): Buffer {
+  const messages: Buffer[] = []
+  for (const name of difference.reset) messages.push(extendedQuery(`RESET ${quoteName(name)}`, []))
+  for (const [name, value] of difference.set) {
+    messages.push(extendedQuery('SELECT pg_catalog.set_config($1, $2, false)', [name, value]))
+  }
+  messages.push(sync())
+  return Buffer.concat(messages)
+}
+
+/** A setting's name as identifier; a class prefix (`app.user`) is quoted part by part. */
+function quoteName(name: string): string {
+  return name
+    .split('.')
+    .map((part) => `"${part.replaceAll('"', '""')}"`)
+    .join('.')
+}

@@ -1,0 +1,102 @@
+// One socket as the relay sees it: bytes in, bytes out, and whether the other end keeps up.
+// Knows nothing of messages. TLS and plain sockets look the same from here.
+import type { Socket } from 'node:net'
+
+export interface TransportReader {
+  onTransportData(chunk: Buffer): void
+  /** What was queued has left; only after `write` or `flush` said false. */
+  onTransportDrain(): void
+  /** Once, last. The other end closed, reset, or was destroyed by us. */
+  onTransportClosed(cause: Error | null): void
+}
+
+/** Queued bytes above which `write` says false and the caller stops its source. */
+export const sendQueueBytesMax = 256 * 1024
+
+export class Transport {
+  readonly #socket: Socket
+  #reader: TransportReader
+  #cause: Error | null = null
+  #isBlocked = false
+  #isReading = true
+
+  /** Takes the socket over: from here on its events come here only. Starts reading at once. */
+  constructor(socket: Socket, reader: TransportReader) {
+    this.#socket = socket
+    this.#reader = reader
+    socket.removeAllListeners('data').removeAllListeners('error').removeAllListeners('close')
+    socket.removeAllListeners('end').removeAllListeners('timeout').removeAllListeners('readable')
+    socket.on('data', (chunk: Buffer) => this.#reader.onTransportData(chunk))
+    socket.on('drain', () => this.#onDrain())
+    socket.on('error', (error) => {
+      this.#cause = error
+    })
+    socket.on('close', () => this.#reader.onTransportClosed(this.#cause))
+    socket.resume()
+  }
+
+  /** Bytes handed in that the kernel has not taken yet. */
+  get queuedBytes(): number {
+    return this.#socket.writableLength
+  }
+
+  get isBlocked(): boolean {
+    return this.#isBlocked
+  }
+
+  get isReading(): boolean {
+    return this.#isReading
+  }
+
+  get isOpen(): boolean {
+    return !this.#socket.destroyed && this.#socket.writable
+  }
+
+  setReader(reader: TransportReader): void {
+    this.#reader = reader
+  }
+
+  /** Queues bytes; false when more than sendQueueBytesMax wait, then onTransportDrain follows. */
+  write(chunk: Buffer): boolean {
+    if (!this.#socket.writable) return true
+    this.#socket.write(chunk)
+    if (this.#socket.writableLength > sendQueueBytesMax) this.#isBlocked = true
+    return !this.#isBlocked
+  }
+
+  /** Between `hold` and `release` everything written leaves in one system call. */
+  hold(): void {
+    this.#socket.cork()
+  }
+
+  release(): void {
+    this.#socket.uncork()
+  }
+
+  pause(): void {
+    if (!this.#isReading) return
+    this.#isReading = false
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    if (this.#isReading) return
+    this.#isReading = true
+    this.#socket.resume()
+  }
+
+  /** Sends what is queued and then our end of the stream; reading goes on. */
+  end(): void {
+    this.#socket.end()
+  }
+
+  destroy(cause?: Error): void {
+    this.#socket.destroy(cause)
+  }
+
+  #onDrain(): void {
+    if (!this.#isBlocked) return
+    this.#isBlocked = false
+    this.#reader.onTransportDrain()
+  }
+}
