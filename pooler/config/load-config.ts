@@ -32,7 +32,7 @@ export function loadConfig(env: Environment): Config {
   }
   faults.push(...faultsBetween(env))
   if (faults.length > 0) throw new ConfigError(faults)
-  // Values are numbers, strings, booleans and Secret, which has no field to change.
+  // Values are numbers, strings, booleans, frozen lists, and Secret, which has no field to change.
   return Object.freeze(values) as Config
 }
 

@@ -96,6 +96,26 @@ export const domain: Kind<string> = open('a DNS name, without a dot in front', (
     : fault('not a DNS name'),
 )
 
+/** What an empty text gives is an empty list. */
+export const networks: Kind<readonly string[]> = open(
+  'IP addresses and CIDRs, separated by commas',
+  (text) => {
+    const parts = text.split(',').flatMap((part) => part.trim() || [])
+    const wrong = parts.find((part) => !isNetwork(part))
+    return wrong === undefined
+      ? { value: Object.freeze(parts) }
+      : fault(`not a network: ${wrong.slice(0, 60)}`)
+  },
+)
+
+function isNetwork(text: string): boolean {
+  const [address = '', prefix, ...more] = text.split('/')
+  const family = isIP(address)
+  if (family === 0 || address.includes('%') || more.length > 0) return false
+  const bits = family === 4 ? 32 : 128
+  return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits)
+}
+
 export const path: Kind<string> = open('a path', (text) =>
   text.includes('\0') ? fault('holds a NUL') : { value: text },
 )

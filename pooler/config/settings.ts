@@ -10,6 +10,7 @@ import {
   jwtSecret,
   type Kind,
   listenAddress,
+  networks,
   oneOf,
   path,
   port,
@@ -48,6 +49,11 @@ export const settings = {
   PORT: setting(port, '4000', 'Port of the API, the dashboard and `/metrics`.'),
   API_HOST: setting(listenAddress, '127.0.0.1', 'Address that the API listens on.'),
   API_TLS: setting(flag, 'false', 'Serves the API over TLS with the certificate below.'),
+  API_TRUSTED_PROXIES: setting(
+    networks,
+    '',
+    "Peers whose `X-Forwarded-For` the API believes; empty: nobody's.",
+  ),
   PROXY_HOST: optional(
     listenAddress,
     'Address that the Postgres ports listen on; unset: all, or loopback with the embedded Postgres.',

@@ -102,6 +102,18 @@ test('a size takes the units of postgresql.conf', () => {
   expect(faultsOf({ MEMORY_SOFT_LIMIT: '1 TB' })).toHaveLength(1)
 })
 
+test('networks come as a list that cannot be changed', () => {
+  const { apiTrustedProxies } = loadConfig({ API_TRUSTED_PROXIES: '10.0.0.0/8, ::1 ,192.0.2.1,' })
+  expect(apiTrustedProxies).toEqual(['10.0.0.0/8', '::1', '192.0.2.1'])
+  expect(() => (apiTrustedProxies as string[]).push('x')).toThrow(TypeError)
+  expect(loadConfig({}).apiTrustedProxies).toEqual([])
+})
+
+test.each(['10.0.0.0/33', '::/129', '10.0.0', 'localhost', 'fe80::1%eth0', '1.1.1.1/8/8', '::/'])(
+  '%s is no network',
+  (text) => expect(faultsOf({ API_TRUSTED_PROXIES: `::1,${text}` })).toHaveLength(1),
+)
+
 test('neither a fault nor the printed config shows a secret', () => {
   const secrets = { API_JWT_SECRET: 'short-one', VAULT_ENC_KEY: 'not-a-key-either' }
   const told = faultsOf({ ...secrets, DATABASE_URL: 'mysql://root:hunter2@h/d' }).join('\n')

@@ -10,12 +10,7 @@ const readmePath = resolve(import.meta.dirname, '../../../README.md')
 function settingsTable(): string {
   const rows = settingNames.map((name) => {
     const { kind, defaultText, doc }: Setting<unknown> = settings[name]
-    const cells = [
-      `\`${name}\``,
-      defaultText === null ? '' : `\`${defaultText}\``,
-      kind.allowed,
-      doc,
-    ]
+    const cells = [`\`${name}\``, defaultText ? `\`${defaultText}\`` : '', kind.allowed, doc]
     return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
   })
   return ['| Setting | Default | Allowed | Meaning |', '|---|---|---|---|', ...rows].join('\n')
