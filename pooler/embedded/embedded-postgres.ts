@@ -55,7 +55,11 @@ export class EmbeddedPostgres {
       return new EmbeddedPostgres(server, password, lock)
     } catch (error) {
       await lock.release()
-      throw error
+      if (error instanceof StartError || !isFileFault(error)) throw error
+      throw new StartError(
+        `the embedded Postgres cannot be started here (${error.message}): set LATCHKEY_HOME, or start as an ordinary user`,
+        error,
+      )
     }
   }
 
@@ -69,6 +73,11 @@ export class EmbeddedPostgres {
     await this.#server.stop()
     await this.#lock.release()
   }
+}
+
+/** A full disk, a folder of another user, a system call that a container does not allow. */
+function isFileFault(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error
 }
 
 async function startServer(
