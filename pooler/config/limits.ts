@@ -15,3 +15,15 @@ export const startupSettingsMax = 100
 
 /** A project ref: one DNS label is 63 bytes, imported ones may be longer; keeps lookup keys short. */
 export const refBytesMax = 255
+
+/** Pairs in a folder of certificates; all are held in memory, some 50 KB each. */
+export const certificatePairsMax = 1_000
+
+/** Connections that the kernel holds for us between two turns; it cuts this to its own somaxconn. */
+export const acceptBacklogMax = 4_096
+
+/** Open files kept for listeners, metadata, API, logs, auxiliary connections and cancels. */
+export const openFilesReserved = 128
+
+/** Below this, shares of the client limit would hinder the first clients of a small pooler. */
+export const beforeLoginFloor = 64

@@ -1,0 +1,116 @@
+// Who may still come in: all connections of the process, and those that have not logged in yet, in
+// all and per source, so that a flood of half-open connections leaves room for everybody else.
+// Counts only; answering and closing is the caller's. Limits of roles and tenants are elsewhere.
+import { PoolerError } from '../../shared/errors.ts'
+import { type Moves, StateMachine } from '../../shared/state-machine.ts'
+import { beforeLoginFloor } from '../config/limits.ts'
+import { sourceKey } from './address-filter.ts'
+
+export interface QuotaLimits {
+  /** All connections, logged in or not. */
+  readonly clientsMax: number
+  readonly beforeLoginMax: number
+  readonly beforeLoginPerSourceMax: number
+}
+
+/** Half of all may be strangers, and half of those from one source, such as a restarting application. */
+export function quotaLimitsFor(clientsMax: number): QuotaLimits {
+  const share = (part: number): number => Math.max(beforeLoginFloor, Math.ceil(clientsMax * part))
+  return { clientsMax, beforeLoginMax: share(0.5), beforeLoginPerSourceMax: share(0.25) }
+}
+
+type AdmissionState = 'before-login' | 'logged-in' | 'left'
+
+const moves: Moves<AdmissionState> = {
+  'before-login': ['logged-in', 'left'],
+  'logged-in': ['left'],
+  left: [],
+}
+
+export class ConnectionQuota {
+  readonly #limits: QuotaLimits
+  readonly #loggedIn = new Set<Admission>()
+  readonly #beforeLogin = new Set<Admission>()
+  /** Only sources with somebody before login: at most `beforeLoginMax`. */
+  readonly #bySource = new Map<string, Set<Admission>>()
+
+  constructor(limits: QuotaLimits) {
+    this.#limits = limits
+  }
+
+  get loggedInCount(): number {
+    return this.#loggedIn.size
+  }
+
+  get beforeLoginCount(): number {
+    return this.#beforeLogin.size
+  }
+
+  /** Counts a connection in; its admission must be left when it closes. Throws EMAXCONNPROCESS. */
+  admit(address: string): Admission {
+    const { clientsMax, beforeLoginMax, beforeLoginPerSourceMax } = this.#limits
+    if (this.#loggedIn.size + this.#beforeLogin.size >= clientsMax) {
+      throw full(`it has ${clientsMax}`)
+    }
+    if (this.#beforeLogin.size >= beforeLoginMax) {
+      throw full(`${beforeLoginMax} are still logging in`)
+    }
+    const source = sourceKey(address)
+    const companions = this.#bySource.get(source) ?? new Set()
+    if (companions.size >= beforeLoginPerSourceMax) {
+      throw full(`${beforeLoginPerSourceMax} from your address are still logging in`)
+    }
+    const admission = new Admission({
+      onLogin: () => {
+        this.#leaveLogin(source, admission)
+        this.#loggedIn.add(admission)
+      },
+      onLeave: () => {
+        this.#leaveLogin(source, admission)
+        this.#loggedIn.delete(admission)
+      },
+    })
+    this.#bySource.set(source, companions.add(admission))
+    this.#beforeLogin.add(admission)
+    return admission
+  }
+
+  #leaveLogin(source: string, admission: Admission): void {
+    this.#beforeLogin.delete(admission)
+    const companions = this.#bySource.get(source)
+    companions?.delete(admission)
+    if (companions?.size === 0) this.#bySource.delete(source)
+  }
+}
+
+interface AdmissionEvents {
+  onLogin(): void
+  onLeave(): void
+}
+
+/** One connection's place in the quota. */
+export class Admission {
+  readonly #events: AdmissionEvents
+  readonly #machine = new StateMachine<AdmissionState>('connection', moves, 'before-login')
+
+  constructor(events: AdmissionEvents) {
+    this.#events = events
+  }
+
+  /** Once, when AuthenticationOk is sent. */
+  logIn(): void {
+    this.#machine.moveTo('logged-in')
+    this.#events.onLogin()
+  }
+
+  /** When the socket has closed; a second call does nothing, as a socket may end in several ways. */
+  leave(): void {
+    if (!this.#machine.canMoveTo('left')) return
+    this.#machine.moveTo('left')
+    this.#events.onLeave()
+  }
+}
+
+function full(reason: string): PoolerError {
+  return new PoolerError('EMAXCONNPROCESS', { values: { reason } })
+}
