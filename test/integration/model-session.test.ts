@@ -1,0 +1,62 @@
+// Holds the model of a Postgres backend against a real one: the same random pipelines must get the
+// same replies. Without this the tests that use the model as their oracle would prove nothing.
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { modelTable } from '../support/model-statements.ts'
+import { anySegmentation, drivePipeline } from '../support/pipeline-driver.ts'
+import { generatePipeline, type PipelineFeatures } from '../support/pipeline-generator.ts'
+import { sharedPostgres, uniqueName } from '../support/postgres.ts'
+import { RawClient } from '../support/raw-client.ts'
+import { freshSeed, SeededRandom, withSeed } from '../support/seeded-random.ts'
+
+const postgres = sharedPostgres()
+const database = uniqueName('model')
+const target = { port: postgres.port, host: postgres.host, user: postgres.superuser }
+
+beforeAll(async () => {
+  await postgres.createDatabase(database)
+  await postgres.query(modelTable, [], database)
+})
+afterAll(() => postgres.dropDatabase(database))
+
+async function conforms(seed: number, turns: number, features: Partial<PipelineFeatures>) {
+  await withSeed(seed, async (random) => {
+    const pipeline = generatePipeline(random, { client: 'c1', turns, features })
+    const client = await RawClient.loggedIn({ ...target, password: postgres.password, database })
+    try {
+      await drivePipeline(client, pipeline, { segmentation: anySegmentation(random) })
+      if (pipeline.isFatal) return
+      // Whatever came unasked shows now.
+      await client.terminate()
+      if (pipeline.turns.at(-1)?.isAtRest) expect(await client.readAll()).toEqual([])
+    } finally {
+      client.close()
+    }
+  })
+}
+
+/** Seeds of a run: any, or the one of SEED alone. */
+function seeds(count: number): number[] {
+  const first = freshSeed()
+  if (process.env.SEED !== undefined) return [first]
+  const random = new SeededRandom(first)
+  return Array.from({ length: count }, () => random.int(0x1_0000_0000))
+}
+
+describe('model session and Postgres', () => {
+  test('answer random pipelines alike', async () => {
+    for (const seed of seeds(120)) await conforms(seed, 8, {})
+  })
+
+  test('answer queries inside of batches alike', async () => {
+    for (const seed of seeds(40)) await conforms(seed, 8, { queryInBatch: 12, copy: 1 })
+  })
+
+  test('answer settings, savepoints and names alike', async () => {
+    const features = { settings: 12, savepoints: 12, names: 12, discardAll: 4, copy: 0 }
+    for (const seed of seeds(40)) await conforms(seed, 8, features)
+  })
+
+  test('end the connection for the same faults, with the same last words', async () => {
+    for (const seed of seeds(40)) await conforms(seed, 8, { fatal: 4, copy: 8 })
+  })
+})
