@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { CertificateError, ServerCertificates } from '../../../pooler/accept/server-certificates.ts'
-import { makeCertificate, type TestCertificate } from './certificates.ts'
+import { selfSigned, type TestCertificate } from '../../support/certificates.ts'
 
 let folder = ''
 beforeEach(() => {
@@ -12,8 +12,8 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true }))
 
 function write(name: string, pair: TestCertificate, ending = 'crt'): void {
-  writeFileSync(join(folder, `${name}.${ending}`), pair.certPem)
-  writeFileSync(join(folder, `${name}.key`), pair.keyPem)
+  writeFileSync(join(folder, `${name}.${ending}`), pair.cert)
+  writeFileSync(join(folder, `${name}.key`), pair.key)
 }
 
 const loadFolder = () => ServerCertificates.load({ certPath: folder, keyPath: folder })
@@ -25,14 +25,14 @@ const loadPair = (name: string) =>
 
 describe('a pair', () => {
   test('is shown whatever the server name', async () => {
-    write('a', makeCertificate({ names: ['a.test'] }))
+    write('a', selfSigned(['a.test']))
     const certificates = await loadPair('a')
     expect(certificates.contextFor('other.test')).toBe(certificates.contextFor(null))
   })
 
   test('that does not belong together is refused with both file names', async () => {
-    write('a', makeCertificate())
-    writeFileSync(join(folder, 'a.key'), makeCertificate().keyPem)
+    write('a', selfSigned(['localhost']))
+    writeFileSync(join(folder, 'a.key'), selfSigned(['localhost']).key)
     await expect(loadPair('a')).rejects.toThrow(
       /a\.crt and .*a\.key are no usable pair: .*mismatch/,
     )
@@ -42,7 +42,7 @@ describe('a pair', () => {
     ['no certificate', 'crt', 'not PEM'],
     ['no key', 'key', 'not PEM'],
   ])('with %s in its file is refused', async (_what, ending, text) => {
-    write('a', makeCertificate())
+    write('a', selfSigned(['localhost']))
     writeFileSync(join(folder, `a.${ending}`), text)
     await expect(loadPair('a')).rejects.toThrow(CertificateError)
   })
@@ -54,10 +54,10 @@ describe('a pair', () => {
 
 describe('a folder of pairs', () => {
   test('is chosen from by exact name, then by wildcard, else by default', async () => {
-    write('one', makeCertificate({ names: ['one.test', 'uno.test'] }))
-    write('wild', makeCertificate({ names: ['*.pooler.test'] }), 'pem')
-    write('special', makeCertificate({ names: ['Special.Pooler.test'] }))
-    write('default', makeCertificate({ names: ['none.test'] }))
+    write('one', selfSigned(['one.test', 'uno.test']))
+    write('wild', selfSigned(['*.pooler.test']), 'pem')
+    write('special', selfSigned(['Special.Pooler.test']))
+    write('default', selfSigned(['none.test']))
     const certificates = await loadFolder()
     const fallback = certificates.contextFor(null)
     const wild = certificates.contextFor('abc.pooler.test')
@@ -72,15 +72,15 @@ describe('a folder of pairs', () => {
   })
 
   test('falls back to the first by name where none is called default', async () => {
-    write('b', makeCertificate({ names: ['b.test'] }))
-    write('a', makeCertificate({ names: ['a.test'] }))
+    write('b', selfSigned(['b.test']))
+    write('a', selfSigned(['a.test']))
     const certificates = await loadFolder()
     expect(certificates.contextFor(null)).toBe(certificates.contextFor('a.test'))
   })
 
   test('shows the first by name where two have the same host', async () => {
-    write('a', makeCertificate({ names: ['same.test'] }))
-    write('b', makeCertificate({ names: ['same.test', 'b.test'] }))
+    write('a', selfSigned(['same.test']))
+    write('b', selfSigned(['same.test', 'b.test']))
     const certificates = await loadFolder()
     expect(certificates.contextFor('same.test')).not.toBe(certificates.contextFor('b.test'))
   })
@@ -91,34 +91,34 @@ describe('a folder of pairs', () => {
   })
 
   test('with a certificate without key is refused with the key’s name', async () => {
-    write('a', makeCertificate())
+    write('a', selfSigned(['localhost']))
     rmSync(join(folder, 'a.key'))
     await expect(loadFolder()).rejects.toThrow(/a\.key cannot be read/)
   })
 
   test('may have its keys in another folder', async () => {
-    write('a', makeCertificate())
+    write('a', selfSigned(['localhost']))
     const keys = join(folder, 'keys')
     mkdirSync(keys)
-    const other = makeCertificate()
-    writeFileSync(join(folder, 'a.crt'), other.certPem)
-    writeFileSync(join(keys, 'a.key'), other.keyPem)
+    const other = selfSigned(['localhost'])
+    writeFileSync(join(folder, 'a.crt'), other.cert)
+    writeFileSync(join(keys, 'a.key'), other.key)
     await ServerCertificates.load({ certPath: folder, keyPath: keys })
   })
 })
 
 describe('a reload', () => {
   test('shows what the files hold now', async () => {
-    write('a', makeCertificate())
+    write('a', selfSigned(['localhost']))
     const certificates = await loadPair('a')
     const before = certificates.contextFor(null)
-    write('a', makeCertificate())
+    write('a', selfSigned(['localhost']))
     await certificates.reload()
     expect(certificates.contextFor(null)).not.toBe(before)
   })
 
   test('that fails says so and changes nothing', async () => {
-    write('a', makeCertificate())
+    write('a', selfSigned(['localhost']))
     const certificates = await loadPair('a')
     const before = certificates.contextFor(null)
     writeFileSync(join(folder, 'a.crt'), 'half written')

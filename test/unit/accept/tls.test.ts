@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { connect as connectTcp, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -7,19 +8,19 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { ServerCertificates } from '../../../pooler/accept/server-certificates.ts'
 import { type SecuredSocket, secureServerSide } from '../../../pooler/accept/tls.ts'
 import { PoolerError } from '../../../shared/errors.ts'
+import { selfSigned, type TestCertificate } from '../../support/certificates.ts'
 import { eventually } from '../../support/eventually.ts'
 import { bothExtremes, cutSegments } from '../../support/segments.ts'
-import { makeCertificate } from './certificates.ts'
 
-const one = makeCertificate({ names: ['one.test'] })
-const two = makeCertificate({ names: ['two.test'], keyType: 'rsa' })
+const one = selfSigned(['one.test'])
+const two = selfSigned(['two.test'])
 const folder = mkdtempSync(join(tmpdir(), 'latchkey-tls-'))
 let certificates: ServerCertificates
 
 beforeAll(async () => {
   for (const [name, pair] of Object.entries({ one, two })) {
-    writeFileSync(join(folder, `${name}.crt`), pair.certPem)
-    writeFileSync(join(folder, `${name}.key`), pair.keyPem)
+    writeFileSync(join(folder, `${name}.crt`), pair.cert)
+    writeFileSync(join(folder, `${name}.key`), pair.key)
   }
   certificates = await ServerCertificates.load({ certPath: folder, keyPath: folder })
 })
@@ -63,6 +64,8 @@ afterEach(async () => {
   await eventually(() => expect(accepted.every((socket) => socket.destroyed)).toBe(true))
   server.close()
 })
+
+const derOf = (pair: TestCertificate): Buffer => new X509Certificate(pair.cert).raw
 
 function port(): number {
   const address = server.address()
@@ -121,8 +124,10 @@ describe('a handshake', () => {
     const client = dialTls(servername === undefined ? {} : { servername })
     const { serverName, certificate } = await secured()
     expect(serverName).toBe(servername ?? null)
-    expect(certificate.equals(pair.der)).toBe(true)
-    await eventually(() => expect(client.getPeerX509Certificate()?.raw.equals(pair.der)).toBe(true))
+    expect(certificate.equals(derOf(pair))).toBe(true)
+    await eventually(() =>
+      expect(client.getPeerX509Certificate()?.raw.equals(derOf(pair))).toBe(true),
+    )
   })
 
   test('is full each time: no session is taken up again', async () => {
