@@ -1,0 +1,58 @@
+// Runs one kind of test (a vitest project) in a process of its own for test/run.ts, and sends it what
+// came out. Vitest's own reporters leave out why a test was skipped.
+import { resolve } from 'node:path'
+import { startVitest, type TestCase } from 'vitest/node'
+
+export interface KindOutcome {
+  readonly passed: number
+  readonly failed: number
+  /** Names of what failed, faults outside of tests included. */
+  readonly failures: readonly string[]
+  readonly skipped: readonly { readonly name: string; readonly reason: string }[]
+}
+
+async function runKind(kind: string): Promise<KindOutcome> {
+  const vitest = await startVitest('test', [], {
+    config: resolve(import.meta.dirname, '../vitest.config.ts'),
+    project: kind,
+    run: true,
+    watch: false,
+  })
+  const failures: string[] = []
+  const skipped: { name: string; reason: string }[] = []
+  let passed = 0
+  for (const module of vitest.state.getTestModules()) {
+    for (const test of module.children.allTests()) {
+      const result = test.result()
+      if (result.state === 'passed') passed += 1
+      else if (result.state === 'failed') failures.push(nameOf(test))
+      else skipped.push({ name: nameOf(test), reason: noteOf(result) ?? 'no reason given' })
+    }
+    for (const error of module.errors()) {
+      failures.push(`${module.relativeModuleId}: ${error.message.split('\n')[0]}`)
+    }
+    for (const suite of module.children.allSuites()) {
+      for (const error of suite.errors()) failures.push(`${suite.fullName}: ${error.message}`)
+    }
+  }
+  for (const error of vitest.state.getUnhandledErrors()) {
+    failures.push(`outside of a test: ${error instanceof Error ? error.message : String(error)}`)
+  }
+  await vitest.close()
+  return { passed, failed: failures.length, failures, skipped }
+}
+
+function nameOf(test: TestCase): string {
+  return `${test.module.relativeModuleId} > ${test.fullName}`
+}
+
+function noteOf(result: ReturnType<TestCase['result']>): string | undefined {
+  return result.state === 'skipped' ? result.note : undefined
+}
+
+const kind = process.argv[2]
+if (kind === undefined || process.send === undefined) {
+  throw new Error('test/run.ts starts this with the name of a vitest project')
+}
+const outcome = await runKind(kind)
+process.send(outcome, () => process.exit(outcome.failed === 0 ? 0 : 1))
