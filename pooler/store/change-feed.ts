@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { Socket } from 'node:net'
 import { sql } from 'kysely'
 import pg from 'pg'
-import type { Clock, Timer } from '../../shared/clock.ts'
+import { type Clock, sleep, type Timer } from '../../shared/clock.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Database } from './database.ts'
 
@@ -152,9 +152,7 @@ export class ChangeFeed implements Changes {
         return await this.#connect()
       } catch (error) {
         this.#options.log.warn({ err: error }, 'the feed of metadata changes cannot be had yet')
-        await new Promise<void>((resolve) => {
-          this.#options.clock.after(reconnectDelayMs, resolve)
-        })
+        await sleep(this.#options.clock, reconnectDelayMs)
       }
     }
   }

@@ -145,6 +145,9 @@ const idOfCursor = (cursor: string) =>
 /** Text that a client chose may have a NUL, which Postgres does not store. */
 const storable = (text: string | null | undefined) => text?.replaceAll('\0', '\uFFFD') ?? null
 
+/** jsonb refuses an escaped NUL. */
+const jsonOf = (details: object) => JSON.stringify(details).replaceAll('\\u0000', '\\ufffd')
+
 function rowOf(event: AccessEvent, process: string): Insertable<EventsTable> {
   return {
     time: new Date(event.atMs),
@@ -163,7 +166,7 @@ function rowOf(event: AccessEvent, process: string): Insertable<EventsTable> {
     transactions: wholeOrNull(event.transactions),
     bytes: wholeOrNull(event.bytes),
     occurrences: event.count ?? 1,
-    details: event.details == null ? null : JSON.stringify(event.details),
+    details: event.details == null ? null : jsonOf(event.details),
     process,
   }
 }
