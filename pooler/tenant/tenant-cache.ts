@@ -1,0 +1,185 @@
+// Projects as the data plane finds them: looked up once, kept until a change is announced, and used
+// further while the metadata cannot be reached. Tells its followers what a project has become.
+import { LRUCache } from 'lru-cache'
+import { type Clock, sleep } from '../../shared/clock.ts'
+import { PoolerError } from '../../shared/errors.ts'
+import type { Log } from '../../shared/log.ts'
+import type { Change, Changes } from '../store/change-feed.ts'
+import type { TenantStore } from '../store/tenants.ts'
+import type { Tenant } from './tenant.ts'
+
+export type TenantKey = { readonly ref: string } | { readonly sniHostname: string }
+
+export interface TenantChange {
+  readonly ref: string
+  /** As it was known here; null: it was not. */
+  readonly before: Tenant | null
+  /** null: it is gone. */
+  readonly after: Tenant | null
+}
+
+export interface TenantCacheOptions {
+  readonly tenants: Pick<TenantStore, 'findByRefs' | 'findBySniHostname'>
+  readonly changes: Changes
+  readonly clock: Clock
+  readonly log: Log
+  readonly entriesMax?: number
+}
+
+/** A tenant has some kilobytes; as many as one process can have pools for. */
+const entriesMaxDefault = 10_000
+/** Names that nobody has, each remembered for a moment: a guesser costs one look-up a name. */
+const missesMax = 10_000
+const missMs = 5000
+/** Of all that is known, read again together. */
+const rereadBatch = 200
+const rereadRetryMs = 250
+
+export class TenantCache {
+  readonly #options: TenantCacheOptions
+  readonly #known: LRUCache<string, { tenant: Tenant; isStale: boolean }>
+  /** Lower case server name to ref. */
+  readonly #refsByName: LRUCache<string, string>
+  readonly #misses = new LRUCache<string, number>({ max: missesMax })
+  /** Bounded by the logins that wait for one. */
+  readonly #flights = new Map<string, Promise<Tenant | null>>()
+  readonly #listeners = new Set<(change: TenantChange) => void>()
+  /** Projects announced as changed and not read again yet, each as it was known before. */
+  readonly #announced = new Map<string, Tenant | null>()
+  #isRereading = false
+  /** Grows with each announcement: a look-up from before one is not remembered after it. */
+  #era = 0
+
+  constructor(options: TenantCacheOptions) {
+    this.#options = options
+    const max = options.entriesMax ?? entriesMaxDefault
+    this.#known = new LRUCache({ max })
+    this.#refsByName = new LRUCache({ max })
+    options.changes.onChange((change) => this.#onChange(change))
+  }
+
+  /** Throws EAUTHPROVIDER when the project is not known here and the metadata cannot be asked. */
+  async find(key: TenantKey): Promise<Tenant | null> {
+    const known = 'ref' in key ? this.#known.get(key.ref) : this.#knownByName(key.sniHostname)
+    if (known !== undefined && !known.isStale) return known.tenant
+    const name = 'ref' in key ? `ref ${key.ref}` : `name ${key.sniHostname.toLowerCase()}`
+    const missUntilMs = this.#misses.get(name)
+    if (missUntilMs !== undefined && this.#options.clock.monotonicMs() < missUntilMs) return null
+    try {
+      return await (this.#flights.get(name) ?? this.#look(name, key))
+    } catch (error) {
+      if (known !== undefined) return known.tenant
+      throw new PoolerError('EAUTHPROVIDER', { cause: error })
+    }
+  }
+
+  #knownByName(name: string): { tenant: Tenant; isStale: boolean } | undefined {
+    const ref = this.#refsByName.get(name.toLowerCase())
+    const known = ref === undefined ? undefined : this.#known.get(ref)
+    // The name may be an old one, from before the project was forgotten and found again.
+    return known?.tenant.sniHostname === name.toLowerCase() ? known : undefined
+  }
+
+  /** What is known right now, without asking. */
+  peek(ref: string): Tenant | null {
+    return this.#known.peek(ref)?.tenant ?? null
+  }
+
+  /**
+   * Calls with what each changed project has become, after it was read again; also for projects that
+   * were not known here. Returns what takes the listener away.
+   */
+  onChange(listener: (change: TenantChange) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  async #look(name: string, key: TenantKey): Promise<Tenant | null> {
+    const era = this.#era
+    const flight = this.#ask(key)
+    this.#flights.set(name, flight)
+    try {
+      const tenant = await flight
+      if (era === this.#era) this.#remember(name, tenant)
+      return tenant
+    } finally {
+      if (this.#flights.get(name) === flight) this.#flights.delete(name)
+    }
+  }
+
+  async #ask(key: TenantKey): Promise<Tenant | null> {
+    if ('sniHostname' in key) return this.#options.tenants.findBySniHostname(key.sniHostname)
+    const [tenant] = await this.#options.tenants.findByRefs([key.ref])
+    return tenant ?? null
+  }
+
+  #remember(name: string, tenant: Tenant | null): void {
+    if (tenant === null) {
+      this.#misses.set(name, this.#options.clock.monotonicMs() + missMs)
+      return
+    }
+    this.#known.set(tenant.ref, { tenant, isStale: false })
+    if (tenant.sniHostname !== null) this.#refsByName.set(tenant.sniHostname, tenant.ref)
+  }
+
+  #onChange(change: Change): void {
+    if (change.kind === 'tenant') this.#outdate([change.ref])
+    else if (change.kind === 'reread-all') this.#outdate([...this.#known.keys()])
+  }
+
+  #outdate(refs: readonly string[]): void {
+    this.#era += 1
+    this.#flights.clear()
+    // A new project may have any of these names.
+    this.#misses.clear()
+    for (const ref of refs) {
+      const entry = this.#known.peek(ref)
+      if (entry !== undefined) entry.isStale = true
+      if (!this.#announced.has(ref)) this.#announced.set(ref, entry?.tenant ?? null)
+    }
+    if (!this.#isRereading) void this.#reread()
+  }
+
+  /** Reads what was announced until nothing is left, however long the metadata are away. */
+  async #reread(): Promise<void> {
+    this.#isRereading = true
+    let batchMax = rereadBatch
+    while (this.#announced.size > 0) {
+      const batch = [...this.#announced].slice(0, batchMax)
+      const refs = batch.map(([ref]) => ref)
+      for (const ref of refs) this.#announced.delete(ref)
+      try {
+        const tenants = await this.#options.tenants.findByRefs(refs)
+        const byRef = new Map(tenants.map((tenant) => [tenant.ref, tenant]))
+        for (const [ref, before] of batch) this.#settle(ref, before, byRef.get(ref) ?? null)
+      } catch (error) {
+        // One project that cannot be read, as its seal is broken, must not hide the others.
+        batchMax = 1
+        for (const [ref, before] of batch) this.#announced.set(ref, before)
+        this.#options.log.warn({ err: error }, 'changed projects could not be read again yet')
+        await sleep(this.#options.clock, rereadRetryMs)
+      }
+    }
+    this.#isRereading = false
+  }
+
+  #settle(ref: string, before: Tenant | null, after: Tenant | null): void {
+    if (this.#announced.has(ref)) {
+      // Announced again while it was read: the next round has the newer state.
+      this.#announced.set(ref, before)
+      return
+    }
+    const entry = this.#known.peek(ref)
+    if (entry !== undefined) {
+      this.#known.delete(ref)
+      if (after !== null) this.#remember(`ref ${ref}`, after)
+    }
+    for (const listener of this.#listeners) {
+      try {
+        listener({ ref, before, after })
+      } catch (error) {
+        this.#options.log.error({ err: error, ref }, 'a follower of changed projects failed')
+      }
+    }
+  }
+}

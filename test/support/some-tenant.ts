@@ -1,0 +1,30 @@
+import type { Tenant } from '../../pooler/tenant/tenant.ts'
+
+/** A tenant as the data plane has it, without a database behind it. */
+export const tenantNamed = (ref: string, changes: Partial<Tenant> = {}): Tenant => ({
+  id: `id of ${ref}`,
+  ref,
+  name: ref,
+  parentRef: null,
+  dbHost: 'db.example.com',
+  dbPort: 5432,
+  dbDatabase: 'postgres',
+  ipVersion: 'auto',
+  upstreamTls: 'disable',
+  upstreamCa: null,
+  sniHostname: null,
+  enforceSsl: false,
+  requireUser: true,
+  authQuery: null,
+  defaultPoolSize: 15,
+  defaultMaxClients: 1000,
+  clientIdleTimeoutMs: 0,
+  allowList: ['0.0.0.0/0', '::/0'],
+  useJit: true,
+  jitApiUrl: null,
+  jitUpstream: 'stored',
+  ban: null,
+  roles: new Map(),
+  version: 1,
+  ...changes,
+})

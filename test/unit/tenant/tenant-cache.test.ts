@@ -1,0 +1,158 @@
+import { expect, test } from 'vitest'
+import type { Tenant } from '../../../pooler/tenant/tenant.ts'
+import { TenantCache, type TenantChange } from '../../../pooler/tenant/tenant-cache.ts'
+import { nullLog } from '../../../shared/log.ts'
+import { eventually } from '../../support/eventually.ts'
+import { HandDrivenChanges } from '../../support/hand-driven-changes.ts'
+import { ManualClock } from '../../support/manual-clock.ts'
+import { tenantNamed } from '../../support/some-tenant.ts'
+
+/** Metadata that count what they are asked and can go away. */
+class Metadata {
+  readonly rows = new Map<string, Tenant>()
+  readonly broken = new Set<string>()
+  isDown = false
+  asked: string[] = []
+
+  put(ref: string, changes: Partial<Tenant> = {}): Tenant {
+    const tenant = tenantNamed(ref, changes)
+    this.rows.set(ref, tenant)
+    return tenant
+  }
+
+  findByRefs = async (refs: readonly string[]): Promise<Tenant[]> => {
+    this.asked.push(...refs)
+    const found = refs.flatMap((ref) => this.rows.get(ref) ?? [])
+    await Promise.resolve()
+    if (this.isDown) throw new Error('metadata are away')
+    if (refs.some((ref) => this.broken.has(ref))) throw new Error('a seal is broken')
+    return found
+  }
+
+  findBySniHostname = async (name: string): Promise<Tenant | null> => {
+    this.asked.push(name)
+    await Promise.resolve()
+    if (this.isDown) throw new Error('metadata are away')
+    return [...this.rows.values()].find((tenant) => tenant.sniHostname === name) ?? null
+  }
+}
+
+function setup(entriesMax = 100) {
+  const metadata = new Metadata()
+  const changes = new HandDrivenChanges()
+  const clock = new ManualClock()
+  const cache = new TenantCache({ tenants: metadata, changes, clock, log: nullLog, entriesMax })
+  const told: TenantChange[] = []
+  cache.onChange((change) => told.push(change))
+  return { metadata, changes, clock, cache, told }
+}
+
+test('a project is looked up once, by ref and by server name alike', async () => {
+  const { metadata, cache } = setup()
+  const shop = metadata.put('shop', { sniHostname: 'db.shop.example' })
+  expect(await Promise.all([cache.find({ ref: 'shop' }), cache.find({ ref: 'shop' })])).toEqual([
+    shop,
+    shop,
+  ])
+  expect(await cache.find({ sniHostname: 'DB.shop.example' })).toBe(shop)
+  expect(metadata.asked).toEqual(['shop'])
+})
+
+test('a name that nobody has is remembered briefly, and no longer once a project is announced', async () => {
+  const { metadata, changes, clock, cache } = setup()
+  for (let time = 0; time < 3; time++) expect(await cache.find({ ref: 'shop' })).toBeNull()
+  expect(metadata.asked).toHaveLength(1)
+  clock.advance(5000)
+  expect(await cache.find({ ref: 'shop' })).toBeNull()
+  expect(metadata.asked).toHaveLength(2)
+  const shop = metadata.put('shop', { sniHostname: 'new.example' })
+  expect(await cache.find({ sniHostname: 'old.example' })).toBeNull()
+  changes.announce({ kind: 'tenant', ref: 'shop' })
+  expect(await cache.find({ ref: 'shop' })).toBe(shop)
+})
+
+test('a change is read again, told with before and after, and served from then on', async () => {
+  const { metadata, changes, cache, told } = setup()
+  const before = metadata.put('shop', { sniHostname: 'old.example' })
+  await cache.find({ sniHostname: 'old.example' })
+  const after = metadata.put('shop', { sniHostname: 'new.example', version: 2 })
+  changes.announce({ kind: 'tenant', ref: 'shop' })
+  expect(await cache.find({ ref: 'shop' })).toBe(after)
+  await eventually(() => told.length > 0)
+  expect(told).toEqual([{ ref: 'shop', before, after }])
+  expect(await cache.find({ sniHostname: 'old.example' })).toBeNull()
+  expect(await cache.find({ sniHostname: 'new.example' })).toBe(after)
+})
+
+test('a project that is gone is told so and found no more', async () => {
+  const { metadata, changes, cache, told } = setup()
+  const before = metadata.put('shop')
+  await cache.find({ ref: 'shop' })
+  metadata.rows.delete('shop')
+  changes.announce({ kind: 'tenant', ref: 'shop' })
+  expect(await cache.find({ ref: 'shop' })).toBeNull()
+  await eventually(() => told.length > 0)
+  expect(told).toEqual([{ ref: 'shop', before, after: null }])
+})
+
+test('a change of a project that is not known here is told too', async () => {
+  const { metadata, changes, told } = setup()
+  const after = metadata.put('shop')
+  changes.announce({ kind: 'tenant', ref: 'shop' })
+  await eventually(() => told.length > 0)
+  expect(told).toEqual([{ ref: 'shop', before: null, after }])
+})
+
+test('while the metadata are away known projects go on, and unknown ones cannot be decided', async () => {
+  const { metadata, changes, clock, cache, told } = setup()
+  const shop = metadata.put('shop')
+  await cache.find({ ref: 'shop' })
+  metadata.isDown = true
+  changes.announce({ kind: 'reread-all' })
+  expect(await cache.find({ ref: 'shop' })).toBe(shop)
+  await expect(cache.find({ ref: 'other' })).rejects.toMatchObject({ code: 'EAUTHPROVIDER' })
+  expect(told).toEqual([])
+  metadata.isDown = false
+  const changed = metadata.put('shop', { version: 2 })
+  await eventually(() => {
+    clock.advance(250)
+    return told.length > 0
+  })
+  expect(told).toEqual([{ ref: 'shop', before: shop, after: changed }])
+  expect(await cache.find({ ref: 'shop' })).toBe(changed)
+})
+
+test('an answer from before a change is not remembered after it', async () => {
+  const { metadata, changes, cache, told } = setup()
+  const before = metadata.put('shop')
+  const early = cache.find({ ref: 'shop' })
+  const after = metadata.put('shop', { version: 2 })
+  changes.announce({ kind: 'tenant', ref: 'shop' })
+  expect(await early).toBe(before)
+  expect(await cache.find({ ref: 'shop' })).toBe(after)
+  await eventually(() => told.length > 0)
+})
+
+test('one project that cannot be read does not hide the others', async () => {
+  const { metadata, changes, clock, cache, told } = setup()
+  for (const ref of ['broken', 'shop', 'school']) {
+    metadata.put(ref)
+    await cache.find({ ref })
+  }
+  metadata.broken.add('broken')
+  changes.announce({ kind: 'reread-all' })
+  await eventually(() => {
+    clock.advance(250)
+    return told.length === 2
+  })
+  expect(told.map(({ ref }) => ref).sort()).toEqual(['school', 'shop'])
+})
+
+test('as many projects are kept as the cache has room for', async () => {
+  const { metadata, cache } = setup(2)
+  for (const ref of ['a', 'b', 'c']) {
+    metadata.put(ref)
+    await cache.find({ ref })
+  }
+  expect([cache.peek('a'), cache.peek('b')?.ref, cache.peek('c')?.ref]).toEqual([null, 'b', 'c'])
+})
