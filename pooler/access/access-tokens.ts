@@ -1,0 +1,115 @@
+// Finds who a token belongs to: shape first, then by hash, from memory for at most 5 s. Whether the
+// token is still good, and for what, is decide-access.ts. The token itself is never kept.
+import type { Clock, Timer } from '../../shared/clock.ts'
+import type { Log } from '../../shared/log.ts'
+import type { Secret } from '../../shared/secret.ts'
+import type { Change, Changes } from '../store/change-feed.ts'
+import { LookUpCache } from '../store/look-up-cache.ts'
+import { hashToken, type TokenOwner, type TokenStore } from '../store/tokens.ts'
+
+export interface AccessTokensOptions {
+  readonly tokens: Pick<TokenStore, 'findBySha256' | 'touchLastUsed'>
+  readonly changes: Changes
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** Names a token where the token itself must not be: its SHA-256 in hex. */
+export type TokenHash = string
+
+/** People who log in or call within seconds, and guesses: what is pushed out costs one look-up. */
+const entriesMax = 20_000
+const knownMs = 5000
+/** A guess is as wrong 10 s later; a new token announces itself. */
+const unknownMs = 10_000
+/** Tokens used between two writes of their last use; the use of more is written by their next. */
+const usesMax = 10_000
+const usesFlushMs = 10_000
+
+export class AccessTokens {
+  readonly #options: AccessTokensOptions
+  readonly #owners: LookUpCache<TokenOwner | null>
+  /** Token id to its last use. */
+  #uses = new Map<string, number>()
+  readonly #flusher: Timer
+
+  constructor(options: AccessTokensOptions) {
+    const { clock } = options
+    this.#options = options
+    this.#owners = new LookUpCache({
+      entriesMax,
+      clock,
+      ttlMsOf: (owner) => (owner === null ? unknownMs : knownMs),
+    })
+    options.changes.onChange((change) => this.#onChange(change))
+    this.#flusher = clock.every(usesFlushMs, () => void this.flushUses())
+  }
+
+  /**
+   * null: no such token. A token that is found may be revoked or over. Rejects when the store cannot
+   * be asked. Counts as a use of the token.
+   */
+  async find(token: Secret<string>): Promise<TokenOwner | null> {
+    const hash = tokenHashOf(token)
+    const owner = hash === null ? null : await this.findByHash(hash)
+    if (owner !== null && owner.token.revokedAtMs === null) this.#markUsed(owner.token.id)
+    return owner
+  }
+
+  /** The same for a token that was read before; counts as no use. */
+  async findByHash(hash: TokenHash): Promise<TokenOwner | null> {
+    if (this.#options.changes.isBlind) this.#owners.forgetAll()
+    const { tokens } = this.#options
+    return this.#owners.find(hash, () => tokens.findBySha256(Buffer.from(hash, 'hex')))
+  }
+
+  /** Writes the last uses; what cannot be written is tried again with the next. */
+  async flushUses(): Promise<void> {
+    const uses = this.#uses
+    this.#uses = new Map()
+    try {
+      await this.#options.tokens.touchLastUsed(uses)
+    } catch (error) {
+      this.#options.log.warn({ err: error }, 'last uses of tokens could not be written yet')
+      for (const [id, atMs] of uses) if (!this.#uses.has(id)) this.#setUse(id, atMs)
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#flusher.cancel()
+    await this.flushUses()
+  }
+
+  #markUsed(id: string): void {
+    this.#setUse(id, this.#options.clock.wallMs())
+  }
+
+  #setUse(id: string, atMs: number): void {
+    if (this.#uses.size < usesMax || this.#uses.has(id)) this.#uses.set(id, atMs)
+  }
+
+  #onChange(change: Change): void {
+    if (change.kind === 'reread-all') this.#owners.forgetAll()
+    // A hash that was unknown may be that of a token just made.
+    else if (change.kind === 'token') {
+      this.#owners.forgetWhere((owner) => owner === null || owner.token.id === change.id)
+    } else if (change.kind === 'member') {
+      this.#owners.forgetWhere((owner) => owner?.member.userId === change.userId)
+    }
+  }
+}
+
+/** null for what has not the shape of any token; then nobody is asked. */
+export function tokenHashOf(token: Secret<string>): TokenHash | null {
+  const text = token.reveal()
+  return hasTokenShape(text) ? hashToken(text).toString('hex') : null
+}
+
+/** Also tells a token from a password where either may come. What kind it is only a look-up tells. */
+export function hasTokenShape(text: string): boolean {
+  const bytes = Buffer.byteLength(text)
+  if (text.startsWith('sbp_')) return bytes >= 44 && bytes <= 256
+  if (bytes > 8192) return false
+  const parts = text.split('.')
+  return parts.length === 3 && parts.slice(0, 2).every((part) => part.startsWith('eyJ'))
+}

@@ -1,0 +1,95 @@
+// Asks a project's database which of its roles may be given away by rule. Whoever composes the
+// process lends the query; the judgement is role-verdict.ts.
+import type { Clock } from '../../shared/clock.ts'
+import type { Changes } from '../store/change-feed.ts'
+import { LookUpCache } from '../store/look-up-cache.ts'
+import type { Tenant } from '../tenant/tenant.ts'
+import { judgeRole, type RoleFacts, type RoleVerdict } from './role-verdict.ts'
+
+/** Runs one statement in the project's database. Any role that can log in there may run ours. */
+export type ProjectQuery = (
+  tenant: Tenant,
+  sql: string,
+  params: readonly unknown[],
+) => Promise<readonly Readonly<Record<string, unknown>>[]>
+
+export interface AssignableRolesOptions {
+  readonly query: ProjectQuery
+  readonly changes: Changes
+  readonly clock: Clock
+}
+
+/** Projects whose people log in within a minute; each has its roles, at most `rolesMax`. */
+const projectsMax = 1000
+const rolesMax = 5000
+const rememberedMs = 60_000
+
+/** One row of one column: JSON, so that types come the same over any kind of connection. */
+export const rolesSql = `
+with recursive membership (member, roleid) as (
+  select member, roleid from pg_catalog.pg_auth_members
+  union
+  select membership.member, above.roleid
+  from membership join pg_catalog.pg_auth_members above on above.member = membership.roleid
+)
+select pg_catalog.json_build_object(
+  'role', role.rolname,
+  'canLogin', role.rolcanlogin,
+  'isSuperuser', role.rolsuper,
+  'canCreateRoles', role.rolcreaterole,
+  'canReplicate', role.rolreplication,
+  'bypassesRls', role.rolbypassrls,
+  'memberOf', coalesce((
+    select pg_catalog.json_agg(
+      pg_catalog.json_build_object('role', above.rolname, 'isSuperuser', above.rolsuper)
+      order by above.rolname)
+    from membership join pg_catalog.pg_roles above on above.oid = membership.roleid
+    where membership.member = role.oid
+  ), '[]')
+)::text as facts
+from pg_catalog.pg_roles role
+where not role.rolname like 'pg\\_%'
+order by role.rolname
+limit $1::integer`
+
+export class AssignableRoles {
+  readonly #query: ProjectQuery
+  readonly #remembered: LookUpCache<readonly RoleFacts[]>
+
+  constructor({ query, changes, clock }: AssignableRolesOptions) {
+    this.#query = query
+    this.#remembered = new LookUpCache({
+      entriesMax: projectsMax,
+      clock,
+      ttlMsOf: () => rememberedMs,
+    })
+    changes.onChange((change) => {
+      if (change.kind === 'tenant') this.#remembered.forget(change.ref)
+      else if (change.kind === 'reread-all') this.#remembered.forgetAll()
+    })
+  }
+
+  /** All roles of the database but Postgres' own, as they are now. Rejects as the query does. */
+  async list(tenant: Tenant): Promise<readonly RoleVerdict[]> {
+    this.#remembered.forget(tenant.ref)
+    const facts = await this.#factsOf(tenant)
+    return facts.map((one) => judgeRole(one, managerOf(tenant)))
+  }
+
+  /** One role, from what was known at most a minute ago. */
+  async judge(tenant: Tenant, role: string): Promise<RoleVerdict> {
+    const facts = (await this.#factsOf(tenant)).find((one) => one.role === role)
+    if (facts !== undefined) return judgeRole(facts, managerOf(tenant))
+    return { role, isAssignable: false, reason: 'the database has no such role', warnings: [] }
+  }
+
+  #factsOf(tenant: Tenant): Promise<readonly RoleFacts[]> {
+    return this.#remembered.find(tenant.ref, async () => {
+      const rows = await this.#query(tenant, rolesSql, [rolesMax])
+      return rows.map((row) => JSON.parse(String(row.facts)) as RoleFacts)
+    })
+  }
+}
+
+const managerOf = (tenant: Tenant): string | null =>
+  [...tenant.roles.values()].find((role) => role.isManager)?.role ?? null
