@@ -45,6 +45,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
   lastActiveMs: number
   bytesFromClient = 0
   bytesToClient = 0
+  transactions = 0
   readonly #options: RelayOptions
   readonly #pump = new ClientPump(this)
   readonly #refused: RefusedMessages
@@ -337,6 +338,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
   }
 
   #detach(server: ServerLink): void {
+    this.transactions += server.tracker.transactions
     this.#server = null
     this.#pump.output = null
     server.lastPerson = this.person

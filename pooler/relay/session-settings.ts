@@ -12,8 +12,8 @@ const readOnlyNames: ReadonlySet<string> = new Set([
   'session_authorization',
 ])
 
-/** Settings that decide as whom or how bytes are read go first, and role goes last. */
-const orderOf = (name: string): number =>
+/** client_encoding goes first, because it says how the rest is read; whom one acts as goes last. */
+export const settingOrder = (name: string): number =>
   name === 'client_encoding' ? 0 : name === 'session_authorization' ? 2 : name === 'role' ? 3 : 1
 
 export const isReadOnlySetting = (name: string): boolean => readOnlyNames.has(name)
@@ -79,7 +79,7 @@ export function differenceOf(profile: SettingsProfile, server: ServerSettings): 
     else if (current !== undefined) tell.push([name, current])
   }
   const reset = [...server.applied.keys()].filter((name) => !profile.wanted.has(name))
-  set.sort(([a], [b]) => orderOf(a) - orderOf(b))
+  set.sort(([a], [b]) => settingOrder(a) - settingOrder(b))
   return { set, reset, tell }
 }
 
@@ -89,8 +89,8 @@ export const restoreCount = (difference: SettingsDifference): number =>
 
 /** A difference that changes as whom statements run must be known to have worked before any runs. */
 export const mustBeAwaited = (difference: SettingsDifference): boolean =>
-  difference.reset.some((name) => orderOf(name) > 1) ||
-  difference.set.some(([name]) => orderOf(name) > 1)
+  difference.reset.some((name) => settingOrder(name) > 1) ||
+  difference.set.some(([name]) => settingOrder(name) > 1)
 
 /** One batch that ends in a Sync. Values are bound, never spelled into SQL text. */
 export function restoreMessages(difference: SettingsDifference): Buffer {

@@ -20,12 +20,10 @@ export class Transport {
   #isBlocked = false
   #isReading = true
 
-  /** Takes the socket over: from here on its events come here only. Starts reading at once. */
+  /** Takes over a socket that nobody reads any more. Starts reading at once. */
   constructor(socket: Socket, reader: TransportReader) {
     this.#socket = socket
     this.#reader = reader
-    socket.removeAllListeners('data').removeAllListeners('error').removeAllListeners('close')
-    socket.removeAllListeners('end').removeAllListeners('timeout').removeAllListeners('readable')
     socket.on('data', (chunk: Buffer) => this.#reader.onTransportData(chunk))
     socket.on('drain', () => this.#onDrain())
     socket.on('error', (error) => {

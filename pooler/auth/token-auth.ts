@@ -1,0 +1,133 @@
+// A person's login: a token in the password message, judged while the session already stands among
+// the live ones, so that no revocation falls between. Nothing of it enters a password cache.
+import { PoolerError } from '../../shared/errors.ts'
+import { newReportId } from '../../shared/ids.ts'
+import type { Secret } from '../../shared/secret.ts'
+import type { AuditTrail } from '../access/audit-trail.ts'
+import type { LiveSession, LiveSessions } from '../access/live-sessions.ts'
+import type { AllowedAccess, RefusedAccess, TokenAccess } from '../access/token-access.ts'
+import type { Tenant } from '../tenant/tenant.ts'
+
+/** A person who is in. */
+export interface PersonLogin {
+  readonly userId: string
+  readonly sessionId: string
+  /** Told to the client before its first ReadyForQuery; null: access has no end. */
+  readonly notice: string | null
+  /** Once, when the client's connection has ended. */
+  leave(reason: string, use: { readonly transactions: number; readonly bytes: number }): void
+}
+
+export interface TokenQuestion {
+  readonly tenant: Tenant
+  readonly role: string
+  readonly address: string
+  readonly applicationName: string
+  readonly token: Secret<string>
+  readonly endAccess: (error: PoolerError) => void
+}
+
+export type TokenVerdict =
+  | { readonly isAllowed: true; readonly person: PersonLogin }
+  /** `refusalId` is told to the client and stands in the record with the reason. */
+  | { readonly isAllowed: false; readonly refusalId: string; readonly reason: string }
+
+export interface TokenAuthOptions {
+  readonly tokenAccess: TokenAccess
+  readonly liveSessions: LiveSessions
+  readonly auditTrail: AuditTrail
+  readonly wallMs: () => number
+}
+
+export class TokenAuth {
+  readonly #options: TokenAuthOptions
+
+  constructor(options: TokenAuthOptions) {
+    this.#options = options
+  }
+
+  /** Throws EAUTHPROVIDER when it cannot be decided right now. */
+  async judge(question: TokenQuestion): Promise<TokenVerdict> {
+    const { liveSessions, tokenAccess } = this.#options
+    const { tenant, role, address, applicationName, token } = question
+    const sessionId = newReportId()
+    const session = liveSessions.enter({
+      sessionId,
+      tenant,
+      role,
+      address,
+      applicationName,
+      end: (reason) => question.endAccess(new PoolerError('EACCESSENDED', { values: { reason } })),
+    })
+    try {
+      const decision = await tokenAccess.judge({ tenant, role, token, address, session })
+      if (decision.isAllowed) {
+        this.#record(question, sessionId, decision)
+        liveSessions.bind(session, decision)
+        return { isAllowed: true, person: this.#person(question, session, decision) }
+      }
+      liveSessions.leave(session)
+      this.#recordRefusal(question, sessionId, decision)
+      return { isAllowed: false, refusalId: sessionId, reason: decision.reason }
+    } catch (error) {
+      liveSessions.leave(session)
+      throw error
+    }
+  }
+
+  #person(question: TokenQuestion, session: LiveSession, access: AllowedAccess): PersonLogin {
+    const { liveSessions, auditTrail, wallMs } = this.#options
+    const startedMs = wallMs()
+    return {
+      userId: access.member.userId,
+      sessionId: session.sessionId,
+      notice: access.endsAtMs === null ? null : noticeOf(access.endsAtMs),
+      leave: (reason, use) => {
+        liveSessions.leave(session)
+        auditTrail.record({
+          ...this.#event(question, access),
+          action: 'ended',
+          sessionId: session.sessionId,
+          reason,
+          durationMs: wallMs() - startedMs,
+          ...use,
+        })
+      },
+    }
+  }
+
+  #record(question: TokenQuestion, sessionId: string, access: AllowedAccess): void {
+    this.#options.auditTrail.record({
+      ...this.#event(question, access),
+      action: 'login',
+      sessionId,
+    })
+  }
+
+  #recordRefusal(question: TokenQuestion, sessionId: string, refused: RefusedAccess): void {
+    const { auditTrail } = this.#options
+    const person = refused.person
+    auditTrail.record({
+      ...this.#event(question, person),
+      action: 'refused',
+      sessionId,
+      reason: refused.reason,
+    })
+  }
+
+  #event(question: TokenQuestion, person: Pick<AllowedAccess, 'member' | 'token'> | null) {
+    return {
+      atMs: this.#options.wallMs(),
+      ref: question.tenant.ref,
+      actor: person?.member.userId ?? null,
+      role: question.role,
+      address: question.address,
+      tokenId: person?.token.id ?? null,
+      tokenName: person?.token.name ?? null,
+      applicationName: question.applicationName,
+    }
+  }
+}
+
+const noticeOf = (endsAtMs: number): string =>
+  `temporary access ends at ${new Date(endsAtMs).toISOString()}`

@@ -1,0 +1,161 @@
+// One client from accept to close: runs the stages of its life in order, each handing a named thing
+// to the next (arrival, identity, authentication, login answer, relay). Every way out before the
+// relay is here; the relay has its own.
+import type { Socket } from 'node:net'
+import type { Timer } from '../../shared/clock.ts'
+import { type ErrorCode, PoolerError } from '../../shared/errors.ts'
+import { type ClientId, newReportId, nextClientId } from '../../shared/ids.ts'
+import type { Log } from '../../shared/log.ts'
+import { errorResponseOf, PostgresError } from '../../shared/protocol/error-response.ts'
+import { sourceKey } from '../accept/address-filter.ts'
+import type { Admission } from '../accept/connection-quota.ts'
+import type { ListenerMode } from '../startup/identify-tenant.ts'
+import { type Arrival, arrive } from './arrival.ts'
+import type { ClientServices } from './client-services.ts'
+import type { ClientSession } from './client-session.ts'
+import { logIn } from './log-in.ts'
+import { ClientGone } from './login-dialog.ts'
+import { sayGoodbye } from './socket-reading.ts'
+
+export class ClientConnection {
+  readonly id: ClientId = nextClientId()
+  /** The client's address, normalised. */
+  readonly address: string
+  readonly mode: ListenerMode
+  readonly log: Log
+  readonly startedMs: number
+  readonly #services: ClientServices
+  readonly #admission: Admission
+  #socket: Socket
+  #session: ClientSession | null = null
+  #tenantRef: string | null = null
+  #deadline: Timer | null = null
+  #isOver = false
+
+  constructor(
+    socket: Socket,
+    mode: ListenerMode,
+    address: string,
+    admission: Admission,
+    services: ClientServices,
+  ) {
+    this.#socket = socket
+    this.mode = mode
+    this.address = address
+    this.#admission = admission
+    this.#services = services
+    this.startedMs = services.clock.monotonicMs()
+    this.log = services.log.child({ clientId: this.id, address })
+    socket.on('error', ignore)
+    socket.once('close', () => {
+      this.#isOver = true
+      admission.leave()
+      services.connections.delete(this)
+    })
+    services.connections.add(this)
+  }
+
+  /** From AuthenticationOk on. */
+  get session(): ClientSession | null {
+    return this.#session
+  }
+
+  /** It has been refused, or its socket has closed. */
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
+  /** The project exists: what is counted from here on is counted with it. */
+  noteTenant(ref: string): void {
+    this.#tenantRef = ref
+  }
+
+  /** AuthenticationOk is about to be sent: the login deadline is met. */
+  onAuthenticated(session: ClientSession): void {
+    this.#deadline?.cancel()
+    this.#admission.logIn()
+    this.#session = session
+  }
+
+  /** Fulfilled when the client is in the relay, or has been refused. Never rejects. */
+  async run(): Promise<void> {
+    const { clock, config } = this.#services
+    const limitMs = config.clientLoginTimeoutMs
+    this.#deadline = clock.after(limitMs, () => {
+      this.refuse(new PoolerError('EAUTHTIMEOUT', { values: { ms: limitMs } }))
+    })
+    try {
+      const arrival = await this.#arrive()
+      if (arrival === null) this.#bow()
+      else await logIn(this, arrival, this.#services)
+    } catch (error) {
+      this.refuse(error)
+    } finally {
+      this.#deadline.cancel()
+    }
+  }
+
+  /** Ends the client whatever it is doing. */
+  end(error: PoolerError): void {
+    const relay = this.#session?.relay ?? null
+    if (relay === null) this.refuse(error)
+    else relay.fail(error)
+  }
+
+  /** A person's access ended: as `end`, and what runs in the database is stopped. */
+  endAccess(error: PoolerError): void {
+    const relay = this.#session?.relay ?? null
+    if (relay === null) this.refuse(error)
+    else relay.endAccess(error)
+  }
+
+  /** Tells why there is no login, and closes. Once; what comes later is nothing. */
+  refuse(error: unknown): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    if (error instanceof ClientGone) {
+      this.#socket.destroy()
+      return
+    }
+    if (error instanceof PostgresError) {
+      sayGoodbye(this.#socket, error.raw, this.#services.clock)
+      return
+    }
+    const known = error instanceof PoolerError ? error : this.#internal(error)
+    this.count(known.code)
+    this.log[known.row.logLevel]({ code: known.code, detail: known.detail }, known.message)
+    sayGoodbye(this.#socket, errorResponseOf(known, 'FATAL'), this.#services.clock)
+  }
+
+  count(code: ErrorCode): void {
+    this.#services.counters.of(this.#tenantRef).errors.count(code)
+  }
+
+  /** Closes without a word: it was a probe, a cancel, or nobody. */
+  #bow(): void {
+    this.#isOver = true
+    sayGoodbye(this.#socket, null, this.#services.clock)
+  }
+
+  #arrive(): Promise<Arrival | null> {
+    const { version, certificates, cancelRequests } = this.#services
+    return arrive(this.#socket, {
+      version,
+      certificates,
+      onCancel: (processId, secret) =>
+        cancelRequests.handle(processId, secret, sourceKey(this.address)),
+      onSocket: (socket) => {
+        this.#socket = socket
+        socket.on('error', ignore)
+      },
+    })
+  }
+
+  #internal(error: unknown): PoolerError {
+    const id = newReportId()
+    this.log.error({ err: error, reportId: id }, 'internal error')
+    return new PoolerError('EINTERNAL', { values: { id }, cause: error })
+  }
+}
+
+const ignore = (): void => {}

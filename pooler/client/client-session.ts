@@ -1,0 +1,172 @@
+// A client from AuthenticationOk on: its place in the counts, in a pool and among the live
+// sessions, its login answer and its relay. Leaves all of them once, however it ends.
+import type { ErrorCode } from '../../shared/errors.ts'
+import { PoolerError } from '../../shared/errors.ts'
+import { noticeResponse } from '../../shared/protocol/error-response.ts'
+import type { CancelKey } from '../cancel/cancel-keys.ts'
+import type { Pool } from '../pool/pool.ts'
+import { type PoolKey, poolKeyText } from '../pool/pool-key.ts'
+import type { PoolClient } from '../pool/pool-registry.ts'
+import { ConversationFailed } from '../pool/server-conversation.ts'
+import { Relay } from '../relay/relay.ts'
+import type { RelayEnd } from '../relay/relay-options.ts'
+import type { ServerLink } from '../relay/server-link.ts'
+import { profileOf } from '../relay/session-settings.ts'
+import type { ClientConnection } from './client-connection.ts'
+import type { ClientServices } from './client-services.ts'
+import type { Login } from './log-in.ts'
+import { type LoginReports, loginAnswer } from './login-answer.ts'
+import { ClientGone } from './login-dialog.ts'
+import { waitForServer } from './login-waiter.ts'
+
+type Settings = ReadonlyMap<string, string>
+
+export class ClientSession implements PoolClient {
+  readonly login: Login
+  readonly key: PoolKey
+  readonly #connection: ClientConnection
+  readonly #services: ClientServices
+  readonly #leaveCounts: () => void
+  readonly #pool: Pool
+  readonly #poolKey: string
+  #relay: Relay | null = null
+  #cancelKey: CancelKey | null = null
+  #hasLeft = false
+
+  /** Throws EMAXCONN, EMAXCONNTENANT or EMAXPOOLS; nothing has to be left then. */
+  constructor(connection: ClientConnection, services: ClientServices, login: Login) {
+    const { tenant, identity, request } = login
+    this.#connection = connection
+    this.#services = services
+    this.login = login
+    this.key = {
+      tenantRef: tenant.ref,
+      role: identity.role,
+      database: request.database ?? tenant.dbDatabase,
+      mode: connection.mode,
+    }
+    this.#poolKey = poolKeyText(this.key)
+    this.#leaveCounts = services.clientCounts.enter(tenant, identity.role)
+    try {
+      this.#pool = services.pools.enter(this.key, this)
+    } catch (error) {
+      this.#leaveCounts()
+      throw error
+    }
+  }
+
+  get relay(): Relay | null {
+    return this.#relay
+  }
+
+  /** The state that metrics count this client under. */
+  get state(): string {
+    return this.#relay?.state ?? 'login'
+  }
+
+  /** From AuthenticationOk to ReadyForQuery. */
+  async begin(): Promise<void> {
+    if (this.#connection.mode === 'session') await this.#beginSession()
+    else await this.#beginTransactions()
+  }
+
+  /** Once; `end` is how the connection ended. */
+  leave(end: RelayEnd): void {
+    if (this.#hasLeft) return
+    this.#hasLeft = true
+    const { pools, cancelKeys } = this.#services
+    if (this.#cancelKey !== null) cancelKeys.withdraw(this.#cancelKey.processId)
+    pools.leave(this.key, this)
+    this.#leaveCounts()
+    const reason = end instanceof PoolerError ? end.code : end
+    if (end instanceof PoolerError) this.#connection.count(end.code as ErrorCode)
+    this.login.authenticated.person?.leave(reason, {
+      bytes: (this.#relay?.bytesFromClient ?? 0) + (this.#relay?.bytesToClient ?? 0),
+      transactions: this.#relay?.transactions ?? 0,
+    })
+    this.#connection.log.info({ reason }, 'client left')
+  }
+
+  async #beginSession(): Promise<void> {
+    const link = await this.#obtain()
+    const spelled = await this.#apply(link)
+    this.#start(link, { values: link.reported, spelling: link.spelling }, spelled)
+  }
+
+  async #beginTransactions(): Promise<void> {
+    const { startupSettings } = this.#services
+    let spelled = startupSettings.known(this.#poolKey, this.login.settings)
+    let reports = this.#pool.reports
+    if (spelled === null || reports === null) {
+      const link = await this.#obtain()
+      spelled = await this.#apply(link)
+      this.#pool.checkin(link)
+      reports = link
+    }
+    const values = new Map(reports.baseline)
+    for (const [name, value] of spelled) values.set(name, value)
+    this.#start(null, { values, spelling: reports.spelling }, spelled)
+  }
+
+  async #obtain(): Promise<ServerLink> {
+    const { tail, authenticated } = this.login
+    const person = authenticated.person?.userId ?? null
+    const link = await waitForServer(this.#pool, tail, this.#connection.id, person)
+    this.#stillThere(link)
+    return link
+  }
+
+  /** The startup settings on a server of ours; it is given back when they cannot be had. */
+  async #apply(link: ServerLink): Promise<Settings> {
+    if (this.login.settings.size === 0) return this.login.settings
+    try {
+      const { startupSettings } = this.#services
+      const spelled = await startupSettings.apply(link, this.#poolKey, this.login.settings)
+      this.#stillThere(link)
+      return spelled
+    } catch (error) {
+      if (error instanceof ConversationFailed) {
+        this.#pool.discard(link, 'lost')
+        throw new PoolerError('ESERVERLOST', { values: { reason: error.message }, cause: error })
+      }
+      if (!(error instanceof ClientGone)) this.#pool.checkin(link)
+      throw error
+    }
+  }
+
+  #stillThere(link: ServerLink): void {
+    if (!this.login.tail.isGone && !this.#connection.isOver) return
+    this.#pool.checkin(link)
+    throw new ClientGone('while its login waited for a server')
+  }
+
+  #start(link: ServerLink | null, reports: LoginReports, spelled: Settings): void {
+    const { login } = this
+    const { clock, ticker, cancelKeys } = this.#services
+    const wanted = new Map(reports.values)
+    for (const [name, value] of spelled) wanted.set(name, value)
+    const relay = new Relay({
+      clientId: this.#connection.id,
+      person: login.authenticated.person?.userId ?? null,
+      mode: this.key.mode,
+      transport: login.tail.transport,
+      source: this.#pool,
+      counters: this.#pool.counters,
+      clock,
+      ticker,
+      profile: profileOf(wanted),
+      startup: spelled,
+      onEnded: (end) => this.leave(end),
+    })
+    this.#relay = relay
+    this.#cancelKey = cancelKeys.issue(relay, login.request.minor >= 2)
+    const until = login.authenticated.person?.notice ?? null
+    const notice = until === null ? null : noticeResponse(until)
+    relay.transport.write(loginAnswer(reports, this.#cancelKey, notice))
+    this.#connection.log.info(
+      { tenant: this.key.tenantRef, role: this.key.role, mode: this.key.mode },
+      'client logged in',
+    )
+    relay.start(link, login.tail.take())
+  }
+}

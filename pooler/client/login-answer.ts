@@ -1,0 +1,27 @@
+// Everything between AuthenticationOk and the first ReadyForQuery.
+import {
+  backendKeyData,
+  parameterStatus,
+  readyForQuery,
+} from '../../shared/protocol/backend-messages.ts'
+import { status } from '../../shared/protocol/message-types.ts'
+import type { CancelKey } from '../cancel/cancel-keys.ts'
+
+export interface LoginReports {
+  /** settingKey to value, as the client is to see it. */
+  readonly values: ReadonlyMap<string, string>
+  /** settingKey to the server's spelling of the name; what has none is not reported. */
+  readonly spelling: ReadonlyMap<string, string>
+}
+
+export function loginAnswer(reports: LoginReports, key: CancelKey, notice: Buffer | null): Buffer {
+  const messages: Buffer[] = []
+  for (const [setting, name] of reports.spelling) {
+    const value = reports.values.get(setting)
+    if (value !== undefined) messages.push(parameterStatus(name, value))
+  }
+  messages.push(backendKeyData(key.processId, key.secret))
+  if (notice !== null) messages.push(notice)
+  messages.push(readyForQuery(status.idle))
+  return Buffer.concat(messages)
+}

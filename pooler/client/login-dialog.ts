@@ -1,0 +1,57 @@
+// The client's side of an authentication exchange: password messages in, requests out. Implements
+// what auth needs and no more; the login deadline closes the socket, which ends every wait here.
+import type { Socket } from 'node:net'
+import { PoolerError } from '../../shared/errors.ts'
+import { MessageReader } from '../../shared/protocol/message-reader.ts'
+import { frontend } from '../../shared/protocol/message-types.ts'
+import type { AuthDialog } from '../auth/auth-dialog.ts'
+import { passwordMessageBytesMax } from '../config/limits.ts'
+import { readChunk } from './socket-reading.ts'
+
+/** The client went away; there is nobody to answer and nothing to count. */
+export class ClientGone extends Error {
+  override readonly name = 'ClientGone'
+}
+
+export class LoginDialog implements AuthDialog {
+  readonly #socket: Socket
+  readonly #reader = new MessageReader({ bodyBytesMax: passwordMessageBytesMax })
+
+  /** `rest` came behind the startup packet. */
+  constructor(socket: Socket, rest: Buffer) {
+    this.#socket = socket
+    this.#reader.push(Buffer.from(rest))
+  }
+
+  send(message: Buffer): void {
+    this.#socket.write(message)
+  }
+
+  async receive(bodyBytesMax: number): Promise<Buffer> {
+    for (;;) {
+      const message = this.#reader.next()
+      if (message !== null) {
+        if (message.type !== frontend.password) throw unexpected(message.type)
+        if (message.body.length > bodyBytesMax) {
+          throw new PoolerError('EMESSAGETOOLARGE', {
+            values: { what: 'password', bytes: message.body.length, limit: bodyBytesMax },
+          })
+        }
+        return message.body
+      }
+      const chunk = await readChunk(this.#socket)
+      if (chunk === null) throw new ClientGone('in authentication')
+      this.#reader.push(chunk)
+    }
+  }
+
+  /** What the client sent behind its last password message. */
+  takeRest(): Buffer {
+    return this.#reader.takeRest()
+  }
+}
+
+function unexpected(type: number): PoolerError {
+  const reason = `message 0x${type.toString(16)} in place of a password`
+  return new PoolerError('EPROTOCOL', { values: { reason } })
+}

@@ -1,0 +1,228 @@
+// The part of the process that clients and servers meet in: ports, connections, pools, cancels.
+// What it needs to know of projects and people is handed in.
+import type { Socket } from 'node:net'
+import type { Clock, Timer } from '../shared/clock.ts'
+import { DeadlineQueue } from '../shared/deadline-queue.ts'
+import { PoolerError } from '../shared/errors.ts'
+import type { Log } from '../shared/log.ts'
+import { errorResponseOf } from '../shared/protocol/error-response.ts'
+import { normalizeAddress } from './accept/address-filter.ts'
+import { ConnectionQuota, quotaLimitsFor } from './accept/connection-quota.ts'
+import { Listener } from './accept/listener.ts'
+import { readOpenFilesMax, shareOpenFiles } from './accept/open-files.ts'
+import type { ServerCertificates } from './accept/server-certificates.ts'
+import type { Authenticator } from './auth/authenticate.ts'
+import type { Credentials } from './auth/credentials.ts'
+import { CancelKeys } from './cancel/cancel-keys.ts'
+import { CancelRequests } from './cancel/cancel-requests.ts'
+import { ClientConnection } from './client/client-connection.ts'
+import { ClientCounts } from './client/client-counts.ts'
+import type { ClientServices } from './client/client-services.ts'
+import { sayGoodbye } from './client/socket-reading.ts'
+import { StartupSettings } from './client/startup-settings.ts'
+import type { Config } from './config/settings.ts'
+import type { CounterBook } from './metrics/counter-book.ts'
+import { PoolCounters } from './metrics/counters.ts'
+import { ConnectBackoff } from './pool/connect-backoff.ts'
+import { Pool } from './pool/pool.ts'
+import type { PoolKey } from './pool/pool-key.ts'
+import { PoolRegistry } from './pool/pool-registry.ts'
+import { Upstream } from './pool/upstream.ts'
+import type { ListenerMode } from './startup/identify-tenant.ts'
+import { checkoutTimeoutMsOf, poolSizeOf, type Tenant } from './tenant/tenant.ts'
+import type { TenantCache } from './tenant/tenant-cache.ts'
+
+export interface DataPlaneOptions {
+  readonly config: Config
+  readonly version: string
+  readonly clock: Clock
+  readonly log: Log
+  readonly certificates: ServerCertificates | null
+  /** PEM of GLOBAL_UPSTREAM_CA_PATH. */
+  readonly globalCa: string | null
+  readonly tenants: Pick<TenantCache, 'find' | 'peek'>
+  readonly authenticator: Pick<Authenticator, 'authenticate'>
+  readonly credentials: Pick<Credentials, 'forServer'>
+  readonly counters: CounterBook
+}
+
+const tickMs = 100
+const housekeepingEveryTicks = 10
+/** Backoffs of upstreams that nobody dials any more are forgotten beyond this many. */
+const upstreamsMax = 10_000
+
+export class DataPlane {
+  readonly connections = new Set<ClientConnection>()
+  readonly pools: PoolRegistry
+  readonly clientCounts = new ClientCounts()
+  readonly cancelKeys = new CancelKeys()
+  readonly quota: ConnectionQuota
+  readonly #options: DataPlaneOptions
+  readonly #services: ClientServices
+  readonly #listeners: readonly Listener[]
+  readonly #deadlines: DeadlineQueue
+  readonly #backoffs = new Map<string, ConnectBackoff>()
+  readonly #ticker: { nowMs: number }
+  #timer: Timer | null = null
+  #isDraining = false
+
+  constructor(options: DataPlaneOptions) {
+    const { config, clock } = options
+    this.#options = options
+    this.#deadlines = new DeadlineQueue(clock)
+    this.#ticker = { nowMs: clock.monotonicMs() }
+    const shares = shareOpenFiles(readOpenFilesMax(), config.clientsMax)
+    this.quota = new ConnectionQuota(quotaLimitsFor(shares.clientsMax))
+    this.pools = new PoolRegistry({
+      createPool: (key) => this.#createPool(key),
+      poolsPerTenantMax: config.poolsPerTenantMax,
+      poolIdleTimeoutMs: config.poolIdleTimeoutMs,
+      clock,
+    })
+    this.#services = {
+      ...options,
+      clientCounts: this.clientCounts,
+      startupSettings: new StartupSettings(clock, config.serverResetTimeoutMs),
+      pools: this.pools,
+      cancelKeys: this.cancelKeys,
+      cancelRequests: new CancelRequests(this.cancelKeys, clock),
+      connections: this.connections,
+      ticker: this.#ticker,
+      isDraining: () => this.#isDraining,
+    }
+    this.#listeners = [this.#listener('transaction'), this.#listener('session')]
+  }
+
+  get isDraining(): boolean {
+    return this.#isDraining
+  }
+
+  portOf(mode: ListenerMode): number | null {
+    return this.#listeners[mode === 'transaction' ? 0 : 1]?.port ?? null
+  }
+
+  /** Throws ListenError; what was opened before it is closed again. */
+  async start(): Promise<void> {
+    try {
+      for (const listener of this.#listeners) await listener.listen()
+    } catch (error) {
+      this.stopAccepting()
+      throw error
+    }
+    let ticks = 0
+    this.#timer = this.#options.clock.every(tickMs, () => {
+      this.#ticker.nowMs = this.#options.clock.monotonicMs()
+      if (++ticks % housekeepingEveryTicks === 0) this.pools.onTick()
+    })
+  }
+
+  /** Newcomers are told EDRAINING from here on. */
+  beginDraining(): void {
+    this.#isDraining = true
+  }
+
+  stopAccepting(): void {
+    for (const listener of this.#listeners) listener.stopAccepting()
+  }
+
+  /** Clients that hold no server now are told; those in a transaction when it is over. */
+  endIdleClients(): void {
+    for (const connection of this.connections) {
+      const state = connection.session?.relay?.state
+      if (state === undefined || state === 'idle') connection.end(new PoolerError('EDRAINING'))
+    }
+  }
+
+  endAllClients(error: PoolerError): void {
+    for (const connection of this.connections) connection.end(error)
+  }
+
+  async stop(): Promise<void> {
+    this.stopAccepting()
+    this.#timer?.cancel()
+    this.endAllClients(new PoolerError('EDRAINING'))
+    await this.pools.close(new PoolerError('EDRAINING'))
+  }
+
+  /** The auxiliary way to a project's database, as one of its roles. */
+  upstreamOf(tenant: () => Tenant, role: string, database: string): Upstream {
+    const { config, clock, globalCa, credentials } = this.#options
+    return new Upstream({
+      tenant,
+      role,
+      database,
+      credentials: () => credentials.forServer(tenant(), role),
+      serverConnectTimeoutMs: config.serverConnectTimeoutMs,
+      serverLoginTimeoutMs: config.serverLoginTimeoutMs,
+      globalCa,
+      clock,
+    })
+  }
+
+  #listener(mode: ListenerMode): Listener {
+    const { config, log } = this.#options
+    const isTransaction = mode === 'transaction'
+    return new Listener({
+      mode,
+      host: config.proxyHost,
+      port: isTransaction ? config.proxyPortTransaction : config.proxyPortSession,
+      portSetting: isTransaction ? 'PROXY_PORT_TRANSACTION' : 'PROXY_PORT_SESSION',
+      onSocket: (socket) => this.#onSocket(socket, mode),
+      onAcceptFault: (error) => log.warn({ err: error }, 'a connection could not be accepted'),
+    })
+  }
+
+  #onSocket(socket: Socket, mode: ListenerMode): void {
+    socket.on('error', () => socket.destroy())
+    const address = normalizeAddress(socket.remoteAddress ?? '')
+    if (address === null) {
+      socket.destroy()
+      return
+    }
+    try {
+      const admission = this.quota.admit(address)
+      void new ClientConnection(socket, mode, address, admission, this.#services).run()
+    } catch (error) {
+      if (!(error instanceof PoolerError)) throw error
+      this.#options.counters.of(null).errors.count(error.code)
+      sayGoodbye(socket, errorResponseOf(error), this.#options.clock)
+    }
+  }
+
+  #createPool(key: PoolKey): Pool {
+    const { config, clock, log, tenants } = this.#options
+    // A project that is gone, or not remembered just now, stays what it was for this pool.
+    let known = tenants.peek(key.tenantRef) as Tenant
+    const tenant = (): Tenant => {
+      known = tenants.peek(key.tenantRef) ?? known
+      return known
+    }
+    const { dbHost, dbPort } = tenant()
+    return new Pool({
+      key,
+      upstream: this.upstreamOf(tenant, key.role, key.database),
+      limits: () => ({
+        size: poolSizeOf(tenant(), key.role),
+        checkoutTimeoutMs: checkoutTimeoutMsOf(tenant(), key.role),
+      }),
+      times: config,
+      waitersMax: config.poolWaitersMax,
+      peopleShare: config.jitPoolShare,
+      upstreamBackoff: this.#backoffOf(`${dbHost}:${dbPort}`),
+      deadlines: this.#deadlines,
+      counters: new PoolCounters(),
+      clock,
+      log: log.child({ tenant: key.tenantRef, role: key.role, mode: key.mode }),
+      random: Math.random,
+    })
+  }
+
+  #backoffOf(upstream: string): ConnectBackoff {
+    const known = this.#backoffs.get(upstream)
+    if (known !== undefined) return known
+    if (this.#backoffs.size >= upstreamsMax) this.#backoffs.clear()
+    const backoff = new ConnectBackoff(this.#options.clock)
+    this.#backoffs.set(upstream, backoff)
+    return backoff
+  }
+}
