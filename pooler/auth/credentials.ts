@@ -1,0 +1,60 @@
+// With what servers of a role are opened: the stored password, else the ClientKey that the latest
+// client login left (SCRAM passthrough). Tokens never come here.
+import { timingSafeEqual } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
+import { assert } from '../../shared/assert.ts'
+import type { ScramSecret } from '../../shared/crypto/scram-client.ts'
+import { type ScramKeys, storedKeyOf } from '../../shared/crypto/scram-keys.ts'
+import type { ScramVerifier } from '../../shared/crypto/scram-verifier.ts'
+import type { Secret } from '../../shared/secret.ts'
+import type { Tenant } from '../tenant/tenant.ts'
+
+/** A role in use has one; the role used least recently has to log in again when it is full. */
+const keysMax = 50_000
+
+interface Remembered {
+  readonly keys: ScramKeys
+  readonly verifier: ScramVerifier
+}
+
+export class Credentials {
+  readonly #remembered = new LRUCache<string, Remembered>({ max: keysMax })
+
+  /** null: nothing is known, only a server that asks for nothing will open. */
+  forServer(tenant: Tenant, role: string): ScramSecret | null {
+    const password = tenant.roles.get(role)?.password ?? null
+    if (password !== null) return { password }
+    return this.#remembered.get(keyOf(tenant, role))?.keys ?? null
+  }
+
+  /** After a login against a real verifier, and only then. */
+  rememberClientKey(
+    tenant: Tenant,
+    role: string,
+    clientKey: Secret<Buffer>,
+    verifier: ScramVerifier,
+  ): void {
+    const isOwn = timingSafeEqual(storedKeyOf(clientKey.reveal()), verifier.storedKey.reveal())
+    assert(isOwn, 'a ClientKey is remembered with the verifier that it was proved against')
+    const keys = { clientKey, serverKey: verifier.serverKey }
+    this.#remembered.set(keyOf(tenant, role), { keys, verifier })
+  }
+
+  /** The database has this verifier now; null: none that a login could use. Forgets older keys. */
+  noteVerifier(tenant: Tenant, role: string, verifier: ScramVerifier | null): void {
+    const key = keyOf(tenant, role)
+    const known = this.#remembered.peek(key)
+    if (known === undefined) return
+    if (verifier === null || !isSame(known.verifier, verifier)) this.#remembered.delete(key)
+  }
+}
+
+/** A project that moves to another host shows the new one nothing that belongs to the old one. */
+const keyOf = (tenant: Tenant, role: string): string =>
+  JSON.stringify([tenant.id, tenant.dbHost, tenant.dbPort, role])
+
+const isSame = (one: ScramVerifier, other: ScramVerifier): boolean =>
+  one.iterations === other.iterations &&
+  one.salt.equals(other.salt) &&
+  timingSafeEqual(one.storedKey.reveal(), other.storedKey.reveal()) &&
+  timingSafeEqual(one.serverKey.reveal(), other.serverKey.reveal())
