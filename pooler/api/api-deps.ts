@@ -1,0 +1,103 @@
+// All that the HTTP side needs of the rest of the process. It sees stores and registries, never a
+// socket of a client or server; whoever composes the process fills this in.
+import type { Clock } from '../../shared/clock.ts'
+import type { Log } from '../../shared/log.ts'
+import type { AccessTokens } from '../access/access-tokens.ts'
+import type { AssignableRoles } from '../access/assignable-roles.ts'
+import type { AuditTrail } from '../access/audit-trail.ts'
+import type { EventStore } from '../store/events.ts'
+import type { MemberStore } from '../store/members.ts'
+import type { RuleStore } from '../store/rules.ts'
+import type { TenantStore } from '../store/tenants.ts'
+import type { TokenStore } from '../store/tokens.ts'
+import type { Tenant } from '../tenant/tenant.ts'
+import type { JwtSecrets } from './jwt-guard.ts'
+
+/** A person's live connection, in whichever process. */
+export interface SessionView {
+  readonly sessionId: string
+  readonly userId: string
+  readonly email: string | null
+  readonly role: string
+  readonly address: string
+  readonly applicationName: string | null
+  readonly startedAtMs: number
+  /** null: access without an end. */
+  readonly endsAtMs: number | null
+}
+
+export interface SessionBoard {
+  list(ref: string): Promise<readonly SessionView[]>
+  /** Tells every process to end it; the client has its FATAL within a second. */
+  end(ref: string, sessionId: string, reason: string): Promise<void>
+}
+
+/** A source that may not log in for now: an IPv4 address, or an IPv6 /64. */
+export interface BlockedSource {
+  readonly source: string
+  readonly untilMs: number
+}
+
+export interface ThrottleBoard {
+  list(ref: string): Promise<readonly BlockedSource[]>
+  /** Without sources: all of the project. */
+  lift(ref: string, sources?: readonly string[]): Promise<void>
+}
+
+export interface PoolControl {
+  /** Ends every client and server of the project, in every process. */
+  terminate(ref: string): Promise<void>
+}
+
+export interface DatabaseFacts {
+  /** server_version_num: 170004 for 17.4. */
+  readonly serverVersionNum: number
+}
+
+export interface RenderedMetrics {
+  readonly contentType: string
+  readonly text: string
+}
+
+export interface ApiSettings {
+  /** null: /api answers 403 to everybody. */
+  readonly apiJwt: JwtSecrets | null
+  /** null: metrics only for a loopback peer that no proxy stands before. */
+  readonly metricsJwt: JwtSecrets | null
+  /** Addresses or CIDRs whose X-Forwarded-For is believed; empty: nobody's. */
+  readonly trustedProxies: readonly string[]
+  /** PEM texts; null: plain HTTP. */
+  readonly tls: { readonly cert: string; readonly key: string } | null
+  readonly isRuleExpiryRequired: boolean
+  /** False where clients cannot have TLS, and tokens are therefore never taken. */
+  readonly canTakeTokens: boolean
+  /** What clients dial: stands in connection strings. */
+  readonly poolerHost: string
+  readonly transactionPort: number
+  readonly sessionPort: number
+}
+
+export interface ApiDeps {
+  readonly tenants: TenantStore
+  readonly members: MemberStore
+  readonly tokens: TokenStore
+  readonly rules: RuleStore
+  readonly events: Pick<EventStore, 'query'>
+  readonly accessTokens: Pick<AccessTokens, 'find'>
+  readonly assignableRoles: Pick<AssignableRoles, 'list' | 'judge'>
+  readonly auditTrail: Pick<AuditTrail, 'record'>
+  readonly liveSessions: SessionBoard
+  readonly throttle: ThrottleBoard
+  readonly poolControl: PoolControl
+  /** Asks the project's database itself. */
+  databaseFacts(tenant: Tenant): Promise<DatabaseFacts | 'unreachable'>
+  /** Why this process should get no traffic; empty when it should. */
+  readiness(): Promise<readonly string[]>
+  /** Tells an outage of the metadata from a fault of ours. */
+  isMetadataReachable(): Promise<boolean>
+  /** All series, or those of one project. */
+  renderMetrics(ref: string | null): Promise<RenderedMetrics>
+  readonly settings: ApiSettings
+  readonly log: Log
+  readonly clock: Clock
+}

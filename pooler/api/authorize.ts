@@ -1,0 +1,170 @@
+// Who calls /v1, and whether they may: bearer, project, permission, and how often. Routes name
+// their permission in `config`; what is in a request body is judged by the routes.
+import { createHash } from 'node:crypto'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { LRUCache } from 'lru-cache'
+import { assert } from '../../shared/assert.ts'
+import { Secret } from '../../shared/secret.ts'
+import { sourceKey } from '../accept/address-filter.ts'
+import { rulesRefOf, tokenFault } from '../access/decide-access.ts'
+import { isPermitted, type Permission } from '../access/permissions.ts'
+import type { Member } from '../store/members.ts'
+import type { MembershipRole } from '../store/schema.ts'
+import type { TokenRecord } from '../store/tokens.ts'
+import type { Tenant } from '../tenant/tenant.ts'
+import type { ApiDeps } from './api-deps.ts'
+import { ApiError, notFound } from './api-error.ts'
+import { bearerOf } from './jwt-guard.ts'
+import { RequestWindows } from './request-windows.ts'
+
+export interface Caller {
+  readonly member: Member
+  readonly token: TokenRecord
+}
+
+export interface ProjectView {
+  readonly tenant: Tenant
+  /** Where rules, members and state live: the parent of a branch, else the project itself. */
+  readonly rulesTenant: Tenant
+  readonly callerRole: MembershipRole
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    caller: Caller | null
+    project: ProjectView | null
+  }
+  interface FastifyContextConfig {
+    /** What a route under /projects/{ref} asks of its caller. */
+    permission?: Permission
+  }
+}
+
+const minuteMs = 60_000
+const requestsPerMinute = 120
+const badBearersPerMinute = 20
+/** Far more people, projects and sources than one process serves in a minute. */
+const windowKeysMax = 20_000
+/** Tokens seen good lately: their owners get in even where a neighbour guesses. */
+const goodTokensMax = 10_000
+
+export class Authorizer {
+  readonly #deps: ApiDeps
+  readonly #requests: RequestWindows
+  readonly #badBearers: RequestWindows
+  readonly #goodTokens = new LRUCache<string, true>({ max: goodTokensMax })
+
+  constructor(deps: ApiDeps) {
+    this.#deps = deps
+    const { clock } = deps
+    this.#requests = new RequestWindows({ clock, windowMs: minuteMs, keysMax: windowKeysMax })
+    this.#badBearers = new RequestWindows({ clock, windowMs: minuteMs, keysMax: windowKeysMax })
+  }
+
+  /** The hook before every route under /v1: throws 401, 403, 404 or 429, or fills the request in. */
+  async onRequest(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    const caller = await this.#identify(request)
+    request.caller = caller
+    const { ref } = request.params as { ref?: string }
+    const project = ref === undefined ? null : await this.#findProject(ref, caller)
+    // Refs that lead nowhere share one window: their number is the caller's choice.
+    this.#count(`${caller.member.userId}/${project?.tenant.ref ?? ''}`, reply)
+    if (ref === undefined) return
+    if (project === null) throw notFound(`project ${ref} was not found`)
+    const { permission } = request.routeOptions.config
+    assert(permission !== undefined, 'every route of a project names its permission')
+    requirePermission(project, permission)
+    request.project = project
+  }
+
+  async #identify(request: FastifyRequest): Promise<Caller> {
+    const text = bearerOf(request.headers.authorization)
+    if (text === null) throw unauthorized('send a token: Authorization: Bearer sbp_…')
+    const source = sourceKey(request.ip)
+    const hash = createHash('sha256').update(text).digest('base64')
+    this.#refuseGuesses(source, hash)
+    const owner = await this.#deps.accessTokens.find(new Secret(text))
+    if (owner === null || tokenFault(owner.token, this.#deps.clock.wallMs()) !== null) {
+      this.#goodTokens.delete(hash)
+      this.#badBearers.add(source)
+      throw unauthorized('the token is unknown, revoked or expired')
+    }
+    this.#goodTokens.set(hash, true)
+    return owner
+  }
+
+  #refuseGuesses(source: string, hash: string): void {
+    const bad = this.#badBearers.look(source)
+    if (bad.count < badBearersPerMinute || this.#goodTokens.has(hash)) return
+    throw tooMany('too many unknown tokens from your network', bad.resetSeconds)
+  }
+
+  #count(key: string, reply: FastifyReply): void {
+    const { count, resetSeconds } = this.#requests.add(key)
+    reply.headers({
+      'x-ratelimit-limit': String(requestsPerMinute),
+      'x-ratelimit-remaining': String(Math.max(0, requestsPerMinute - count)),
+      'x-ratelimit-reset': String(resetSeconds),
+    })
+    if (count > requestsPerMinute) {
+      throw tooMany(`more than ${requestsPerMinute} requests a minute`, resetSeconds)
+    }
+  }
+
+  /** null for a project that is not there and for one the caller has nothing to do with, alike. */
+  async #findProject(ref: string, caller: Caller): Promise<ProjectView | null> {
+    const tenant = await this.#deps.tenants.findByRef(ref)
+    if (tenant === null) return null
+    const rulesRef = rulesRefOf(tenant)
+    const [rulesTenant, callerRole] = await Promise.all([
+      rulesRef === ref ? tenant : this.#deps.tenants.findByRef(rulesRef),
+      this.#deps.members.roleOf(rulesRef, caller.member.userId),
+    ])
+    if (rulesTenant === null || callerRole === null) return null
+    return { tenant, rulesTenant, callerRole }
+  }
+}
+
+export function callerOf(request: FastifyRequest): Caller {
+  assert(request.caller !== null, 'the authorizer ran before the route')
+  return request.caller
+}
+
+export function projectOf(request: FastifyRequest): ProjectView {
+  assert(request.project !== null, 'the authorizer ran before the route')
+  return request.project
+}
+
+/** Throws 403. */
+export function requirePermission(project: ProjectView, permission: Permission): void {
+  if (isPermitted(project.callerRole, permission)) return
+  throw new ApiError(403, `this needs the permission ${permission}`, {
+    body: { missing_permissions: [permission] },
+  })
+}
+
+/** Owners and administrators see everybody's; the others their own only. */
+export function seesEverybody(project: ProjectView): boolean {
+  return isPermitted(project.callerRole, 'database_jit_write')
+}
+
+/** What holds for a branch is changed on its parent. */
+export function refuseOnBranch(project: ProjectView): void {
+  const { tenant } = project
+  if (tenant.parentRef === null) return
+  throw new ApiError(
+    409,
+    `${tenant.ref} is a branch: this is managed on its parent project ${tenant.parentRef}`,
+    { body: { parent_project_ref: tenant.parentRef } },
+  )
+}
+
+function unauthorized(message: string): ApiError {
+  return new ApiError(401, message, { headers: { 'www-authenticate': 'Bearer' } })
+}
+
+function tooMany(message: string, seconds: number): ApiError {
+  return new ApiError(429, `${message}; try again in ${seconds} s`, {
+    headers: { 'retry-after': String(seconds) },
+  })
+}

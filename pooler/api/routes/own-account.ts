@@ -1,0 +1,105 @@
+// What callers find out about themselves: profile, projects, tokens.
+import { z } from 'zod'
+import { isBanned } from '../../tenant/tenant.ts'
+import type { ApiApp } from '../api-app.ts'
+import type { ApiDeps } from '../api-deps.ts'
+import { ApiError, notFound } from '../api-error.ts'
+import { callerOf } from '../authorize.ts'
+import { recordChange } from '../record-change.ts'
+import { nothing, refusals } from '../schemas/common.ts'
+import {
+  newTokenAnswer,
+  profileAnswer,
+  projectListAnswer,
+  tokenBody,
+  tokenListAnswer,
+} from '../schemas/people.ts'
+import { createToken, tokenAnswer } from '../token-answers.ts'
+
+const tokenParams = z.object({ id: z.guid().toLowerCase() })
+
+export function ownAccountRoutes(app: ApiApp, deps: ApiDeps): void {
+  app.get(
+    '/profile',
+    { schema: { response: { 200: profileAnswer, ...refusals } } },
+    async (request) => {
+      const { userId, email, name } = callerOf(request).member
+      return { gotrue_id: userId, primary_email: email, username: name }
+    },
+  )
+
+  app.get(
+    '/projects',
+    { schema: { response: { 200: projectListAnswer, ...refusals } } },
+    async (request) => {
+      const memberships = await deps.members.membershipsOf(callerOf(request).member.userId)
+      const nowMs = deps.clock.wallMs()
+      const projects = await Promise.all(
+        memberships.map(async ({ ref, role }) => {
+          const details = await deps.tenants.findDetails(ref)
+          if (details === null) return []
+          const { tenant, createdAtMs } = details
+          return {
+            id: ref,
+            ref,
+            name: tenant.name,
+            created_at: new Date(createdAtMs).toISOString(),
+            status: isBanned(tenant, nowMs) ? 'INACTIVE' : 'ACTIVE_HEALTHY',
+            role,
+          }
+        }),
+      )
+      return projects.flat()
+    },
+  )
+
+  tokenRoutes(app, deps)
+}
+
+function tokenRoutes(app: ApiApp, deps: ApiDeps): void {
+  app.get(
+    '/access-tokens',
+    { schema: { response: { 200: tokenListAnswer, ...refusals } } },
+    async (request) => {
+      const records = await deps.tokens.list(callerOf(request).member.userId)
+      return records.map(tokenAnswer)
+    },
+  )
+
+  app.post(
+    '/access-tokens',
+    { schema: { body: tokenBody, response: { 201: newTokenAnswer, ...refusals } } },
+    async (request, reply) => {
+      const { member, token } = callerOf(request)
+      if (token.kind === 'scoped') throw new ApiError(403, 'a scoped token cannot create tokens')
+      const created = await createToken(deps, member.userId, request.body)
+      recordChange(deps, request, {
+        action: 'token_created',
+        subject: member.userId,
+        details: { id: created.id, name: created.name },
+      })
+      return reply.code(201).send(created)
+    },
+  )
+
+  app.delete(
+    '/access-tokens/:id',
+    { schema: { params: tokenParams, response: { 200: nothing, ...refusals } } },
+    async (request, reply) => {
+      const { member, token } = callerOf(request)
+      const { id } = request.params
+      if (token.kind === 'scoped' && token.id !== id) {
+        throw new ApiError(403, 'a scoped token can revoke itself only')
+      }
+      if (!(await deps.tokens.revoke(id, member.userId))) {
+        throw notFound(`you have no token ${id}`)
+      }
+      recordChange(deps, request, {
+        action: 'token_revoked',
+        subject: member.userId,
+        details: { id },
+      })
+      return reply.send(undefined)
+    },
+  )
+}

@@ -1,0 +1,185 @@
+// Who may assume which role of a project: the rules, and the roles there are to choose from.
+import type { FastifyRequest } from 'fastify'
+import type { MemberRules, RuleInput } from '../../store/rules.ts'
+import type { Tenant } from '../../tenant/tenant.ts'
+import type { ApiApp } from '../api-app.ts'
+import type { ApiDeps } from '../api-deps.ts'
+import { ApiError, badRequest, notFound } from '../api-error.ts'
+import { askDatabase } from '../ask-database.ts'
+import { callerOf, projectOf, refuseOnBranch } from '../authorize.ts'
+import { recordChange } from '../record-change.ts'
+import { readRules, ruleAnswer, ruleWarnings } from '../rule-input.ts'
+import { memberParams, nothing, refParams, refusals } from '../schemas/common.ts'
+import {
+  assignableRolesAnswer,
+  mappingAnswer,
+  mappingBody,
+  mappingListAnswer,
+} from '../schemas/rules.ts'
+import { storedSecretWarnings } from '../upstream-warnings.ts'
+
+export function ruleRoutes(app: ApiApp, deps: ApiDeps): void {
+  readingRoutes(app, deps)
+  writingRoutes(app, deps)
+}
+
+function readingRoutes(app: ApiApp, deps: ApiDeps): void {
+  app.get(
+    '/projects/:ref/database/jit',
+    {
+      config: { permission: 'database_jit_read' },
+      schema: { params: refParams, response: { 200: mappingAnswer, ...refusals } },
+    },
+    async (request, reply) => {
+      const { rulesTenant } = projectOf(request)
+      const own = await deps.rules.find(rulesTenant.ref, callerOf(request).member.userId)
+      if (own === null) throw new ApiError(406, 'you have no rule in this project')
+      return reply.header('etag', own.etag).send(mappingOf(own))
+    },
+  )
+
+  app.get(
+    '/projects/:ref/database/jit/list',
+    {
+      config: { permission: 'database_jit_write' },
+      schema: { params: refParams, response: { 200: mappingListAnswer, ...refusals } },
+    },
+    async (request) => {
+      const all = await deps.rules.list(projectOf(request).rulesTenant.ref)
+      const items = all.map((one) => ({
+        user_id: one.userId,
+        primary_email: one.email,
+        user_roles: one.rules.map(ruleAnswer),
+        invite_id: null,
+        expires_at: null,
+      }))
+      return { items }
+    },
+  )
+
+  app.get(
+    '/projects/:ref/database/jit/roles',
+    {
+      config: { permission: 'database_jit_write' },
+      schema: { params: refParams, response: { 200: assignableRolesAnswer, ...refusals } },
+    },
+    async (request) => {
+      const { tenant } = projectOf(request)
+      const verdicts = await askDatabase(deps, tenant, () => deps.assignableRoles.list(tenant))
+      return verdicts.map(({ isAssignable, ...verdict }) => ({
+        ...verdict,
+        assignable: isAssignable,
+        warnings: [...verdict.warnings],
+      }))
+    },
+  )
+
+  app.get(
+    '/projects/:ref/database/jit/:user_id',
+    {
+      config: { permission: 'database_jit_write' },
+      schema: { params: memberParams, response: { 200: mappingAnswer, ...refusals } },
+    },
+    async (request, reply) => {
+      const { user_id } = request.params
+      const found = await deps.rules.find(projectOf(request).rulesTenant.ref, user_id)
+      if (found === null) throw notFound(`${user_id} has no rule in this project`)
+      return reply.header('etag', found.etag).send(mappingOf(found))
+    },
+  )
+}
+
+function writingRoutes(app: ApiApp, deps: ApiDeps): void {
+  app.put(
+    '/projects/:ref/database/jit',
+    {
+      config: { permission: 'database_jit_write' },
+      schema: {
+        params: refParams,
+        body: mappingBody,
+        response: { 200: mappingAnswer, ...refusals },
+      },
+    },
+    async (request, reply) => {
+      const project = projectOf(request)
+      refuseOnBranch(project)
+      const { user_id: userId, roles, user_roles } = request.body
+      const key = roles === undefined ? 'user_roles' : 'roles'
+      const { ref } = project.tenant
+      const existing = await deps.rules.find(ref, userId)
+      const rules = readRules(roles ?? user_roles ?? [], {
+        existing: existing?.rules ?? [],
+        nowMs: deps.clock.wallMs(),
+        isExpiryRequired: deps.settings.isRuleExpiryRequired,
+        key,
+      })
+      const roleWarnings = await judgeRoles(deps, project.tenant, rules, key)
+      const stored = await deps.rules.replaceForMember(ref, userId, rules, {
+        ...ifMatchOf(request),
+        createdBy: callerOf(request).member.userId,
+      })
+      recordChange(deps, request, {
+        action: rules.length > 0 ? 'rule_changed' : 'rule_removed',
+        subject: userId,
+        details: { user_roles: rules.map(ruleAnswer) },
+      })
+      const warnings = [...ruleWarnings(rules), ...roleWarnings]
+      const answer = mappingOf(stored)
+      return reply
+        .header('etag', stored.etag)
+        .send(warnings.length > 0 ? { ...answer, warnings } : answer)
+    },
+  )
+
+  app.delete(
+    '/projects/:ref/database/jit/:user_id',
+    {
+      config: { permission: 'database_jit_write' },
+      schema: { params: memberParams, response: { 200: nothing, ...refusals } },
+    },
+    async (request, reply) => {
+      const project = projectOf(request)
+      refuseOnBranch(project)
+      const { user_id: userId } = request.params
+      const isRemoved = await deps.rules.remove(project.tenant.ref, userId, ifMatchOf(request))
+      if (!isRemoved) throw notFound(`${userId} has no rule in this project`)
+      recordChange(deps, request, { action: 'rule_removed', subject: userId })
+      return reply.send(undefined)
+    },
+  )
+}
+
+/** Throws 400 for a role that may not be given away; else what is worth knowing about those given. */
+async function judgeRoles(
+  deps: ApiDeps,
+  tenant: Tenant,
+  rules: readonly RuleInput[],
+  key: 'roles' | 'user_roles',
+): Promise<readonly string[]> {
+  if (rules.length === 0) return []
+  const all = await askDatabase(deps, tenant, () => deps.assignableRoles.list(tenant))
+  const verdicts = new Map(all.map((verdict) => [verdict.role, verdict]))
+  return rules.flatMap(({ role }, index) => {
+    const verdict = verdicts.get(role)
+    if (verdict === undefined) {
+      throw badRequest(`${key}.${index}.role: the database has no role ${role}`)
+    }
+    if (!verdict.isAssignable) {
+      throw badRequest(`${key}.${index}.role: ${role} cannot be assigned: ${verdict.reason}`)
+    }
+    const warnings = verdict.warnings.map((text) => `${role}: ${text}`)
+    return [...warnings, ...storedSecretWarnings(tenant, role)]
+  })
+}
+
+function mappingOf({ userId, rules }: MemberRules): {
+  user_id: string
+  user_roles: ReturnType<typeof ruleAnswer>[]
+} {
+  return { user_id: userId, user_roles: rules.map(ruleAnswer) }
+}
+
+function ifMatchOf(request: FastifyRequest): { ifMatch?: string } {
+  const header = request.headers['if-match']
+  return header === undefined ? {} : { ifMatch: header }
+}

@@ -1,0 +1,214 @@
+// An API server over real stores in a database of its own. What the API only asks of the rest of
+// the process (databases, live sessions, pools) stands still here and is set by the test.
+import { randomUUID } from 'node:crypto'
+import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify'
+import { SignJWT } from 'jose'
+import type { RoleVerdict } from '../../pooler/access/role-verdict.ts'
+import type { ApiDeps, BlockedSource, SessionView } from '../../pooler/api/api-deps.ts'
+import { createApiServer } from '../../pooler/api/api-server.ts'
+import { openDatabase } from '../../pooler/store/database.ts'
+import { type AccessEvent, EventStore } from '../../pooler/store/events.ts'
+import { MemberStore } from '../../pooler/store/members.ts'
+import { RuleStore } from '../../pooler/store/rules.ts'
+import type { MembershipRole } from '../../pooler/store/schema.ts'
+import type { TenantInput } from '../../pooler/store/tenant-input.ts'
+import { TenantStore } from '../../pooler/store/tenants.ts'
+import { hashToken, TokenStore } from '../../pooler/store/tokens.ts'
+import { SecretBox } from '../../shared/crypto/secret-box.ts'
+import { nullLog } from '../../shared/log.ts'
+import { Secret } from '../../shared/secret.ts'
+import { ManualClock } from './manual-clock.ts'
+import { sharedPostgres, uniqueName } from './postgres.ts'
+
+export const apiJwtSecret = 'the secret of this test run, 32 characters'
+
+export interface Person {
+  readonly userId: string
+  readonly token: string
+  readonly tokenId: string
+}
+
+/** What the API is told of the world outside the metadata; tests change it as they go. */
+export class ApiWorld {
+  serverVersionNum: number | 'unreachable' = 180_000
+  readiness: readonly string[] = []
+  isMetadataReachable = true
+  readonly roles = new Map<string, RoleVerdict>()
+  readonly sessions = new Map<string, SessionView[]>()
+  readonly ended: { ref: string; sessionId: string; reason: string }[] = []
+  readonly terminated: string[] = []
+  readonly blocked = new Map<string, BlockedSource[]>()
+  readonly events: AccessEvent[] = []
+
+  addRole(role: string, verdict: Partial<RoleVerdict> = {}): void {
+    this.roles.set(role, { role, isAssignable: true, reason: null, warnings: [], ...verdict })
+  }
+
+  /** The last event of the action, without its time. */
+  lastEvent(action: AccessEvent['action']): AccessEvent | undefined {
+    return this.events.findLast((event) => event.action === action)
+  }
+}
+
+export interface ApiSetup {
+  readonly app: FastifyInstance
+  readonly deps: ApiDeps
+  readonly world: ApiWorld
+  readonly clock: ManualClock
+  /** A tenant that enforces TLS, with a stored password for `app` and temporary access on. */
+  project(input?: Partial<TenantInput>): Promise<string>
+  person(memberships?: Readonly<Record<string, MembershipRole>>): Promise<Person>
+  ask(token: string | null, request: InjectOptions): Promise<LightMyRequestResponse>
+  apiJwt(): Promise<string>
+  close(): Promise<void>
+}
+
+export async function setUpApi(settings: Partial<ApiDeps['settings']> = {}): Promise<ApiSetup> {
+  const postgres = sharedPostgres()
+  const name = uniqueName('api')
+  await postgres.createDatabase(name)
+  const database = openDatabase(postgres.url(name), nullLog)
+  await database.migrate()
+  const world = new ApiWorld()
+  const clock = new ManualClock(Date.now())
+  const box = new SecretBox({ current: new Secret('0123456789abcdef0123456789abcdef') })
+  const stores = {
+    tenants: new TenantStore(database, box),
+    members: new MemberStore(database),
+    tokens: new TokenStore(database),
+    rules: new RuleStore(database),
+    events: new EventStore(database, 'test'),
+  }
+  const deps: ApiDeps = {
+    ...stores,
+    // Straight from the store: what a cache in front of it forgets in time is that cache's test.
+    accessTokens: { find: (token) => stores.tokens.findBySha256(hashToken(token.reveal())) },
+    ...worldly(world),
+    settings: { ...usualSettings, ...settings },
+    log: nullLog,
+    clock,
+  }
+  const app = createApiServer(deps)
+  await app.ready()
+  return {
+    app,
+    deps,
+    world,
+    clock,
+    project: (input) => makeProject(stores.tenants, input),
+    person: (memberships) => makePerson(deps, memberships),
+    ask: (token, request) =>
+      app.inject({
+        ...request,
+        headers: {
+          ...request.headers,
+          ...(token !== null && { authorization: `Bearer ${token}` }),
+        },
+      }),
+    apiJwt: () => signApiJwt(),
+    async close() {
+      await app.close()
+      await database.close()
+      await postgres.dropDatabase(name)
+    },
+  }
+}
+
+const usualSettings: ApiDeps['settings'] = {
+  apiJwt: { current: new Secret(apiJwtSecret), previous: null },
+  metricsJwt: null,
+  trustedProxies: [],
+  tls: null,
+  isRuleExpiryRequired: false,
+  canTakeTokens: true,
+  poolerHost: 'pooler.example.com',
+  transactionPort: 6543,
+  sessionPort: 5432,
+}
+
+function worldly(
+  world: ApiWorld,
+): Omit<ApiDeps, 'settings' | 'log' | 'clock' | 'accessTokens' | StoreName> {
+  return {
+    assignableRoles: {
+      list: async () => [...world.roles.values()],
+      judge: async (_tenant, role) =>
+        world.roles.get(role) ?? {
+          role,
+          isAssignable: false,
+          reason: 'the database has no such role',
+          warnings: [],
+        },
+    },
+    auditTrail: { record: (event) => world.events.push(event) },
+    liveSessions: {
+      list: async (ref) => world.sessions.get(ref) ?? [],
+      end: async (ref, sessionId, reason) => {
+        world.ended.push({ ref, sessionId, reason })
+      },
+    },
+    throttle: {
+      list: async (ref) => world.blocked.get(ref) ?? [],
+      lift: async (ref, sources) => {
+        const kept = (world.blocked.get(ref) ?? []).filter((one) => !sources?.includes(one.source))
+        world.blocked.set(ref, kept)
+      },
+    },
+    poolControl: {
+      terminate: async (ref) => {
+        world.terminated.push(ref)
+      },
+    },
+    databaseFacts: async () =>
+      world.serverVersionNum === 'unreachable'
+        ? 'unreachable'
+        : { serverVersionNum: world.serverVersionNum },
+    readiness: async () => world.readiness,
+    isMetadataReachable: async () => world.isMetadataReachable,
+    renderMetrics: async (ref) => ({
+      contentType: 'text/plain; version=0.0.4; charset=utf-8',
+      text: `pooler_clients{tenant="${ref ?? 'all'}"} 1\n`,
+    }),
+  }
+}
+
+type StoreName = 'tenants' | 'members' | 'tokens' | 'rules' | 'events'
+
+let projectCount = 0
+
+async function makeProject(
+  tenants: TenantStore,
+  input: Partial<TenantInput> = {},
+): Promise<string> {
+  projectCount += 1
+  const ref = `project${String(projectCount).replace(/\d/g, (digit) => 'abcdefghij'[Number(digit)]!)}`
+  await tenants.put(ref, {
+    dbHost: 'db.example.com',
+    dbPort: 5432,
+    dbDatabase: 'postgres',
+    enforceSsl: true,
+    useJit: true,
+    users: [{ dbUser: 'app', dbPassword: new Secret('app password') }],
+    ...input,
+  })
+  return ref
+}
+
+async function makePerson(
+  deps: Pick<ApiDeps, 'members' | 'tokens'>,
+  memberships: Readonly<Record<string, MembershipRole>> = {},
+): Promise<Person> {
+  const userId = randomUUID()
+  await deps.members.put(userId, { email: `${userId}@example.com`, name: `person ${userId}` })
+  for (const [ref, role] of Object.entries(memberships)) {
+    await deps.members.putMembership(ref, userId, role, 'operator')
+  }
+  const { token, record } = await deps.tokens.create({ userId, name: 'test' })
+  return { userId, token: token.reveal(), tokenId: record.id }
+}
+
+function signApiJwt(): Promise<string> {
+  return new SignJWT({})
+    .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
+    .sign(new TextEncoder().encode(apiJwtSecret))
+}
