@@ -5,6 +5,7 @@ import type { Log } from '../../shared/log.ts'
 import type { AccessTokens } from '../access/access-tokens.ts'
 import type { AssignableRoles } from '../access/assignable-roles.ts'
 import type { AuditTrail } from '../access/audit-trail.ts'
+import type { BlockedSource } from '../auth/auth-throttle.ts'
 import type { EventStore } from '../store/events.ts'
 import type { MemberStore } from '../store/members.ts'
 import type { RuleStore } from '../store/rules.ts'
@@ -30,12 +31,6 @@ export interface SessionBoard {
   list(ref: string): Promise<readonly SessionView[]>
   /** Tells every process to end it; the client has its FATAL within a second. */
   end(ref: string, sessionId: string, reason: string): Promise<void>
-}
-
-/** A source that may not log in for now: an IPv4 address, or an IPv6 /64. */
-export interface BlockedSource {
-  readonly source: string
-  readonly untilMs: number
 }
 
 export interface ThrottleBoard {
