@@ -59,25 +59,13 @@ export class TenantCache {
   }
 
   /** Throws EAUTHPROVIDER when the project is not known here and the metadata cannot be asked. */
-  async find(key: TenantKey): Promise<Tenant | null> {
-    const known = 'ref' in key ? this.#known.get(key.ref) : this.#knownByName(key.sniHostname)
-    if (known !== undefined && !known.isStale) return known.tenant
-    const name = 'ref' in key ? `ref ${key.ref}` : `name ${key.sniHostname.toLowerCase()}`
-    const missUntilMs = this.#misses.get(name)
-    if (missUntilMs !== undefined && this.#options.clock.monotonicMs() < missUntilMs) return null
-    try {
-      return await (this.#flights.get(name) ?? this.#look(name, key))
-    } catch (error) {
-      if (known !== undefined) return known.tenant
-      throw new PoolerError('EAUTHPROVIDER', { cause: error })
-    }
+  find(key: TenantKey): Promise<Tenant | null> {
+    return this.#find(key, true)
   }
 
-  #knownByName(name: string): { tenant: Tenant; isStale: boolean } | undefined {
-    const ref = this.#refsByName.get(name.toLowerCase())
-    const known = ref === undefined ? undefined : this.#known.get(ref)
-    // The name may be an old one, from before the project was forgotten and found again.
-    return known?.tenant.sniHostname === name.toLowerCase() ? known : undefined
+  /** The same, but throws as well when what is known has changed and cannot be read again. */
+  findFresh(ref: string): Promise<Tenant | null> {
+    return this.#find({ ref }, false)
   }
 
   /** What is known right now, without asking. */
@@ -92,6 +80,27 @@ export class TenantCache {
   onChange(listener: (change: TenantChange) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  async #find(key: TenantKey, mayBeStale: boolean): Promise<Tenant | null> {
+    const known = 'ref' in key ? this.#known.get(key.ref) : this.#knownByName(key.sniHostname)
+    if (known !== undefined && !known.isStale) return known.tenant
+    const name = 'ref' in key ? `ref ${key.ref}` : `name ${key.sniHostname.toLowerCase()}`
+    const missUntilMs = this.#misses.get(name)
+    if (missUntilMs !== undefined && this.#options.clock.monotonicMs() < missUntilMs) return null
+    try {
+      return await (this.#flights.get(name) ?? this.#look(name, key))
+    } catch (error) {
+      if (known !== undefined && mayBeStale) return known.tenant
+      throw new PoolerError('EAUTHPROVIDER', { cause: error })
+    }
+  }
+
+  #knownByName(name: string): { tenant: Tenant; isStale: boolean } | undefined {
+    const ref = this.#refsByName.get(name.toLowerCase())
+    const known = ref === undefined ? undefined : this.#known.get(ref)
+    // The name may be an old one, from before the project was forgotten and found again.
+    return known?.tenant.sniHostname === name.toLowerCase() ? known : undefined
   }
 
   async #look(name: string, key: TenantKey): Promise<Tenant | null> {

@@ -110,6 +110,7 @@ test('while the metadata are away known projects go on, and unknown ones cannot 
   metadata.isDown = true
   changes.announce({ kind: 'reread-all' })
   expect(await cache.find({ ref: 'shop' })).toBe(shop)
+  await expect(cache.findFresh('shop')).rejects.toMatchObject({ code: 'EAUTHPROVIDER' })
   await expect(cache.find({ ref: 'other' })).rejects.toMatchObject({ code: 'EAUTHPROVIDER' })
   expect(told).toEqual([])
   metadata.isDown = false

@@ -1,0 +1,248 @@
+// Asks the one decision with the facts of this moment: at login, and again for a live session. Facts
+// come through caches of a few seconds that every announced change empties; while changes cannot be
+// heard, nothing is decided.
+import type { Clock } from '../../shared/clock.ts'
+import { PoolerError } from '../../shared/errors.ts'
+import type { Secret } from '../../shared/secret.ts'
+import type { Change, Changes } from '../store/change-feed.ts'
+import { LookUpCache } from '../store/look-up-cache.ts'
+import type { Member } from '../store/members.ts'
+import type { Rule, RuleStore, Standing } from '../store/rules.ts'
+import type { TokenOwner } from '../store/tokens.ts'
+import { isBanned, type Tenant } from '../tenant/tenant.ts'
+import type { TenantCache } from '../tenant/tenant-cache.ts'
+import { type AccessTokens, type TokenHash, tokenHashOf } from './access-tokens.ts'
+import {
+  type AccessGranted,
+  type AccessQuestion,
+  type AccessRefused,
+  decideAccess,
+  type RefusalReason,
+  rulesRefOf,
+  tokenFault,
+} from './decide-access.ts'
+import type { RoleVerdict } from './role-verdict.ts'
+
+export interface TokenAccessOptions {
+  readonly accessTokens: Pick<AccessTokens, 'find' | 'findByHash'>
+  readonly rules: Pick<RuleStore, 'standingOf'>
+  readonly tenants: Pick<TenantCache, 'findFresh'>
+  readonly changes: Changes
+  readonly clock: Clock
+  /** Whether the role may be given away at all, as the project's database has it now. */
+  readonly assignableRoles: { judge(tenant: Tenant, role: string): Promise<RoleVerdict> }
+  /** False: a login could not be recorded, so none is let in. */
+  readonly canRecord: () => boolean
+}
+
+export interface LoginQuestion {
+  readonly tenant: Tenant
+  readonly role: string
+  readonly token: Secret<string>
+  readonly address: string
+  /** The session that stands among the live ones already, so that no change is missed meanwhile. */
+  readonly session?: { readonly doubts: number }
+}
+
+/** What the record and the server's attribution say of the person. */
+export interface Person {
+  readonly member: Pick<Member, 'userId' | 'email' | 'name'>
+  readonly token: { readonly id: string; readonly name: string }
+}
+
+export interface AllowedAccess extends Person {
+  readonly isAllowed: true
+  readonly tokenHash: TokenHash
+  /** null: without end. */
+  readonly endsAtMs: number | null
+  readonly rule: Rule
+  readonly warnings: readonly string[]
+  /** The session's doubts that this answer has taken in. */
+  readonly doubts: number
+}
+
+export interface RefusedAccess {
+  readonly isAllowed: false
+  readonly reason: RefusalReason
+  /** null where the token is nobody's. */
+  readonly person: Person | null
+}
+
+export type AccessDecision = AllowedAccess | RefusedAccess
+
+/** What a live session is judged again by; the token is not kept. */
+export interface JudgedBefore {
+  readonly ref: string
+  readonly role: string
+  readonly address: string
+  readonly tokenHash: TokenHash
+  readonly doubts: number
+}
+
+export type Rejudgement = AllowedAccess | { readonly isAllowed: false; readonly endReason: string }
+
+/** Standings of people who log in or are judged anew within seconds. */
+const standingsMax = 10_000
+const standingMs = 5000
+/** Changes that keep coming while one login is judged; the session is judged again when bound. */
+const judgingRoundsMax = 3
+
+export class TokenAccess {
+  readonly #options: TokenAccessOptions
+  /** By project and member. */
+  readonly #standings: LookUpCache<Standing>
+
+  constructor(options: TokenAccessOptions) {
+    this.#options = options
+    this.#standings = new LookUpCache({
+      entriesMax: standingsMax,
+      clock: options.clock,
+      ttlMsOf: () => standingMs,
+    })
+    options.changes.onChange((change) => this.#onChange(change))
+  }
+
+  /**
+   * Throws EAUTHPROVIDER when it cannot be decided right now: that is never the client's fault. An
+   * answer is good until its end or the next change; bind the session to it to hear of either.
+   */
+  async judge(question: LoginQuestion): Promise<AccessDecision> {
+    const { token, session } = question
+    const hash = tokenHashOf(token)
+    if (!this.#options.canRecord()) {
+      throw new PoolerError('EAUTHPROVIDER', { cause: new Error('the record is full') })
+    }
+    return this.#whileSighted(async () => {
+      for (let round = 1; ; round++) {
+        const doubts = session?.doubts ?? 0
+        const owner = await this.#options.accessTokens.find(token)
+        const decision = await this.#decideLogin(question, owner)
+        const isSettled = (session?.doubts ?? 0) === doubts || round === judgingRoundsMax
+        if (!isSettled) continue
+        if (!decision.isAllowed || owner === null || hash === null) {
+          const reason = decision.isAllowed ? 'token_unknown' : decision.reason
+          return { isAllowed: false, reason, person: owner === null ? null : personOf(owner) }
+        }
+        return allowed(decision, owner, hash, doubts)
+      }
+    })
+  }
+
+  /** The same question once more. Throws EAUTHPROVIDER like `judge`. */
+  async rejudge(session: JudgedBefore): Promise<Rejudgement> {
+    return this.#whileSighted(async () => {
+      const { doubts, tokenHash, ref } = session
+      const tenant = await this.#options.tenants.findFresh(ref)
+      if (tenant === null) return ended('project deleted')
+      if (isBanned(tenant, this.#options.clock.wallMs())) return ended('project banned')
+      const owner = await this.#options.accessTokens.findByHash(tokenHash)
+      // A revoked token keeps its row; rows go with the member alone.
+      if (owner === null) return ended('member removed')
+      const question = await this.#questionOf(session, tenant, owner)
+      const decision = decideAccess(question)
+      if (decision.isAllowed) return allowed(decision, owner, tokenHash, doubts)
+      const hasLeft = decision.reason === 'no_rule' && question.membership === null
+      return ended(hasLeft ? 'member removed from the project' : endReasons[decision.reason])
+    })
+  }
+
+  async #decideLogin(
+    question: LoginQuestion,
+    owner: TokenOwner | null,
+  ): Promise<AccessGranted | AccessRefused> {
+    const tenant = await this.#options.tenants.findFresh(question.tenant.ref)
+    if (tenant === null) return { isAllowed: false, reason: 'access_disabled' }
+    const decision = decideAccess(await this.#questionOf(question, tenant, owner))
+    if (!decision.isAllowed) return decision
+    const verdict = await this.#options.assignableRoles.judge(tenant, question.role)
+    return verdict.isAssignable ? decision : { isAllowed: false, reason: 'role_not_granted' }
+  }
+
+  async #questionOf(
+    { role, address }: { role: string; address: string },
+    tenant: Tenant,
+    owner: TokenOwner | null,
+  ): Promise<AccessQuestion> {
+    const isDead = tokenFault(owner?.token ?? null, this.#options.clock.wallMs()) !== null
+    const standing =
+      owner === null || isDead
+        ? nobody
+        : await this.#standingOf(rulesRefOf(tenant), owner.member.userId)
+    return {
+      token: owner?.token ?? null,
+      member: owner?.member ?? null,
+      ...standing,
+      project: tenant,
+      role,
+      clientAddress: address,
+      nowMs: this.#options.clock.wallMs(),
+    }
+  }
+
+  #standingOf(ref: string, userId: string): Promise<Standing> {
+    const { rules } = this.#options
+    return this.#standings.find(keyOf(ref, userId), () => rules.standingOf(ref, userId))
+  }
+
+  async #whileSighted<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+    try {
+      if (this.#options.changes.isBlind) throw new Error('changes of the metadata are not heard')
+      return await ask()
+    } catch (error) {
+      if (error instanceof PoolerError && error.code === 'EAUTHPROVIDER') throw error
+      throw new PoolerError('EAUTHPROVIDER', { cause: error })
+    }
+  }
+
+  #onChange(change: Change): void {
+    if (change.kind === 'reread-all') this.#standings.forgetAll()
+    else if (change.kind === 'rule' || change.kind === 'membership') {
+      this.#standings.forget(keyOf(change.ref, change.userId))
+    } else if (change.kind === 'member') {
+      this.#standings.forgetWhere((_standing, key) => partsOf(key)[1] === change.userId)
+    } else if (change.kind === 'tenant') {
+      this.#standings.forgetWhere((_standing, key) => partsOf(key)[0] === change.ref)
+    }
+  }
+}
+
+const nobody: Standing = { membership: null, rules: [] }
+
+/** What a person who was in is told, and the record with them. */
+const endReasons: Readonly<Record<RefusalReason, string>> = {
+  token_unknown: 'token revoked',
+  token_revoked: 'token revoked',
+  token_expired: 'token expired',
+  access_disabled: 'temporary access disabled',
+  no_rule: 'rule removed',
+  role_not_granted: 'rule removed',
+  rule_expired: 'rule expired',
+  branches_only: 'rule is for branches only now',
+  network_not_allowed: 'rule no longer allows your network',
+}
+
+const ended = (endReason: string) => ({ isAllowed: false, endReason }) as const
+
+const keyOf = (ref: string, userId: string) => `${userId}\n${ref}`
+
+/** [ref, userId]: a user id has no line break, whatever a ref may have. */
+function partsOf(key: string): [ref: string, userId: string] {
+  const breakAt = key.indexOf('\n')
+  return [key.slice(breakAt + 1), key.slice(0, breakAt)]
+}
+
+function personOf({ member, token }: TokenOwner): Person {
+  return {
+    member: { userId: member.userId, email: member.email, name: member.name },
+    token: { id: token.id, name: token.name },
+  }
+}
+
+function allowed(
+  { endsAtMs, rule, warnings }: AccessGranted,
+  owner: TokenOwner,
+  tokenHash: TokenHash,
+  doubts: number,
+): AllowedAccess {
+  return { isAllowed: true, ...personOf(owner), tokenHash, endsAtMs, rule, warnings, doubts }
+}
