@@ -6,6 +6,7 @@ import { anySegmentation, drivePipeline } from '../support/pipeline-driver.ts'
 import { generatePipeline, type PipelineFeatures } from '../support/pipeline-generator.ts'
 import { sharedPostgres, uniqueName } from '../support/postgres.ts'
 import { RawClient } from '../support/raw-client.ts'
+import { runCancelRule, runReleaseRule } from '../support/release-rule.ts'
 import { freshSeed, SeededRandom, withSeed } from '../support/seeded-random.ts'
 
 const postgres = sharedPostgres()
@@ -58,5 +59,23 @@ describe('model session and Postgres', () => {
 
   test('end the connection for the same faults, with the same last words', async () => {
     for (const seed of seeds(40)) await conforms(seed, 8, { fatal: 4, copy: 8 })
+  })
+
+  test('many clients at once get what they are owed, however they leave', async () => {
+    await withSeed(freshSeed(), async (random) => {
+      const login = { ...target, password: postgres.password, database }
+      const run = { target: login, random, clients: 6, rounds: 6, turns: 5 }
+      const result = await runReleaseRule({ ...run, features: { fatal: 1 } })
+      expect(result.pipelines).toBe(36)
+    })
+  })
+
+  test('cancel requests at random moments hit only those they are meant for', async () => {
+    await withSeed(freshSeed(), async (random) => {
+      const login = { ...target, password: postgres.password, database }
+      const run = { target: login, random, victims: 3, bystanders: 3, queries: 10, queryMs: 30 }
+      const result = await runCancelRule(run)
+      expect(result.cancelled).toBeGreaterThan(0)
+    })
   })
 })

@@ -18,10 +18,11 @@ export interface ModelPortal {
   readonly name: string
   /** null: an empty query. */
   readonly statement: Statement | null
-  /** The first bound parameter. */
-  readonly value: string | null
+  readonly values: readonly (string | null)[]
   depth: number
   hasFailed: boolean
+  /** Bound in a failed transaction. */
+  readonly isFromFailed: boolean
   /** A portal without rows runs once. */
   isDone: boolean
   /** Rows not yet fetched, once it has started. */
@@ -78,16 +79,17 @@ export class ModelPortals implements PortalOwner {
     return { portal, statement, values, mayRunFailed: isExitStatement(statement) }
   }
 
-  bind({ portal, statement, values }: ReadBind, depth: number): void {
+  bind({ portal, statement, values }: ReadBind, depth: number, isFromFailed = false): void {
     if (portal !== '' && this.#portals.has(portal)) {
       throw new ModelError('42P03', `cursor "${portal}" already exists`)
     }
     this.#portals.set(portal, {
       name: portal,
       statement,
-      value: values[0] ?? null,
+      values,
       depth,
       hasFailed: false,
+      isFromFailed,
       isDone: false,
       rest: null,
       failure: null,
@@ -150,10 +152,12 @@ export class ModelPortals implements PortalOwner {
     }
   }
 
-  onPortalsEnd(depth: number): void {
-    for (const [name, portal] of this.#portals) {
-      if (portal.depth >= depth) this.#portals.delete(name)
-    }
+  onPortalsEnd(depth: number): string[] {
+    const ended = [...this.#portals.values()].filter((portal) => portal.depth >= depth)
+    for (const { name } of ended) this.#portals.delete(name)
+    return ended
+      .filter((portal) => portal.isFromFailed && !portal.isDone && !portal.hasFailed)
+      .map(({ name }) => name)
   }
 
   onPortalsRise(depth: number): void {

@@ -20,12 +20,15 @@ export const countedRows = (tag: string | null, count: number): (string | null)[
 /** All rows of a statement, and what it fails with behind them. */
 export function rowsFor(
   statement: Statement,
-  bound: { readonly value: string | null },
+  values: readonly (string | null)[],
   transaction: ModelTransaction,
 ): { rows: readonly (readonly (string | null)[])[]; failure: ModelError | null } {
   switch (statement.kind) {
     case 'rows':
-      return { rows: countedRows(statement.tag ?? bound.value, statement.count), failure: null }
+      return {
+        rows: countedRows(statement.tag ?? values[0] ?? null, statement.count),
+        failure: null,
+      }
     case 'lateError': {
       const rows = countedRows(null, statement.goodRows).map(([, number = null]) => [number])
       return { rows, failure: invalidInteger(statement.tag) }
@@ -34,6 +37,12 @@ export function rowsFor(
       return { rows: [[statement.tag, '']], failure: null }
     case 'show':
       return { rows: [[transaction.setting(statement.name)]], failure: null }
+    case 'setConfig': {
+      const [name, value] = values
+      if (name == null) throw new ModelError('22004', 'SET requires parameter name')
+      transaction.set(name.toLowerCase(), value ?? null, statement.isLocal)
+      return { rows: [[transaction.setting(name.toLowerCase())]], failure: null }
+    }
     case 'answer':
       return { rows: statement.rows, failure: null }
     default:

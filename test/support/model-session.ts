@@ -18,8 +18,8 @@ import * as raw from './raw-messages.ts'
 import { cstringsOf } from './raw-replies.ts'
 
 export interface ModelSessionOptions {
-  /** What a new session reports and RESET goes back to. */
-  readonly settings?: ReadonlyMap<string, string>
+  /** Settings told by ParameterStatus, with the values that RESET goes back to. */
+  readonly reported?: ReadonlyMap<string, string>
   readonly readOther?: StatementReader
 }
 
@@ -34,7 +34,6 @@ export type ModelEvent = raw.RawMessage | 'woken' | 'cancel' | 'end'
 
 /** abs(integer) in pg_proc, the one function that FunctionCall knows. */
 const absoluteOid = 1397
-const reported = ['application_name', 'search_path', 'client_encoding', 'TimeZone', 'DateStyle']
 const aborted = (): ModelError =>
   new ModelError(
     '25P02',
@@ -45,7 +44,7 @@ export class ModelSession {
   readonly #transaction: ModelTransaction
   readonly #portals = new ModelPortals()
   readonly #readOther: StatementReader
-  readonly #told = new Map<string, string | null>()
+  readonly #told = new Map<string, string>()
   readonly #backend: Generator<ModelWant, void, ModelEvent>
   #want: ModelWant = { kind: 'command' }
   #out: Buffer[] = []
@@ -58,10 +57,10 @@ export class ModelSession {
   #isAtBoundary = true
 
   constructor(options: ModelSessionOptions = {}) {
-    const settings = options.settings ?? new Map([['application_name', '']])
+    const reported = options.reported ?? new Map([['application_name', '']])
     this.#readOther = options.readOther ?? (() => null)
-    this.#transaction = new ModelTransaction(settings, this.#portals)
-    for (const name of reported) this.#told.set(name, this.#transaction.setting(name))
+    this.#transaction = new ModelTransaction(lowerCased(reported), this.#portals)
+    for (const [name, value] of reported) this.#told.set(name, value)
     this.#backend = this.#serve()
     this.#advance('woken')
   }
@@ -78,6 +77,16 @@ export class ModelSession {
   /** No transaction, no batch without its Sync, no copy: another client could go on from here. */
   get isAtRest(): boolean {
     return this.#want.kind === 'command' && this.#isAtBoundary && this.status === 'I'
+  }
+
+  /** The next statement fails with XX000, whoever sends it (see ModelTransaction.startCommand). */
+  get isHalfEnded(): boolean {
+    return this.#transaction.isHalfEnded
+  }
+
+  /** A Sync now would make `isHalfEnded` true. */
+  get isHalfOpen(): boolean {
+    return this.#transaction.isHalfOpen
   }
 
   receive(message: raw.RawMessage): void {
@@ -143,7 +152,7 @@ export class ModelSession {
 
   #sendReady(): void {
     for (const [name, before] of this.#told) {
-      const now = this.#transaction.setting(name)
+      const now = this.#transaction.setting(name.toLowerCase())
       if (now === before || now === null) continue
       this.#told.set(name, now)
       this.#send(raw.parameterStatus(name, now))
@@ -220,9 +229,10 @@ export class ModelSession {
       this.#portals.closePortal('')
       const bound = { portal: '', statement, values: [], mayRunFailed: true }
       this.#portals.bind(bound, this.#transaction.depth)
+      this.#portals.find('').isDone = true
       const columns = columnsOf(statement)
       if (columns !== null) this.#send(raw.rowDescription(columns))
-      const commandTag = yield* this.#run(statement, null)
+      const commandTag = yield* this.#run(statement)
       this.#portals.closePortal('')
       if (index === statements.length - 1) {
         if (statements.length > 1) this.#transaction.endImplicitBlock()
@@ -247,7 +257,7 @@ export class ModelSession {
       const bound = this.#portals.readBind(body)
       transaction.startCommand()
       if (transaction.isFailed && !bound.mayRunFailed) throw aborted()
-      this.#portals.bind(bound, transaction.depth)
+      this.#portals.bind(bound, transaction.depth, transaction.isFailed)
       this.#send(raw.bindComplete())
       return
     }
@@ -282,7 +292,7 @@ export class ModelSession {
     if (transaction.isFailed && (portal.hasFailed || !isExitStatement(statement))) throw aborted()
     if (columnsOf(statement) !== null) {
       const rows = this.#portals.fetch(portal, rowsMax, () =>
-        rowsFor(statement, portal, transaction),
+        rowsFor(statement, portal.values, transaction),
       )
       if (statement.kind === 'sleep' && rows.isFirst) yield* this.#sleep(statement.ms)
       for (const row of rows.rows) this.#send(raw.dataRow(row))
@@ -296,7 +306,7 @@ export class ModelSession {
       throw new ModelError('55000', `portal "${portal.name}" cannot be run`)
     }
     portal.isDone = true
-    const commandTag = yield* this.#run(statement, null)
+    const commandTag = yield* this.#run(statement)
     if (statement.kind === 'transaction' || statement.kind === 'discardAll') {
       transaction.finishCommand()
     } else transaction.markPipelining()
@@ -306,7 +316,7 @@ export class ModelSession {
   // Statements
 
   /** Runs a statement to its end with all its rows; gives the command tag. */
-  *#run(statement: Statement, value: string | null): Generator<ModelWant, string, ModelEvent> {
+  *#run(statement: Statement): Generator<ModelWant, string, ModelEvent> {
     switch (statement.kind) {
       case 'transaction':
         return this.#tagOf(this.#transaction.run(statement.verb, statement.name))
@@ -338,21 +348,20 @@ export class ModelSession {
         this.#transaction.resetSettings()
         return 'DISCARD ALL'
       default:
-        return yield* this.#runRows(statement, value)
+        return yield* this.#runRows(statement)
     }
   }
 
-  *#runRows(statement: Statement, value: string | null): Generator<ModelWant, string, ModelEvent> {
+  *#runRows(statement: Statement): Generator<ModelWant, string, ModelEvent> {
     if (statement.kind === 'sleep') yield* this.#sleep(statement.ms)
-    const { rows, failure } = rowsFor(statement, { value }, this.#transaction)
+    const { rows, failure } = rowsFor(statement, [], this.#transaction)
     for (const row of rows) this.#send(raw.dataRow(row))
     if (failure !== null) throw failure
     return rowsTag(statement, rows.length)
   }
 
-  #tagOf({ commandTag, warning }: TransactionOutcome): string {
-    if (warning !== null) {
-      const { sqlState, text } = warning
+  #tagOf({ commandTag, warnings }: TransactionOutcome): string {
+    for (const { sqlState, text } of warnings) {
       this.#send(raw.noticeResponse({ S: 'WARNING', V: 'WARNING', C: sqlState, M: text }))
       this.#flush()
     }
@@ -369,3 +378,6 @@ export class ModelSession {
     }
   }
 }
+
+const lowerCased = (settings: ReadonlyMap<string, string>): ReadonlyMap<string, string> =>
+  new Map([...settings].map(([name, value]) => [name.toLowerCase(), value]))

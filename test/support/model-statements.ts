@@ -34,6 +34,8 @@ export const sql = {
   setLocal: (name: string, value: string) => `set local ${name} to '${value}'`,
   reset: (name: string) => `reset ${name}`,
   show: (name: string) => `select current_setting('${name}', true) as value`,
+  /** Takes name and value as its two parameters. */
+  setConfig: () => 'select set_config($1, $2, false)',
   discardAll: () => 'discard all',
 }
 
@@ -64,6 +66,7 @@ export type Statement =
       readonly isLocal: boolean
     }
   | { readonly kind: 'show'; readonly name: string }
+  | { readonly kind: 'setConfig'; readonly isLocal: boolean }
   | { readonly kind: 'discardAll' }
   | AnswerStatement
 
@@ -163,6 +166,10 @@ const readers: readonly [RegExp, (groups: string[]) => Statement][] = [
     /^select current_setting\('([\w.]+)', true\) as value$/i,
     ([name = '']) => ({ kind: 'show', name: name.toLowerCase() }),
   ],
+  [
+    /^select (?:pg_catalog\.)?set_config\(\$1, ?\$2, ?(true|false)\)$/i,
+    ([local]) => ({ kind: 'setConfig', isLocal: local?.toLowerCase() === 'true' }),
+  ],
   [/^discard all$/i, () => ({ kind: 'discardAll' })],
 ]
 
@@ -186,6 +193,8 @@ export function columnsOf(statement: Statement | null): readonly string[] | null
       return ['n']
     case 'show':
       return ['value']
+    case 'setConfig':
+      return ['set_config']
     case 'answer':
       return statement.columns
     default:
@@ -195,6 +204,7 @@ export function columnsOf(statement: Statement | null): readonly string[] | null
 
 export function parameterCount(statement: Statement | null): number {
   if (statement?.kind === 'answer') return statement.parameters
+  if (statement?.kind === 'setConfig') return 2
   return statement?.kind === 'rows' && statement.tag === null ? 1 : 0
 }
 

@@ -15,8 +15,8 @@ type BlockState = 'none' | 'single' | 'implicit' | 'block' | 'failed'
 export interface PortalOwner {
   /** Those made at this depth or deeper can no longer run. */
   onPortalsFail(depth: number): void
-  /** Those made at this depth or deeper are gone. */
-  onPortalsEnd(depth: number): void
+  /** Those made at this depth or deeper are gone; gives the names of those made in a failed transaction that never ran. */
+  onPortalsEnd(depth: number): string[]
   /** Those made deeper belong to this depth from now on. */
   onPortalsRise(depth: number): void
 }
@@ -31,13 +31,18 @@ interface Savepoint {
   readonly before: Settings
 }
 
-/** What the command leaves to the caller: its tag, and a warning to send first. */
-export interface TransactionOutcome {
-  readonly commandTag: string
-  readonly warning: { readonly sqlState: string; readonly text: string } | null
+export interface Warning {
+  readonly sqlState: string
+  readonly text: string
 }
 
-const noTransaction = { sqlState: '25P01', text: 'there is no transaction in progress' }
+/** What the command leaves to the caller: its tag, and warnings to send first. */
+export interface TransactionOutcome {
+  readonly commandTag: string
+  readonly warnings: readonly Warning[]
+}
+
+const noTransaction: Warning = { sqlState: '25P01', text: 'there is no transaction in progress' }
 
 export class ModelTransaction {
   #state: BlockState = 'none'
@@ -66,6 +71,16 @@ export class ModelTransaction {
 
   get isFailed(): boolean {
     return this.#state === 'failed'
+  }
+
+  /** The fault described at `startCommand`: nothing seems open, and the next statement fails. */
+  get isHalfEnded(): boolean {
+    return this.#state === 'single' && !this.#isCommandOpen
+  }
+
+  /** A Sync now would leave that fault behind. */
+  get isHalfOpen(): boolean {
+    return this.#state === 'implicit' && !this.#isCommandOpen
   }
 
   /** Savepoints above the transaction; portals belong to the depth they were made at. */
@@ -137,17 +152,17 @@ export class ModelTransaction {
   set(name: string, value: string | null, isLocal: boolean): TransactionOutcome {
     const { session, local } = this.#settings
     this.#everSet.add(name)
-    if (isLocal && this.#state === 'single') {
-      const text = 'SET LOCAL can only be used in transaction blocks'
-      return { commandTag: 'SET', warning: { sqlState: '25P01', text } }
-    }
     const wanted = value ?? this.#defaults.get(name) ?? ''
     if (isLocal) local.set(name, wanted)
     else {
       local.delete(name)
       session.set(name, wanted)
     }
-    return { commandTag: value === null ? 'RESET' : 'SET', warning: null }
+    const commandTag = value === null ? 'RESET' : 'SET'
+    if (!isLocal || this.#state !== 'single') return { commandTag, warnings: [] }
+    // It holds up to the end of the pipeline all the same.
+    const text = 'SET LOCAL can only be used in transaction blocks'
+    return { commandTag, warnings: [{ sqlState: '25P01', text }] }
   }
 
   resetSettings(): void {
@@ -170,12 +185,12 @@ export class ModelTransaction {
       case 'savepoint':
         this.#requireBlock('SAVEPOINT')
         this.#savepoints.push({ name, before: copyOf(this.#settings) })
-        return { commandTag: 'SAVEPOINT', warning: null }
+        return { commandTag: 'SAVEPOINT', warnings: [] }
       case 'release':
         this.#requireBlock('RELEASE SAVEPOINT')
         this.#savepoints.length = this.#find(name)
         this.#portals.onPortalsRise(this.depth)
-        return { commandTag: 'RELEASE', warning: null }
+        return { commandTag: 'RELEASE', warnings: [] }
       case 'rollback to':
         return this.#runRollbackTo(name)
     }
@@ -184,21 +199,20 @@ export class ModelTransaction {
   #runBegin(): TransactionOutcome {
     if (this.#state !== 'block') {
       this.#state = 'block'
-      return { commandTag: 'BEGIN', warning: null }
+      return { commandTag: 'BEGIN', warnings: [] }
     }
     const text = 'there is already a transaction in progress'
-    return { commandTag: 'BEGIN', warning: { sqlState: '25001', text } }
+    return { commandTag: 'BEGIN', warnings: [{ sqlState: '25001', text }] }
   }
 
   #runEnd(verb: 'COMMIT' | 'ROLLBACK'): TransactionOutcome {
     const isBlock = this.#state === 'block' || this.#state === 'failed'
-    const isCommit = verb === 'COMMIT' && this.#state !== 'failed'
-    this.#end(isCommit)
+    const wasFailed = this.#state === 'failed'
+    const isCommit = verb === 'COMMIT' && !wasFailed
+    const unclean = this.#end(isCommit)
     this.#isCommandOpen = false
-    return {
-      commandTag: isCommit ? 'COMMIT' : 'ROLLBACK',
-      warning: isBlock ? null : noTransaction,
-    }
+    const warnings = wasFailed ? unclean : isBlock ? [] : [noTransaction]
+    return { commandTag: isCommit ? 'COMMIT' : 'ROLLBACK', warnings }
   }
 
   #runChain(verb: 'COMMIT' | 'ROLLBACK'): TransactionOutcome {
@@ -216,9 +230,10 @@ export class ModelTransaction {
     const { before } = this.#savepoints[index] as Savepoint
     this.#settings = copyOf(before)
     this.#savepoints.length = index + 1
-    this.#portals.onPortalsEnd(index + 1)
+    const unclean = this.#endPortals(index + 1)
+    const warnings = this.#state === 'failed' ? unclean : []
     this.#state = 'block'
-    return { commandTag: 'ROLLBACK', warning: null }
+    return { commandTag: 'ROLLBACK', warnings }
   }
 
   #requireBlock(what: string): void {
@@ -238,13 +253,21 @@ export class ModelTransaction {
     this.#before = copyOf(this.#settings)
   }
 
-  #end(isCommit: boolean): void {
+  #end(isCommit: boolean): Warning[] {
     this.#state = 'none'
     this.#savepoints = []
     this.#settings = isCommit
       ? { session: this.#settings.session, local: new Map() }
       : copyOf(this.#before)
-    this.#portals.onPortalsEnd(0)
+    return this.#endPortals(0)
+  }
+
+  /** Postgres warns of portals that were made in a failed transaction and never ran. */
+  #endPortals(depth: number): Warning[] {
+    return this.#portals.onPortalsEnd(depth).map((name) => ({
+      sqlState: '01000',
+      text: `skipping cleanup for portal "${name}"`,
+    }))
   }
 }
 

@@ -44,6 +44,8 @@ export interface PipelineFeatures {
   readonly functionCalls: number
   /** Query and FunctionCall between an extended message and its Sync. */
   readonly queryInBatch: number
+  /** A Sync that Postgres 18 answers by halves (ModelTransaction.startCommand): 0 or 1. */
+  readonly halfEnds: number
   /** CopyData, CopyDone, CopyFail outside of a copy, Sync and Flush alone. */
   readonly strays: number
   /** What ends the connection: unknown messages, anything but copy messages in a copy. */
@@ -58,6 +60,7 @@ const allFeatures: PipelineFeatures = {
   copy: 3,
   functionCalls: 1,
   queryInBatch: 1,
+  halfEnds: 1,
   strays: 2,
   fatal: 0,
 }
@@ -137,6 +140,10 @@ class Generator {
   }
 
   #putSync(): void {
+    if (this.#session.isHalfOpen && this.#features.halfEnds === 0) {
+      // A statement more, and the Sync ends the whole.
+      this.#put(raw.parse('', sql.rows(this.#tag(), 1)))
+    }
     // In a copy a Sync is ignored and the batch goes on behind it.
     const isIgnored = this.#isInCopy
     this.#put(raw.sync())
@@ -303,15 +310,15 @@ class Generator {
       this.#random.weighted({ yes: names, no: 6 }) === 'yes' ? prefix + this.#random.int(2) : ''
     const statement = named('st')
     const portal = named('po')
-    const isBound = this.#random.chance(0.3)
+    const bound = this.#random.chance(0.3) ? this.#boundText() : null
     const sometimes = (probability: number, ...messages: Buffer[]) => {
       if (this.#random.chance(probability)) this.#put(...messages)
     }
     sometimes(statement === '' ? 0.02 : 0.4, raw.closeMessage('statement', statement))
-    sometimes(0.9, raw.parse(statement, this.#parseText(text, isBound)))
+    sometimes(0.9, raw.parse(statement, bound?.text ?? this.#parseText(text)))
     sometimes(0.2, raw.describeMessage('statement', statement))
     sometimes(0.05, raw.flush())
-    const values = isBound ? [this.#tag()] : []
+    const values = bound?.values ?? []
     const hasBind = this.#random.chance(0.95)
     if (hasBind) this.#put(raw.bind({ portal, statement, values }))
     sometimes(0.3, raw.describeMessage('portal', portal))
@@ -327,8 +334,16 @@ class Generator {
     if (this.#random.chance(0.1)) this.#putSync()
   }
 
-  #parseText(text: string, isBound: boolean): string {
-    if (isBound) return sql.boundRows(this.#random.int(6))
+  #boundText(): { text: string; values: string[] } {
+    const tag = this.#tag()
+    if (this.#features.settings > 0 && this.#random.chance(0.2)) {
+      const name = this.#random.pick(['application_name', 'kit.note'])
+      return { text: sql.setConfig(), values: [name, tag] }
+    }
+    return { text: sql.boundRows(this.#random.int(6)), values: [tag] }
+  }
+
+  #parseText(text: string): string {
     const kind = this.#random.weighted({ given: 20, transaction: 5, empty: 1, several: 1 })
     if (kind === 'given' || text === sql.copyIn()) return text
     if (kind === 'transaction') return this.#transactionText()
