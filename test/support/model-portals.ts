@@ -71,12 +71,15 @@ export class ModelPortals implements PortalOwner {
     const [portal = '', name = ''] = cstringsOf(body)
     const statement = this.#statement(name)
     const values = boundValues(body, Buffer.byteLength(portal) + Buffer.byteLength(name) + 2)
-    const wanted = parameterCount(statement)
-    if (values.length !== wanted) {
-      const text = `bind message supplies ${values.length} parameters, but prepared statement "${name}" requires ${wanted}`
-      throw new ModelError('08P01', text)
-    }
     return { portal, statement, values, mayRunFailed: isExitStatement(statement) }
+  }
+
+  /** Postgres counts the values only when the transaction has started. */
+  checkValues({ statement, values }: ReadBind): void {
+    const wanted = parameterCount(statement)
+    if (values.length === wanted) return
+    const text = `bind message supplies ${values.length} parameters, but the statement requires ${wanted}`
+    throw new ModelError('08P01', text)
   }
 
   bind({ portal, statement, values }: ReadBind, depth: number, isFromFailed = false): void {

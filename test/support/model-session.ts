@@ -256,6 +256,7 @@ export class ModelSession {
     if (type === 'B') {
       const bound = this.#portals.readBind(body)
       transaction.startCommand()
+      this.#portals.checkValues(bound)
       if (transaction.isFailed && !bound.mayRunFailed) throw aborted()
       this.#portals.bind(bound, transaction.depth, transaction.isFailed)
       this.#send(raw.bindComplete())
