@@ -163,9 +163,8 @@ async function startOnPort(
     const port = (isLastWanted ? await freePort(lastPort) : null) ?? (await freePort())
     if (port === null) throw new StartError('no loopback port is free for the embedded Postgres')
     try {
-      const server = await start(port)
       await writePrivateFile(portFile, String(port))
-      return server
+      return await start(port)
     } catch (error) {
       // Another program may have been faster; anything else would fail again.
       if (attempt === portAttempts || (await freePort(port)) !== null) throw error

@@ -1,5 +1,16 @@
 // The folder of an installation (`.latchkey`): 0700, and every file of ours in it 0600.
-import { chmod, mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import {
+  chmod,
+  link,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises'
 import { join } from 'node:path'
 import { StartError } from './start-error.ts'
 
@@ -18,7 +29,7 @@ export async function openPrivateFolder(path: string): Promise<void> {
     }
     // Going through it is allowed to the group of the embedded server where that is needed.
     if (((await stat(path)).mode & 0o067) !== 0) await chmod(path, 0o700)
-    if (names.length === 0) await writePrivateFile(join(path, markFile), '')
+    if (names.length === 0) await writeFile(join(path, markFile), '', { mode: 0o600 })
   } catch (error) {
     if (error instanceof StartError) throw error
     throw new StartError(
@@ -30,11 +41,29 @@ export async function openPrivateFolder(path: string): Promise<void> {
 
 /** Whole or not at all, also when the machine stops in between. */
 export async function writePrivateFile(path: string, text: string): Promise<void> {
-  const unfinished = `${path}.new`
+  const unfinished = unfinishedName(path)
   await writeFile(unfinished, text, { mode: 0o600, flush: true })
   await chmod(unfinished, 0o600)
   await rename(unfinished, path)
 }
+
+/** The same where there is none yet; false, and nothing changed, where another process was first. */
+export async function writeFirstPrivateFile(path: string, text: string): Promise<boolean> {
+  const unfinished = unfinishedName(path)
+  await writePrivateFile(unfinished, text)
+  try {
+    await link(unfinished, path)
+    return true
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return false
+    throw error
+  } finally {
+    await rm(unfinished, { force: true })
+  }
+}
+
+/** Two processes may start at once. */
+const unfinishedName = (path: string): string => `${path}.${randomBytes(6).toString('hex')}`
 
 /** Null when there is none. */
 export async function readPrivateFile(path: string): Promise<string | null> {
