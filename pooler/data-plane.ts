@@ -65,6 +65,7 @@ export class DataPlane {
   readonly #ticker: { nowMs: number }
   #timer: Timer | null = null
   #isDraining = false
+  #isRefusing = false
 
   constructor(options: DataPlaneOptions) {
     const { config, clock } = options
@@ -88,7 +89,7 @@ export class DataPlane {
       cancelRequests: new CancelRequests(this.cancelKeys, clock),
       connections: this.connections,
       ticker: this.#ticker,
-      isDraining: () => this.#isDraining,
+      isDraining: () => this.#isRefusing,
     }
     this.#listeners = [this.#listener('transaction'), this.#listener('session')]
   }
@@ -116,9 +117,15 @@ export class DataPlane {
     })
   }
 
+  /** Told to load balancers; clients are still taken. */
+  announceDraining(): void {
+    this.#isDraining = true
+  }
+
   /** Newcomers are told EDRAINING from here on. */
   beginDraining(): void {
     this.#isDraining = true
+    this.#isRefusing = true
   }
 
   stopAccepting(): void {
@@ -131,6 +138,14 @@ export class DataPlane {
       const state = connection.session?.relay?.state
       if (state === undefined || state === 'idle') connection.end(new PoolerError('EDRAINING'))
     }
+  }
+
+  /** A project that ends: whoever is in it is told, and its pools are closed. */
+  async endClientsOf(tenantRef: string, error: PoolerError): Promise<void> {
+    for (const connection of this.connections) {
+      if (connection.tenantRef === tenantRef) connection.end(error)
+    }
+    await this.pools.closeTenant(tenantRef, error)
   }
 
   endAllClients(error: PoolerError): void {

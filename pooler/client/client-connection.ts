@@ -65,6 +65,11 @@ export class ClientConnection {
     return this.#isOver
   }
 
+  /** The project it asked for, once that is known to exist. */
+  get tenantRef(): string | null {
+    return this.#tenantRef
+  }
+
   /** The project exists: what is counted from here on is counted with it. */
   noteTenant(ref: string): void {
     this.#tenantRef = ref
@@ -75,6 +80,9 @@ export class ClientConnection {
     this.#deadline?.cancel()
     this.#admission.logIn()
     this.#session = session
+    const { counters, clock } = this.#services
+    const histogram = counters.process.logins[session.login.authenticated.method]
+    histogram.observeMs(clock.monotonicMs() - this.startedMs)
   }
 
   /** Fulfilled when the client is in the relay, or has been refused. Never rejects. */
@@ -121,7 +129,7 @@ export class ClientConnection {
       sayGoodbye(this.#socket, error.raw, this.#services.clock)
       return
     }
-    const known = error instanceof PoolerError ? error : this.#internal(error)
+    const known = error instanceof PoolerError ? error : this.internal(error)
     this.count(known.code)
     this.log[known.row.logLevel]({ code: known.code, detail: known.detail }, known.message)
     sayGoodbye(this.#socket, errorResponseOf(known, 'FATAL'), this.#services.clock)
@@ -151,7 +159,8 @@ export class ClientConnection {
     })
   }
 
-  #internal(error: unknown): PoolerError {
+  /** Logs a bug of ours under an id that the client is told too. */
+  internal(error: unknown): PoolerError {
     const id = newReportId()
     this.log.error({ err: error, reportId: id }, 'internal error')
     return new PoolerError('EINTERNAL', { values: { id }, cause: error })

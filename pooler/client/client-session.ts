@@ -156,6 +156,7 @@ export class ClientSession implements PoolClient {
       ticker,
       profile: profileOf(wanted),
       startup: spelled,
+      onFault: (error) => this.#connection.internal(error),
       onEnded: (end) => this.leave(end),
     })
     this.#relay = relay

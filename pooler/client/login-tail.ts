@@ -42,6 +42,10 @@ export class LoginTail implements TransportReader {
     this.#onGone?.()
   }
 
+  onTransportFault(): void {
+    this.transport.destroy()
+  }
+
   /** All that came; reading goes on for the transport's next owner. */
   take(): Buffer {
     const kept = Buffer.concat(this.#kept)

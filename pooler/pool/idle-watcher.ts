@@ -25,6 +25,10 @@ export class IdleWatcher implements ServerSink {
     this.#events.onIdleServerGone('broken')
   }
 
+  onServerFault(): void {
+    this.#events.onIdleServerGone('broken')
+  }
+
   onServerClosed(): void {
     this.#events.onIdleServerGone('lost')
   }

@@ -2,69 +2,65 @@
 // the check of life, eviction of the idle and destruction; waiting, hand-over and backoff are ours.
 // A server that was busy a moment ago stays borrowed from the library and is handed on directly,
 // last in, first out, so that a transaction costs no promise.
-import genericPool from 'generic-pool'
 import { assert } from '../../shared/assert.ts'
 import { PoolerError } from '../../shared/errors.ts'
-import { newReportId } from '../../shared/ids.ts'
+import type { PoolCounters } from '../metrics/counters.ts'
 import type { ServerLink } from '../relay/server-link.ts'
 import { mutedSink } from '../relay/server-sink.ts'
 import type { Refusal, ServerSource, ServerWaiter } from '../relay/server-source.ts'
-import { ConnectBackoff } from './connect-backoff.ts'
 import { IdleWatcher } from './idle-watcher.ts'
 import type { PoolKey } from './pool-key.ts'
 import type { PoolOptions } from './pool-options.ts'
 import type { ServerCloseReason, ServerConnection } from './server-connection.ts'
-import { ServerEvictor } from './server-evictor.ts'
-import {
-  FailedOpen,
-  PoolClosed,
-  type PoolMember,
-  ServerFactory,
-  trustedIdleMs,
-} from './server-factory.ts'
-import { ServerOpenError } from './server-open-error.ts'
+import { trustedIdleMs } from './server-factory.ts'
 import { resetServer, rollbackServer } from './server-reset.ts'
 import { cancelServer, stopServer } from './server-stop.ts'
+import { ServerSupply } from './server-supply.ts'
 import { WaitingLine } from './waiting-line.ts'
 
 /** A rollback of a client that left may take so long before the server is discarded instead. */
 const rollbackTimeoutMs = 1000
-const evictionPeriodMs = 1000
-/** Above any pool_size: the real bound is counted in slots, because it may change while we run. */
-const libraryMax = 100_000
 
 export class Pool implements ServerSource {
   readonly key: PoolKey
   readonly #options: PoolOptions
-  readonly #factory: ServerFactory
-  readonly #library: genericPool.Pool<PoolMember>
+  readonly #supply: ServerSupply
   readonly #line: WaitingLine
-  /** After failures that are this role's own (password, database), not the upstream's. */
-  readonly #backoff: ConnectBackoff
   /** All open servers, whatever their state. */
   readonly #servers = new Set<ServerConnection>()
   /** Idle and ready to be handed on; the last one was used last. */
   readonly #warm: ServerConnection[] = []
   readonly #heldByPeople = new Set<ServerConnection>()
-  #acquiring = 0
-  #lastFailure: ServerOpenError | null = null
   #isClosed = false
 
   constructor(options: PoolOptions) {
     this.key = options.key
     this.#options = options
-    this.#factory = new ServerFactory(options, (server) => this.#onServerClosing(server))
-    this.#backoff = new ConnectBackoff(options.clock, options.random)
     this.#line = new WaitingLine({
       waitersMax: options.waitersMax,
       deadlines: options.deadlines,
       onExpired: (waiter, waitedMs) => waiter.onNoServer(this.#checkoutTimeout(waitedMs)),
     })
-    this.#library = openLibrary(this.#factory, options.times.serverIdleTimeoutMs)
+    this.#supply = new ServerSupply(options, {
+      wanted: () => this.#line.eligible(this.#mayServePeople),
+      onServer: (server) => this.#onSupplied(server),
+      onRefusal: (refusal) => this.#refuseAll(refusal),
+      onClosing: (server) => this.#onServerClosing(server),
+      onRoom: () => this.#demand(),
+    })
   }
 
   get servers(): ReadonlySet<ServerConnection> {
     return this.#servers
+  }
+
+  get counters(): PoolCounters {
+    return this.#options.counters
+  }
+
+  /** pool_size, as it is now. */
+  get size(): number {
+    return this.#options.limits().size
   }
 
   get waiters(): number {
@@ -77,12 +73,12 @@ export class Pool implements ServerSource {
   }
 
   get backoffMs(): number {
-    return Math.max(this.#backoff.waitMs, this.#options.upstreamBackoff.waitMs)
+    return this.#supply.backoffMs
   }
 
   /** Servers as Postgres counts them: being opened, open, or not closed yet. */
   get slots(): number {
-    return this.#factory.slots
+    return this.#supply.slots
   }
 
   /** ParameterStatus values and spellings of a live server; null while there is none. */
@@ -165,14 +161,14 @@ export class Pool implements ServerSource {
 
   /** Servers of before are closed at their next checkin, idle ones at once. */
   retireServers(): void {
-    this.#backoff.succeeded()
+    this.#supply.retryNow()
     for (const server of this.#servers) server.isRetired = true
     for (const server of this.#warm.splice(0)) this.#drop(server, 'retired')
   }
 
   /** Tries at once again: the credentials or the upstream have changed. */
   retryNow(): void {
-    this.#backoff.succeeded()
+    this.#supply.retryNow()
   }
 
   /** Once a second: what has been idle for long is the library's from then on. */
@@ -183,19 +179,17 @@ export class Pool implements ServerSource {
       if (!isOver && nowMs - server.idleSinceMs < trustedIdleMs) break
       this.#warm.shift()
       if (isOver) this.#drop(server, 'lifetime')
-      else void this.#library.release(server).catch(this.#onLibraryError)
+      else this.#supply.release(server)
     }
   }
 
   /** No checkout succeeds any more; waiters are refused. Fulfilled when all servers are closed. */
   async close(refusal: Refusal): Promise<void> {
     this.#isClosed = true
-    this.#factory.close()
-    for (const waiter of this.#line.clear()) waiter.onNoServer(refusal)
+    this.#refuseAll(refusal)
     for (const server of this.#warm.splice(0)) this.#drop(server, 'pool_closed')
     for (const server of this.#servers) server.isRetired = true
-    await this.#library.drain()
-    await this.#library.clear()
+    await this.#supply.close()
   }
 
   #takeWarm(): ServerConnection | null {
@@ -256,7 +250,7 @@ export class Pool implements ServerSource {
     if (!server.isUsable) this.#drop(server, 'lost')
     else if (this.#isClosed) this.#drop(server, 'pool_closed')
     else if (server.isOver(nowMs)) this.#drop(server, server.isRetired ? 'retired' : 'lifetime')
-    else if (this.#factory.slots > this.#options.limits().size) this.#drop(server, 'retired')
+    else if (this.#supply.slots > this.#options.limits().size) this.#drop(server, 'retired')
     else {
       if (server.state !== 'idle') server.moveTo('idle')
       server.idleSinceMs = nowMs
@@ -272,13 +266,11 @@ export class Pool implements ServerSource {
   }
 
   #drop(server: ServerConnection, reason: ServerCloseReason): void {
-    if (server.state === 'closing' || server.state === 'closed') return
-    // The reason given first counts; the library's destroy only waits for the same promise.
-    void server.close(reason)
-    void this.#library
-      .destroy(server)
-      .catch(this.#onLibraryError)
-      .then(() => this.#demand())
+    this.#supply.drop(server, reason)
+  }
+
+  #refuseAll(refusal: Refusal): void {
+    for (const waiter of this.#line.clear()) waiter.onNoServer(refusal)
   }
 
   #onServerClosing(server: ServerConnection): void {
@@ -289,70 +281,19 @@ export class Pool implements ServerSource {
     log.debug({ serverId: server.id, reason }, 'server closed')
   }
 
-  /** Asks the library for as many servers as could be used now and are not asked for yet. */
+  /** Hands on what is idle, then asks for more. */
   #demand(): void {
     while (this.#line.eligible(this.#mayServePeople) > 0) {
       const server = this.#takeWarm()
       if (server === null) break
       this.#offer(server)
     }
-    const { size } = this.#options.limits()
-    while (
-      !this.#isClosed &&
-      this.#acquiring < this.#line.eligible(this.#mayServePeople) &&
-      this.#library.borrowed + this.#acquiring < size
-    ) {
-      this.#acquiring++
-      void this.#supply()
-    }
-  }
-
-  async #supply(): Promise<void> {
-    try {
-      await this.#backoff.ready()
-      const member = await this.#library.acquire()
-      this.#acquiring--
-      if (member instanceof FailedOpen) this.#onOpenFailed(member)
-      else this.#onSupplied(member)
-    } catch (error) {
-      this.#acquiring--
-      this.#onLibraryError(error)
-    }
-    this.#demand()
+    this.#supply.demand()
   }
 
   #onSupplied(server: ServerConnection): void {
-    if (!this.#servers.has(server)) {
-      this.#servers.add(server)
-      this.#options.counters.serversOpened++
-      this.#lastFailure = null
-      this.#backoff.succeeded()
-      this.#options.upstreamBackoff.succeeded()
-    }
+    this.#servers.add(server)
     this.#offer(server)
-  }
-
-  #onOpenFailed(failed: FailedOpen): void {
-    void this.#library.destroy(failed).catch(this.#onLibraryError)
-    const failure = failed.cause
-    if (failure instanceof PoolClosed) return
-    this.#options.counters.serverOpenFailures++
-    if (!(failure instanceof ServerOpenError)) {
-      this.#onLibraryError(failure)
-      const bug = new PoolerError('EINTERNAL', { values: { id: newReportId() }, cause: failure })
-      for (const waiter of this.#line.clear()) waiter.onNoServer(bug)
-      return
-    }
-    this.#lastFailure = failure
-    this.#options.log.warn({ err: failure }, 'server could not be opened')
-    if (failure.kind === 'transient') {
-      this.#options.upstreamBackoff.failed()
-      return
-    }
-    this.#backoff.failed()
-    const isAboutUs = failure.poolerError.code === 'EUPSTREAMAUTH'
-    const refusal = isAboutUs ? failure.poolerError : (failure.postgres ?? failure.poolerError)
-    for (const waiter of this.#line.clear()) waiter.onNoServer(refusal)
   }
 
   #mayServe(waiter: ServerWaiter): boolean {
@@ -374,7 +315,7 @@ export class Pool implements ServerSource {
   #onIdleServerGone(server: ServerConnection, reason: 'lost' | 'broken'): void {
     const index = this.#warm.indexOf(server)
     if (index !== -1) this.#warm.splice(index, 1)
-    if (this.#library.isBorrowedResource(server)) this.#drop(server, reason)
+    if (this.#supply.isOnLoan(server)) this.#drop(server, reason)
     else server.isRetired = true
   }
 
@@ -388,39 +329,10 @@ export class Pool implements ServerSource {
 
   #checkoutTimeout(waitedMs: number): PoolerError {
     const { size } = this.#options.limits()
+    const failure = this.#supply.lastFailure
     return new PoolerError('ECHECKOUTTIMEOUT', {
       values: { ms: waitedMs, size, waiters: this.#line.size },
-      ...(this.#lastFailure === null ? {} : { detail: this.#lastFailure.message }),
+      ...(failure === null ? {} : { detail: failure.message }),
     })
   }
-
-  readonly #onLibraryError = (error: unknown): void => {
-    this.#options.log.error({ err: error }, 'pool')
-  }
-}
-
-function openLibrary(
-  factory: ServerFactory,
-  serverIdleTimeoutMs: number,
-): genericPool.Pool<PoolMember> {
-  const { Pool: Library, Deque, PriorityQueue } = genericPool as unknown as LibraryParts
-  return new Library(ServerEvictor, Deque, PriorityQueue, factory, {
-    min: 0,
-    max: libraryMax,
-    fifo: false,
-    autostart: false,
-    testOnBorrow: true,
-    evictionRunIntervalMillis: evictionPeriodMs,
-    numTestsPerEvictionRun: libraryMax,
-    idleTimeoutMillis: serverIdleTimeoutMs,
-  })
-}
-
-/** Exported by generic-pool and documented there, but missing from its type declarations. */
-interface LibraryParts {
-  readonly Pool: new (
-    ...parts: [typeof ServerEvictor, unknown, unknown, ServerFactory, genericPool.Options]
-  ) => genericPool.Pool<PoolMember>
-  readonly Deque: unknown
-  readonly PriorityQueue: unknown
 }

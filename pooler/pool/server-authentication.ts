@@ -23,6 +23,8 @@ import type { UpstreamSocket } from './upstream-socket.ts'
 
 export type LoginMethod = 'trust' | 'cleartext' | 'md5' | 'scram' | 'scram-plus'
 
+type Conversation = Pick<LoginConversation, 'send' | 'next' | 'broken'>
+
 export interface AuthenticationOptions {
   readonly target: OpenTarget
   /** null: the server must ask for nothing. */
@@ -32,7 +34,7 @@ export interface AuthenticationOptions {
 
 /** Returns after AuthenticationOk. Throws ServerOpenError, or what reading the socket throws. */
 export async function authenticate(
-  conversation: LoginConversation,
+  conversation: Conversation,
   options: AuthenticationOptions,
 ): Promise<LoginMethod> {
   const { target } = options
@@ -66,7 +68,7 @@ export async function authenticate(
 }
 
 async function answerSasl(
-  conversation: LoginConversation,
+  conversation: Conversation,
   mechanisms: readonly string[],
   options: AuthenticationOptions,
 ): Promise<LoginMethod> {
@@ -129,14 +131,14 @@ function md5Answer(password: Secret<string>, role: string, salt: Buffer): string
   return `md5${md5(md5(password.reveal(), role), salt)}`
 }
 
-async function nextRequest(conversation: LoginConversation): Promise<AuthenticationRequest> {
+async function nextRequest(conversation: Conversation): Promise<AuthenticationRequest> {
   const { type, body } = await conversation.next()
   const request = type === backend.authentication ? readAuthentication(body) : null
   if (request === null) throw conversation.broken('an authentication request was expected')
   return request
 }
 
-async function expectOk(conversation: LoginConversation): Promise<void> {
+async function expectOk(conversation: Conversation): Promise<void> {
   const request = await nextRequest(conversation)
   if (request.kind !== 'ok') throw conversation.broken('a second authentication request')
 }

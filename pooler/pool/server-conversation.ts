@@ -59,6 +59,7 @@ export function converse(
         resolve({ rows, error })
       },
       onServerBroken: fail,
+      onServerFault: (cause) => fail(`a fault of ours: ${String(cause)}`),
       onServerClosed: (fatal, cause) => fail(fatal?.message ?? cause?.message ?? 'closed'),
     }
     link.handTo(sink)

@@ -55,6 +55,7 @@ export class UpstreamAddresses {
     max: namesMax,
   })
   readonly #asking = new Map<string, Promise<readonly string[]>>()
+  readonly #lookupsWaiting: (() => void)[] = []
   #lookups = 0
 
   constructor(options: { names?: NameService; clock?: Clock } = {}) {
@@ -128,8 +129,9 @@ export class UpstreamAddresses {
   }
 
   async #lookUp(host: string, family: 4 | 6): Promise<Resolved> {
-    if (this.#lookups >= lookupsAtOnceMax) {
-      throw new UpstreamAddressError('too many host names are being looked up', false)
+    // Bounded with all names being asked for; a caller gives up by its own time limit.
+    while (this.#lookups >= lookupsAtOnceMax) {
+      await new Promise<void>((resolve) => this.#lookupsWaiting.push(resolve))
     }
     this.#lookups++
     try {
@@ -140,6 +142,7 @@ export class UpstreamAddresses {
       throw new UpstreamAddressError(`host name was not found (${codeOf(cause)})`, false, cause)
     } finally {
       this.#lookups--
+      this.#lookupsWaiting.shift()?.()
     }
   }
 }

@@ -27,5 +27,7 @@ export interface RelayOptions {
   readonly startup: ReadonlyMap<string, string>
   /** Time of the last coarse tick; read instead of the clock on the hot path. */
   readonly ticker: { readonly nowMs: number }
+  /** Logs a bug of ours and says how the client is to be told. */
+  readonly onFault: (error: unknown) => PoolerError
   readonly onEnded: (end: RelayEnd) => void
 }

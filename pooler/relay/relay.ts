@@ -212,6 +212,14 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     this.fail(new PoolerError('EPROTOCOL', { values: { reason: `from the server: ${reason}` } }))
   }
 
+  onServerFault(error: unknown): void {
+    this.fail(this.#options.onFault(error))
+  }
+
+  onTransportFault(error: unknown): void {
+    this.fail(this.#options.onFault(error))
+  }
+
   onServerClosed(fatal: PostgresError | null, cause: Error | null): void {
     const server = this.#server as ServerLink
     const isSaid = fatal !== null && !server.tracker.isOwnReply

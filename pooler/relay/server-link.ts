@@ -80,6 +80,10 @@ export abstract class ServerLink implements TransportReader {
     this.sink.onServerClosed(this.fatal, cause)
   }
 
+  onTransportFault(error: unknown): void {
+    this.sink.onServerFault(error)
+  }
+
   /** Notes a ParameterStatus body and tells the sink. */
   takeReport(bytes: Buffer, at: number, end: number, isOwn: boolean): void {
     const nul = bytes.indexOf(0, at)

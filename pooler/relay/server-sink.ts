@@ -18,6 +18,8 @@ export interface ServerSink {
   onServerDrain(): void
   /** The server broke the protocol; nothing it says can be relied on any more. */
   onServerBroken(reason: string): void
+  /** A bug of ours met what the server sent. */
+  onServerFault(error: unknown): void
   /** The server's connection is gone; `fatal` is what it said last, when it said something. */
   onServerClosed(fatal: PostgresError | null, cause: Error | null): void
 }
@@ -32,5 +34,6 @@ export const mutedSink: ServerSink = {
   onServerProgress() {},
   onServerDrain() {},
   onServerBroken() {},
+  onServerFault() {},
   onServerClosed() {},
 }

@@ -8,6 +8,8 @@ export interface TransportReader {
   onTransportDrain(): void
   /** Once, last. The other end closed, reset, or was destroyed by us. */
   onTransportClosed(cause: Error | null): void
+  /** A bug of ours met what came in: the connection must end, the process must not. */
+  onTransportFault(error: unknown): void
 }
 
 /** Queued bytes above which `write` says false and the caller stops its source. */
@@ -24,7 +26,7 @@ export class Transport {
   constructor(socket: Socket, reader: TransportReader) {
     this.#socket = socket
     this.#reader = reader
-    socket.on('data', (chunk: Buffer) => this.#reader.onTransportData(chunk))
+    socket.on('data', (chunk: Buffer) => this.#onData(chunk))
     socket.on('drain', () => this.#onDrain())
     socket.on('error', (error) => {
       this.#cause = error
@@ -90,6 +92,14 @@ export class Transport {
 
   destroy(cause?: Error): void {
     this.#socket.destroy(cause)
+  }
+
+  #onData(chunk: Buffer): void {
+    try {
+      this.#reader.onTransportData(chunk)
+    } catch (error) {
+      this.#reader.onTransportFault(error)
+    }
   }
 
   #onDrain(): void {

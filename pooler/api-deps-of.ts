@@ -1,0 +1,109 @@
+// Gives the API the registries and stores of a running process, behind the interface it asks for.
+import type { Clock } from '../shared/clock.ts'
+import { PoolerError } from '../shared/errors.ts'
+import type { Log } from '../shared/log.ts'
+import type { LiveSession } from './access/live-sessions.ts'
+import type { ApiDeps, ApiSettings, SessionView } from './api/api-deps.ts'
+import type { Config } from './config/settings.ts'
+import type { ControlPlane } from './control-plane.ts'
+import type { DataPlane } from './data-plane.ts'
+import { type MetricsText, metricsContentType } from './metrics/metrics-text.ts'
+import { serverVersionOf } from './project-query.ts'
+
+export interface ApiParts {
+  readonly config: Config
+  readonly control: ControlPlane
+  readonly data: DataPlane
+  readonly metricsText: MetricsText
+  readonly apiTls: ApiSettings['tls']
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export function apiDepsOf(parts: ApiParts): ApiDeps {
+  const { control, data, metricsText, clock, log } = parts
+  const { tenants, members, tokens, rules, events, accessTokens, assignableRoles, auditTrail } =
+    control
+  return {
+    tenants,
+    members,
+    tokens,
+    rules,
+    events,
+    accessTokens,
+    assignableRoles,
+    auditTrail,
+    liveSessions: {
+      list: async (ref) => control.liveSessions.list(ref).map(sessionViewOf),
+      end: (ref, sessionId, reason) =>
+        control.changes.announce({ kind: 'session-end', ref, sessionId, reason }),
+    },
+    throttle: {
+      list: async (ref) => {
+        const blocked = control.throttle.list(ref)
+        return blocked.map(({ source, untilMs }) => ({ source, untilMs }))
+      },
+      lift: async (ref, sources) => control.throttle.lift(ref, sources),
+    },
+    poolControl: {
+      terminate: async (ref) => {
+        const reason = 'an operator ended all connections of the project'
+        await data.endClientsOf(ref, new PoolerError('ETERMINATED', { values: { reason } }))
+      },
+    },
+    databaseFacts: async (tenant) => {
+      const serverVersionNum = await serverVersionOf(data, tenant)
+      return serverVersionNum === null ? 'unreachable' : { serverVersionNum }
+    },
+    readiness: async () => {
+      const reasons: string[] = []
+      if (data.isDraining) reasons.push('draining')
+      if (data.portOf('transaction') === null) reasons.push('not listening')
+      if (!(await control.database.isReachable())) reasons.push('metadata not reachable')
+      return reasons
+    },
+    isMetadataReachable: () => control.database.isReachable(),
+    renderMetrics: async (ref) => ({
+      contentType: metricsContentType,
+      text: await (ref === null ? metricsText.render() : metricsText.renderTenant(ref)),
+    }),
+    settings: settingsOf(parts),
+    log,
+    clock,
+  }
+}
+
+function settingsOf({ config, data, apiTls }: ApiParts): ApiSettings {
+  const { apiJwtSecret, metricsJwtSecret } = config
+  return {
+    apiJwt:
+      apiJwtSecret === null
+        ? null
+        : { current: apiJwtSecret, previous: config.apiJwtSecretPrevious },
+    metricsJwt:
+      metricsJwtSecret === null
+        ? null
+        : { current: metricsJwtSecret, previous: config.metricsJwtSecretPrevious },
+    trustedProxies: config.apiTrustedProxies,
+    tls: apiTls,
+    isRuleExpiryRequired: config.ruleExpiryRequired,
+    canTakeTokens: config.globalDownstreamCertPath !== null || config.allowInsecureLoopbackTokens,
+    poolerHost: config.poolerDomain ?? config.proxyHost ?? 'localhost',
+    transactionPort: data.portOf('transaction') ?? config.proxyPortTransaction,
+    sessionPort: data.portOf('session') ?? config.proxyPortSession,
+  }
+}
+
+function sessionViewOf(session: LiveSession): SessionView {
+  const { foundation } = session
+  return {
+    sessionId: session.sessionId,
+    userId: foundation?.member.userId ?? '',
+    email: foundation?.member.email ?? null,
+    role: session.role,
+    address: session.address,
+    applicationName: session.applicationName,
+    startedAtMs: session.startedAtMs,
+    endsAtMs: foundation?.endsAtMs ?? null,
+  }
+}

@@ -1,0 +1,118 @@
+// Process edge: arguments, environment, signals, exit codes. Everything else is built in pooler.ts.
+import { systemClock } from '../shared/clock.ts'
+import { createLog, type Log } from '../shared/log.ts'
+import { likelyTypos } from './config/likely-typos.ts'
+import { ConfigError, loadConfig } from './config/load-config.ts'
+import type { Config } from './config/settings.ts'
+import { findDemoProject } from './embedded/demo-project.ts'
+import { type DemoStart, startDemo } from './embedded/demo-start.ts'
+import { findInstallation } from './embedded/installation.ts'
+import { newDemoToken } from './embedded/new-token.ts'
+import { startPage } from './embedded/start-page.ts'
+import { Pooler } from './pooler.ts'
+import { version } from './version.ts'
+
+/** The settings or the command line cannot be used. */
+const exitUsage = 2
+const usage = 'usage: node pooler/main.ts [token | --version | --help]\n'
+
+async function main(): Promise<void> {
+  const [command, ...rest] = process.argv.slice(2)
+  if (rest.length > 0 || !['token', '--version', '--help', undefined].includes(command)) {
+    process.stderr.write(usage)
+    process.exit(exitUsage)
+  }
+  if (command === '--version') process.stdout.write(`latchkey ${version}\n`)
+  else if (command === '--help') process.stdout.write(usage)
+  else if (command === 'token') await printToken(loadConfig(process.env))
+  else await serve()
+}
+
+async function printToken(config: Config): Promise<void> {
+  const installation = await findInstallation(config.latchkeyHome)
+  const url = `${config.apiTls ? 'https' : 'http'}://${config.apiHost}:${config.port}`
+  process.stdout.write(`${await newDemoToken(installation, url)}\n`)
+}
+
+async function serve(): Promise<void> {
+  let config = loadConfig(process.env)
+  const log = createLog({ level: config.logLevel, format: config.logFormat })
+  for (const { given, meant } of likelyTypos(process.env)) {
+    log.warn({ given, meant }, 'a variable looks like a setting with a typo')
+  }
+  const running: Running = { pooler: null, demo: null, isStopping: false }
+  catchFaults(log)
+  catchSignals(running, log)
+  try {
+    if (config.databaseUrl === null) {
+      running.demo = await startDemo(config, process.env, systemClock, log)
+      config = loadConfig(running.demo.env)
+    }
+    running.pooler = await Pooler.start({ config, log })
+    if (running.demo !== null) await printStartPage(running.demo, running.pooler, config)
+    log.info({ version }, 'ready')
+  } catch (error) {
+    await running.pooler?.stop()
+    await running.demo?.postgres.stop()
+    throw error
+  }
+}
+
+interface Running {
+  pooler: Pooler | null
+  demo: DemoStart | null
+  isStopping: boolean
+}
+
+async function printStartPage(demo: DemoStart, pooler: Pooler, config: Config): Promise<void> {
+  const { tenants, members, rules, tokens } = pooler.control
+  const stores = { tenants, members, rules, tokens }
+  const project = await findDemoProject(demo.installation, demo.postgres, stores)
+  process.stdout.write(
+    startPage(project, {
+      host: '127.0.0.1',
+      transactionPort: pooler.data.portOf('transaction') ?? config.proxyPortTransaction,
+      sessionPort: pooler.data.portOf('session') ?? config.proxyPortSession,
+      apiUrl: pooler.apiUrl,
+      certificatePath: demo.certificatePath,
+    }),
+  )
+}
+
+function catchSignals(running: Running, log: Log): void {
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (running.isStopping) process.exit(1)
+    running.isStopping = true
+    log.info({ signal }, 'draining; a second signal stops at once')
+    void stop(running).then(
+      () => process.exit(0),
+      (error: unknown) => fail(error),
+    )
+  }
+  process.on('SIGTERM', onSignal)
+  process.on('SIGINT', onSignal)
+}
+
+async function stop({ pooler, demo }: Running): Promise<void> {
+  await pooler?.drain()
+  await demo?.postgres.stop()
+}
+
+/** What nobody caught leaves the process in an unknown state: it says so and ends. */
+function catchFaults(log: Log): void {
+  const onFault = (error: unknown): void => {
+    log.error({ err: error }, 'a fault that nobody caught; the process ends')
+    setImmediate(() => process.exit(1))
+  }
+  process.on('uncaughtException', onFault)
+  process.on('unhandledRejection', onFault)
+}
+
+/** One clear line for what a person can put right. */
+function fail(error: unknown): never {
+  const isExpected = error instanceof Error && error.name !== 'TypeError'
+  process.stderr.write(`${isExpected ? error.message : String((error as Error)?.stack ?? error)}\n`)
+  process.exit(error instanceof ConfigError ? exitUsage : 1)
+}
+
+main().catch(fail)

@@ -1,0 +1,44 @@
+import type { DataPlane } from './data-plane.ts'
+import type { CounterBook } from './metrics/counter-book.ts'
+import type { MetricsSnapshot, PoolSnapshot, TenantSnapshot } from './metrics/snapshot.ts'
+import type { PoolEntry } from './pool/pool-registry.ts'
+import { serverMoves } from './pool/server-state.ts'
+import { clientMoves } from './relay/client-state.ts'
+
+const clientStates = ['login', ...Object.keys(clientMoves)]
+const serverStates = Object.keys(serverMoves)
+
+/** What the metrics show of this moment: sizes of live sets, and the live counters themselves. */
+export function metricsSnapshotOf(data: DataPlane, counters: CounterBook): MetricsSnapshot {
+  return {
+    pools: [...data.pools.entries()].map(poolSnapshotOf),
+    tenants: [...counters.entries()].map(
+      ([tenantRef, one]): TenantSnapshot => ({ tenantRef, counters: one }),
+    ),
+    counters: counters.process,
+    connectionsBeforeLogin: data.quota.beforeLoginCount,
+    isDraining: data.isDraining,
+  }
+}
+
+function poolSnapshotOf({ key, pool, clients }: PoolEntry): PoolSnapshot {
+  return {
+    ...key,
+    clientsByState: countStates(clientStates, clients),
+    serversByState: countStates(serverStates, pool.servers),
+    serversMax: pool.size,
+    waiters: pool.waiters,
+    oldestWaiterMs: pool.oldestWaiterMs,
+    backoffMs: pool.backoffMs,
+    counters: pool.counters,
+  }
+}
+
+function countStates(
+  states: readonly string[],
+  members: Iterable<{ readonly state: string }>,
+): Readonly<Record<string, number>> {
+  const counts = Object.fromEntries(states.map((state) => [state, 0]))
+  for (const { state } of members) counts[state] = (counts[state] ?? 0) + 1
+  return counts
+}

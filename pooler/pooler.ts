@@ -1,0 +1,203 @@
+// Composition root: builds the planes and the API, ties them together, starts, drains and stops
+// them. Arguments, signals and exit codes are main.ts's.
+import { readFile } from 'node:fs/promises'
+import type { FastifyInstance } from 'fastify'
+import { type Clock, sleep, systemClock } from '../shared/clock.ts'
+import { PoolerError } from '../shared/errors.ts'
+import type { Log } from '../shared/log.ts'
+import { ServerCertificates } from './accept/server-certificates.ts'
+import { createApiServer } from './api/api-server.ts'
+import { apiDepsOf } from './api-deps-of.ts'
+import type { Config } from './config/settings.ts'
+import { ControlPlane } from './control-plane.ts'
+import { DataPlane } from './data-plane.ts'
+import { CounterBook } from './metrics/counter-book.ts'
+import { MetricsText } from './metrics/metrics-text.ts'
+import { ProcessMetrics } from './metrics/process-metrics.ts'
+import { metricsSnapshotOf } from './metrics-snapshot-of.ts'
+import { projectQueryOver } from './project-query.ts'
+import { openDatabase } from './store/database.ts'
+import { isBanned } from './tenant/tenant.ts'
+import type { TenantChange } from './tenant/tenant-cache.ts'
+import { version } from './version.ts'
+
+export interface PoolerOptions {
+  /** With DATABASE_URL and the secrets filled in. */
+  readonly config: Config
+  readonly log: Log
+  readonly clock?: Clock
+}
+
+const drainCheckMs = 100
+
+export class Pooler {
+  readonly control: ControlPlane
+  readonly data: DataPlane
+  readonly #api: FastifyInstance
+  readonly #options: PoolerOptions
+  readonly #clock: Clock
+  readonly #processMetrics: ProcessMetrics
+
+  private constructor(options: PoolerOptions, parts: Loaded) {
+    const { config, log } = options
+    const clock = options.clock ?? systemClock
+    const counters = new CounterBook()
+    this.#options = options
+    this.#clock = clock
+    this.control = new ControlPlane({
+      config,
+      databaseUrl: parts.databaseUrl,
+      vaultKey: parts.vaultKey,
+      globalCa: parts.globalCa,
+      clock,
+      log,
+      projectQuery: projectQueryOver(() => this.data),
+    })
+    this.data = new DataPlane({
+      config,
+      version,
+      clock,
+      log,
+      certificates: parts.certificates,
+      globalCa: parts.globalCa,
+      tenants: this.control.tenantCache,
+      authenticator: this.control.authenticator,
+      credentials: this.control.credentials,
+      counters,
+    })
+    this.control.tenantCache.onChange((change) => this.#onTenantChange(change, counters))
+    this.#processMetrics = new ProcessMetrics({ clock, version })
+    const metricsText = new MetricsText({
+      snapshot: () => metricsSnapshotOf(this.data, counters),
+      processMetrics: this.#processMetrics,
+    })
+    const { control, data } = this
+    this.#api = createApiServer(
+      apiDepsOf({ config, control, data, metricsText, apiTls: parts.apiTls, clock, log }),
+    )
+  }
+
+  /** Loads, migrates, listens. Rejects with an error whose message is for the operator. */
+  static async start(options: PoolerOptions): Promise<Pooler> {
+    const parts = await load(options)
+    const pooler = new Pooler(options, parts)
+    try {
+      await pooler.control.start()
+      await pooler.data.start()
+      await pooler.#listenApi()
+    } catch (error) {
+      await pooler.stop()
+      throw error
+    }
+    return pooler
+  }
+
+  /** `http://…` of the API. */
+  get apiUrl(): string {
+    const { port } = this.#api.server.address() as { port: number }
+    const { apiTls, apiHost } = this.#options.config
+    const host = apiHost.includes(':') ? `[${apiHost}]` : apiHost
+    return `${apiTls ? 'https' : 'http'}://${host}:${port}`
+  }
+
+  /** Lets transactions finish, tells the idle, stops. Fulfilled when everything is closed. */
+  async drain(): Promise<void> {
+    const { drainDelayMs, drainTimeoutMs } = this.#options.config
+    this.data.announceDraining()
+    if (drainDelayMs > 0) await sleep(this.#clock, drainDelayMs)
+    this.data.beginDraining()
+    this.data.stopAccepting()
+    const deadlineMs = this.#clock.monotonicMs() + drainTimeoutMs
+    while (this.data.connections.size > 0 && this.#clock.monotonicMs() < deadlineMs) {
+      this.data.endIdleClients()
+      await sleep(this.#clock, drainCheckMs)
+    }
+    await this.stop()
+  }
+
+  async stop(): Promise<void> {
+    await this.data.stop()
+    await this.#api.close()
+    this.#processMetrics.stop()
+    await this.control.stop()
+  }
+
+  async #listenApi(): Promise<void> {
+    const { apiHost, port, apiTls } = this.#options.config
+    try {
+      await this.#api.listen({ host: apiHost, port })
+    } catch (cause) {
+      const isTaken = cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE'
+      if (!isTaken) throw cause
+      const text = `port ${port} (PORT) on ${apiHost} is in use: stop what listens there, or set PORT to another port`
+      throw new Error(text, { cause })
+    }
+    const isLoopback = apiHost === 'localhost' || apiHost === '::1' || apiHost.startsWith('127.')
+    if (!apiTls && !isLoopback) {
+      this.#options.log.warn({ apiHost }, 'the API is served without TLS beyond loopback')
+    }
+  }
+
+  #onTenantChange({ ref, before, after }: TenantChange, counters: CounterBook): void {
+    const { data } = this
+    if (after === null) {
+      void data.endClientsOf(ref, deleted(ref))
+      counters.forget(ref)
+      return
+    }
+    if (after.ban !== null && isBanned(after, this.#clock.wallMs())) {
+      const { reason } = after.ban
+      void data.endClientsOf(ref, new PoolerError('EBANNED', { values: { ref, reason } }))
+      return
+    }
+    const isMoved =
+      before !== null &&
+      (before.dbHost !== after.dbHost ||
+        before.dbPort !== after.dbPort ||
+        before.upstreamTls !== after.upstreamTls ||
+        before.upstreamCa !== after.upstreamCa ||
+        before.dbDatabase !== after.dbDatabase)
+    if (isMoved) data.pools.retireServersOf(ref)
+    else for (const { pool } of data.pools.entriesOf(ref)) pool.retryNow()
+  }
+}
+
+const deleted = (ref: string): PoolerError =>
+  new PoolerError('ETERMINATED', { values: { reason: `project "${ref}" was deleted` } })
+
+interface Loaded {
+  readonly databaseUrl: string
+  readonly vaultKey: NonNullable<Config['vaultEncKey']>
+  readonly globalCa: string | null
+  readonly certificates: ServerCertificates | null
+  readonly apiTls: { readonly cert: string; readonly key: string } | null
+}
+
+/** Files and metadata that everything else is built on. */
+async function load({ config, log }: PoolerOptions): Promise<Loaded> {
+  const { databaseUrl, vaultEncKey } = config
+  if (databaseUrl === null || vaultEncKey === null) {
+    throw new Error('DATABASE_URL and VAULT_ENC_KEY are missing')
+  }
+  const caPath = config.globalUpstreamCaPath
+  const globalCa = caPath === null ? null : await readFile(caPath, 'utf8')
+  const certPath = config.globalDownstreamCertPath
+  const keyPath = config.globalDownstreamKeyPath
+  const hasPair = certPath !== null && keyPath !== null
+  const certificates = hasPair ? await ServerCertificates.load({ certPath, keyPath }) : null
+  if (config.apiTls && !hasPair) {
+    throw new Error('API_TLS needs GLOBAL_DOWNSTREAM_CERT_PATH and GLOBAL_DOWNSTREAM_KEY_PATH')
+  }
+  const apiTls =
+    config.apiTls && hasPair
+      ? { cert: await readFile(certPath, 'utf8'), key: await readFile(keyPath, 'utf8') }
+      : null
+  const url = databaseUrl.reveal()
+  const database = openDatabase(url, log)
+  try {
+    await database.migrate()
+  } finally {
+    await database.close()
+  }
+  return { databaseUrl: url, vaultKey: vaultEncKey, globalCa, certificates, apiTls }
+}
