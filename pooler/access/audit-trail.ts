@@ -13,8 +13,6 @@ export interface AuditTrailOptions {
   readonly retentionMs: number
 }
 
-export type RefusalEvent = AccessEvent & { readonly action: 'refused' }
-
 const flushMs = 500
 const batchMaxDefault = 500
 /** Minutes of logins, ends and changes of a busy process while the metadata are away. */
@@ -30,7 +28,7 @@ export class AuditTrail {
   readonly #options: AuditTrailOptions
   /** Logins, ends and changes. */
   readonly #acts: AccessEvent[] = []
-  /** Refusals of known tokens. */
+  /** Refusals of known tokens, and the counts of the others once a minute. */
   readonly #refusals: AccessEvent[] = []
   readonly #counters = new Map<string, { event: AccessEvent; count: number }>()
   readonly #timers: readonly Timer[]
@@ -53,23 +51,21 @@ export class AuditTrail {
     return this.#acts.length < actsForLoginMax
   }
 
-  /** Never fails and never waits. Refusals without a known token belong in `countRefusal`. */
+  /**
+   * Never fails and never waits. A refusal without a known token is a log line now, and one row a
+   * minute with all others of the same project, source and reason.
+   */
   record(event: AccessEvent): void {
     this.#logLine(event)
     if (event.action === 'refused') {
-      if (this.#refusals.length < refusalsMax) this.#refusals.push(event)
+      const isListed = event.tokenId != null && this.#refusals.length < refusalsMax
+      if (isListed) this.#refusals.push(event)
       else this.#count(event)
     } else if (this.#acts.length < actsMax) {
       this.#acts.push(event)
     } else {
       this.#lose(event, null)
     }
-  }
-
-  /** A guess: a log line now, and one row a minute for all of the same project, source and reason. */
-  countRefusal(event: RefusalEvent): void {
-    this.#logLine(event)
-    this.#count(event)
   }
 
   /** Writes all that waits, in order; on a failure it waits for the next flush. */

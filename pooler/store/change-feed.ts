@@ -63,6 +63,7 @@ export class ChangeFeed implements Changes {
   /** True from the moment that something may have been missed until all was read again. */
   #hasGap = false
   #ticker: Timer | null = null
+  #beating: Connection | null = null
 
   constructor(options: ChangeFeedOptions) {
     this.#options = options
@@ -75,7 +76,12 @@ export class ChangeFeed implements Changes {
   }
 
   get isBlind(): boolean {
-    return this.#options.clock.monotonicMs() - this.#lastBeatMs > blindAfterMs
+    return this.lastBeatAgeMs > blindAfterMs
+  }
+
+  /** Infinite before the first. */
+  get lastBeatAgeMs(): number {
+    return this.#options.clock.monotonicMs() - this.#lastBeatMs
   }
 
   onChange(listener: ChangeListener): () => void {
@@ -165,9 +171,15 @@ export class ChangeFeed implements Changes {
       this.#onLost(connection, new Error('no heartbeat came'))
       return
     }
+    // One that has not been answered is still on its way, or never will be.
+    if (this.#beating === connection) return
+    this.#beating = connection
     connection.client
       .query(`notify ${this.#beatChannel}`)
       .catch((error: Error) => this.#onLost(connection, error))
+      .finally(() => {
+        if (this.#beating === connection) this.#beating = null
+      })
   }
 
   #onNotification(channel: string, payload: string | undefined): void {

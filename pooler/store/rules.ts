@@ -1,9 +1,17 @@
 // Rules: which roles a member may assume in a project, from where and until when. One member's rules
 // in one project are a set that is read, replaced and versioned whole. What they allow: access/.
-import { createHash } from 'node:crypto'
-import type { Selectable, Transaction } from 'kysely'
+import type { Transaction } from 'kysely'
 import type { Database } from './database.ts'
-import type { MembershipRole, RulesTable, Schema } from './schema.ts'
+import {
+  contentOf,
+  gather,
+  matches,
+  memberRules,
+  type RuleRow,
+  refuseDoubleRoles,
+  ruleOf,
+} from './rule-set.ts'
+import type { MembershipRole, Schema } from './schema.ts'
 import { StoreRefusal } from './store-refusal.ts'
 
 export interface RuleInput {
@@ -156,27 +164,6 @@ export class RuleStore {
   }
 }
 
-type RuleRow = Selectable<RulesTable>
-
-function gather(rows: readonly (RuleRow & { email: string | null })[]): MemberRules[] {
-  const byMember = Map.groupBy(rows, (row) => row.user_id)
-  return [...byMember].map(([userId, own]) =>
-    memberRules(userId, own[0]?.email ?? null, own.map(ruleOf)),
-  )
-}
-
-function memberRules(userId: string, email: string | null, rules: readonly Rule[]): MemberRules {
-  const content = rules.map(contentOf).join('\n')
-  const digest = createHash('sha256').update(`${userId}\n${content}`).digest('hex')
-  return { userId, email, rules, etag: `"${digest.slice(0, 32)}"` }
-}
-
-/** What makes two rules the same one. */
-function contentOf(rule: RuleInput): string {
-  const { role, expiresAtMs, networksV4, networksV6, branchesOnly, reason } = rule
-  return JSON.stringify([role, expiresAtMs, networksV4, networksV6, branchesOnly, reason ?? null])
-}
-
 /** Locks the membership, so that replacements of one set wait for each other; null without one. */
 async function lockRules(
   transaction: Transaction<Schema>,
@@ -198,12 +185,6 @@ async function lockRules(
     throw new StoreRefusal('precondition_failed', 'the rules were changed meanwhile')
   }
   return current
-}
-
-/** RFC 9110 section 13.1.1: `*` asks for any current set, else one of a list of strong tags. */
-function matches(ifMatch: string, current: MemberRules): boolean {
-  if (ifMatch.trim() === '*') return current.rules.length > 0
-  return ifMatch.split(',').some((tag) => tag.trim() === current.etag)
 }
 
 async function readRules(
@@ -246,29 +227,4 @@ async function writeRule(
         .doUpdateSet({ ...content, updated_at: new Date() }),
     )
     .execute()
-}
-
-function refuseDoubleRoles(rules: readonly RuleInput[]): void {
-  const roles = new Set<string>()
-  for (const { role } of rules) {
-    if (roles.has(role)) throw new StoreRefusal('invalid', `role "${role}" is given twice`)
-    roles.add(role)
-  }
-}
-
-function ruleOf(row: RuleRow): Rule {
-  return {
-    id: row.id,
-    ref: row.project_ref,
-    userId: row.user_id,
-    role: row.role,
-    expiresAtMs: row.expires_at?.getTime() ?? null,
-    networksV4: row.networks_v4,
-    networksV6: row.networks_v6,
-    branchesOnly: row.branches_only,
-    reason: row.reason,
-    createdAtMs: row.created_at.getTime(),
-    createdBy: row.created_by,
-    updatedAtMs: row.updated_at.getTime(),
-  }
 }

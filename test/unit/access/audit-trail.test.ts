@@ -100,8 +100,8 @@ test('a flood of refusals neither stops logins nor grows without end', async () 
   const { rows, trail } = setup()
   rows.isDown = true
   for (let index = 0; index < 20_000; index++) {
-    trail.record(refused({ actor: 'ada', reason: 'no_rule' }))
-    trail.countRefusal(refused({ address: `198.51.${index >> 8}.${index & 255}` }))
+    trail.record(refused({ actor: 'ada', tokenId: 'laptop', reason: 'no_rule' }))
+    trail.record(refused({ address: `198.51.${index >> 8}.${index & 255}` }))
   }
   expect(trail.hasRoomForLogin).toBe(true)
   rows.isDown = false
@@ -113,9 +113,9 @@ test('a flood of refusals neither stops logins nor grows without end', async () 
 
 test('refusals without a known token are one row a minute for each project, source and reason', async () => {
   const { rows, clock, lines, trail } = setup()
-  for (let time = 0; time < 3; time++) trail.countRefusal(refused())
-  trail.countRefusal(refused({ address: '198.51.100.1' }))
-  trail.countRefusal(refused({ ref: 'school' }))
+  for (let time = 0; time < 3; time++) trail.record(refused())
+  trail.record(refused({ address: '198.51.100.1' }))
+  trail.record(refused({ ref: 'school' }))
   expect(lines).toHaveLength(5)
   await trail.flush()
   expect(rows.written).toEqual([])
@@ -141,7 +141,7 @@ test('one event that no table takes does not hold up the others, and is told as 
 test('closing writes what waits, counters too', async () => {
   const { rows, clock, trail } = setup()
   trail.record(login())
-  trail.countRefusal(refused())
+  trail.record(refused())
   await trail.close()
   expect(rows.written.map((event) => event.action)).toEqual(['login', 'refused'])
   expect(clock.timerCount).toBe(0)

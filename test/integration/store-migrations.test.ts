@@ -1,0 +1,20 @@
+import { expect, test } from 'vitest'
+import { openDatabase } from '../../pooler/store/database.ts'
+import { nullLog } from '../../shared/log.ts'
+import { sharedPostgres } from '../support/postgres.ts'
+
+test('several processes that start at once make the schema once', async () => {
+  const postgres = sharedPostgres()
+  await postgres.createDatabase('migrated_at_once')
+  const url = postgres.url('migrated_at_once')
+  const databases = [1, 2, 3, 4].map(() => openDatabase(url, nullLog))
+  await Promise.all(databases.map((database) => database.migrate()))
+  await Promise.all(databases.map((database) => database.close()))
+  const rows = await postgres.query(
+    'select name from latchkey.kysely_migration',
+    [],
+    'migrated_at_once',
+  )
+  expect(rows).toEqual([{ name: '001-first-tables' }])
+  await postgres.dropDatabase('migrated_at_once')
+})
