@@ -194,6 +194,26 @@ describe('a server is opened over TLS', () => {
     }
   })
 
+  it('never with a certificate that has expired, but in mode require', async () => {
+    const hourMs = 3_600_000
+    const times = { notBeforeMs: Date.now() - 2 * hourMs, notAfterMs: Date.now() - hourMs }
+    const expired = await startPostgres({ hba, tls: authority.issue(['127.0.0.1'], times) })
+    try {
+      await expired.createRole('tls_only', password.reveal())
+      const dbPort = expired.port
+      for (const upstreamTls of ['verify-ca', 'verify-full'] as const) {
+        const error = await failure(secure({ upstreamTls, upstreamCa: ca, dbPort }))
+        expect(error).toMatchObject({
+          kind: 'permanent',
+          message: expect.stringMatching(/CERT_HAS_EXPIRED/),
+        })
+      }
+      await use(secure({ upstreamTls: 'require', dbPort }))
+    } finally {
+      await expired.stop()
+    }
+  })
+
   it('never where the server has none, in each mode but disable', async () => {
     const bare = await startPostgres()
     try {
@@ -270,6 +290,21 @@ describe('what Postgres refuses', () => {
 })
 
 describe('a server that is not there', () => {
+  it('is looked for at each address of its name', async () => {
+    const namesOf = (...list: string[]) => ({
+      resolve4: async () => list.map((address) => ({ address, ttl: 60 })),
+      resolve6: async () => [],
+      lookup: async () => [],
+    })
+    const dbHost = { ...tenant, dbHost: 'db.test' }
+    const both = new UpstreamAddresses({ names: namesOf('127.0.0.2', '127.0.0.1') })
+    const opened = await use(options('scram', { tenant: dbHost, addresses: both }))
+    expect(opened.address).toBe('127.0.0.1')
+    const none = new UpstreamAddresses({ names: namesOf('127.0.0.2', '127.0.0.3') })
+    const error = await failure(options('scram', { tenant: dbHost, addresses: none }))
+    expect(error).toMatchObject({ kind: 'transient', message: 'connection refused' })
+  })
+
   it('is waited out when it refuses connections', async () => {
     const stopped = await startPostgres()
     await stopped.stop()
