@@ -1,16 +1,19 @@
 // The raw client against the real server: it can serve as a witness only if Postgres believes it.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { selfSigned } from '../support/certificates.ts'
 import { eventually } from '../support/eventually.ts'
 import { startPostgres, type TestPostgres } from '../support/postgres.ts'
 import { RawClient } from '../support/raw-client.ts'
 import { LoginRefused } from '../support/raw-login.ts'
 import * as raw from '../support/raw-messages.ts'
 import { errorFields, rowsOf, typesOf } from '../support/raw-replies.ts'
-import { bothExtremes } from '../support/segments.ts'
+import { bothExtremes, oneByteEach, whole } from '../support/segments.ts'
 
+const certificate = selfSigned(['localhost'])
 let postgres: TestPostgres
 beforeAll(async () => {
   postgres = await startPostgres({
+    tls: certificate,
     hba: [
       'host all cleartext all password',
       'host all hashed all md5',
@@ -74,6 +77,33 @@ describe('raw client and Postgres', () => {
     await client.terminate()
     expect(await client.readAll()).toEqual([])
     expect(client.end).toBe('fin')
+  })
+
+  test.each([
+    ['request', oneByteEach],
+    ['request', whole],
+    ['direct', oneByteEach],
+    ['direct', whole],
+  ] as const)('TLS by %s binds the login to the certificate', async (tls, segmentation) => {
+    const options = { ...target('scram'), tls, segmentation, ca: certificate.cert }
+    const client = await RawClient.connect({ ...options, serverName: 'localhost' })
+    expect((await client.login(options)).method).toBe('SCRAM-SHA-256-PLUS')
+    await client.query('select ssl from pg_stat_ssl where pid = pg_backend_pid()')
+    expect(rowsOf(await client.untilReady())).toEqual([['t']])
+    client.close()
+  })
+
+  test('channel binding can be left out', async () => {
+    const options = { ...target('scram'), tls: 'request', channelBinding: 'never' } as const
+    const client = await RawClient.connect(options)
+    expect((await client.login(options)).method).toBe('SCRAM-SHA-256')
+    client.close()
+  })
+
+  test('a certificate of another authority is refused', async () => {
+    const ca = selfSigned(['localhost']).cert
+    const refused = RawClient.connect({ ...target('scram'), tls: 'request', ca })
+    await expect(refused).rejects.toThrow('wanted a TLS session')
   })
 
   test('a cancel request ends the query that runs', async () => {

@@ -30,6 +30,8 @@ export interface PipelineOptions {
   readonly turns: number
   readonly features?: Partial<PipelineFeatures>
   readonly session?: ModelSessionOptions
+  /** What SET and set_config change. */
+  readonly settingNames?: readonly string[]
 }
 
 /** Weights of kinds of behaviour; 0 leaves one out. */
@@ -65,6 +67,15 @@ const allFeatures: PipelineFeatures = {
   fatal: 0,
 }
 
+/**
+ * For a target in transaction mode. A half-ended transaction shows on the server and not with the
+ * client that made it; a custom setting that was once set reads as empty on that server alone.
+ */
+export const transactionMode: Pick<PipelineOptions, 'features' | 'settingNames'> = {
+  features: { halfEnds: 0 },
+  settingNames: ['application_name'],
+}
+
 /** Messages of a turn, at most: a turn that found no end by chance is ended with a Sync. */
 const turnMessagesMax = 60
 
@@ -79,6 +90,7 @@ class Generator {
   readonly #random: SeededRandom
   readonly #client: string
   readonly #features: PipelineFeatures
+  readonly #settingNames: readonly string[]
   readonly #session: ModelSession
   readonly #replies = new MessageCutter()
   #messages: Buffer[] = []
@@ -90,6 +102,7 @@ class Generator {
     this.#random = random
     this.#client = options.client
     this.#features = { ...allFeatures, ...options.features }
+    this.#settingNames = options.settingNames ?? ['application_name', 'kit.note']
     this.#session = new ModelSession(options.session)
   }
 
@@ -294,7 +307,7 @@ class Generator {
   }
 
   #settingText(tag: string): string {
-    const name = this.#random.pick(['application_name', 'kit.note'])
+    const name = this.#random.pick(this.#settingNames)
     return this.#random.pick([
       sql.set(name, tag),
       sql.setLocal(name, tag),
@@ -337,7 +350,7 @@ class Generator {
   #boundText(): { text: string; values: string[] } {
     const tag = this.#tag()
     if (this.#features.settings > 0 && this.#random.chance(0.2)) {
-      const name = this.#random.pick(['application_name', 'kit.note'])
+      const name = this.#random.pick(this.#settingNames)
       return { text: sql.setConfig(), values: [name, tag] }
     }
     return { text: sql.boundRows(this.#random.int(6)), values: [tag] }

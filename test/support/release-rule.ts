@@ -22,6 +22,7 @@ export interface ReleaseRuleOptions extends DriveOptions {
   readonly rounds: number
   readonly turns: number
   readonly features?: Partial<PipelineFeatures>
+  readonly settingNames?: readonly string[]
   /** Only for the names in tags: the first client is `c<firstClient>`. */
   readonly firstClient?: number
 }
@@ -35,11 +36,11 @@ export interface ReleaseRuleResult {
 
 /** Throws at the first client that gets another reply than it is owed. */
 export async function runReleaseRule(options: ReleaseRuleOptions): Promise<ReleaseRuleResult> {
-  const { clients, rounds, turns, features = {}, firstClient = 1 } = options
+  const { clients, rounds, firstClient = 1 } = options
   const result = { pipelines: 0, replies: 0, leavings: {} as Record<string, number> }
   const runClient = async (number: number, random: SeededRandom) => {
     for (let round = 0; round < rounds; round += 1) {
-      const pipeline = generatePipeline(random, { client: `c${number}`, turns, features })
+      const pipeline = generatePipeline(random, { ...options, client: `c${number}` })
       const leaving = random.weighted({
         terminate: 4,
         terminateAtOnce: 2,

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest'
+import { selfSigned } from '../../support/certificates.ts'
 import { RawClient } from '../../support/raw-client.ts'
 import * as raw from '../../support/raw-messages.ts'
 import { typesOf } from '../../support/raw-replies.ts'
@@ -13,6 +14,7 @@ import {
   send,
   silence,
   trustLogin,
+  upgradeToTls,
   welcome,
 } from '../../support/scripted-steps.ts'
 import { bothExtremes, oneByteEach } from '../../support/segments.ts'
@@ -130,5 +132,37 @@ describe('scripted server', () => {
     const server = await start([expectStartup(), scramExchange({ password: 'pencil', bendFinal })])
     const client = await connect(server)
     await expect(client.login(user)).rejects.toThrow('server signature is wrong')
+  })
+
+  test.each(bothExtremes)(
+    'puts TLS around the connection, with bytes that come $name',
+    async (how) => {
+      const certificate = selfSigned(['localhost'])
+      const server = await start([
+        expectRequest('ssl'),
+        send(Buffer.from('S')),
+        upgradeToTls(certificate),
+        ...trustLogin(),
+        finish(),
+      ])
+      const options = { ca: certificate.cert, serverName: 'localhost', tls: 'request' }
+      const client = await connect(server, { ...options, segmentation: how.segmentation })
+      await client.login(user)
+      await client.readAll()
+      expect(client.end).toBe('fin')
+      await server.finished(1)
+    },
+  )
+
+  test('bytes behind the S are left to the client to find', async () => {
+    const server = await start([
+      expectRequest('ssl'),
+      send(Buffer.concat([Buffer.from('S'), raw.readyForQuery('I')])),
+      ignoreAll(),
+    ])
+    const client = await connect(server)
+    await client.send(raw.sslRequest())
+    expect(await client.answerByte()).toBe('S')
+    await client.expect('Z')
   })
 })
