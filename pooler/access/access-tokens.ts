@@ -3,6 +3,7 @@
 import type { Clock, Timer } from '../../shared/clock.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Secret } from '../../shared/secret.ts'
+import { tokensKnownMax, tokenUsesMax } from '../config/limits.ts'
 import type { Change, Changes } from '../store/change-feed.ts'
 import { LookUpCache } from '../store/look-up-cache.ts'
 import { hashToken, type TokenOwner, type TokenStore } from '../store/tokens.ts'
@@ -17,13 +18,9 @@ export interface AccessTokensOptions {
 /** Names a token where the token itself must not be: its SHA-256 in hex. */
 export type TokenHash = string
 
-/** People who log in or call within seconds, and guesses: what is pushed out costs one look-up. */
-const entriesMax = 20_000
 const knownMs = 5000
 /** A guess is as wrong 10 s later; a new token announces itself. */
 const unknownMs = 10_000
-/** Tokens used between two writes of their last use; the use of more is written by their next. */
-const usesMax = 10_000
 const usesFlushMs = 10_000
 
 export class AccessTokens {
@@ -37,7 +34,7 @@ export class AccessTokens {
     const { clock } = options
     this.#options = options
     this.#owners = new LookUpCache({
-      entriesMax,
+      entriesMax: tokensKnownMax,
       clock,
       ttlMsOf: (owner) => (owner === null ? unknownMs : knownMs),
     })
@@ -85,7 +82,7 @@ export class AccessTokens {
   }
 
   #setUse(id: string, atMs: number): void {
-    if (this.#uses.size < usesMax || this.#uses.has(id)) this.#uses.set(id, atMs)
+    if (this.#uses.size < tokenUsesMax || this.#uses.has(id)) this.#uses.set(id, atMs)
   }
 
   #onChange(change: Change): void {

@@ -1,6 +1,7 @@
 // Asks a project's database which of its roles may be given away by rule. Whoever composes the
 // process lends the query; the judgement is role-verdict.ts.
 import type { Clock } from '../../shared/clock.ts'
+import { roleFactsMax, roleFactsProjectsMax } from '../config/limits.ts'
 import type { Changes } from '../store/change-feed.ts'
 import { LookUpCache } from '../store/look-up-cache.ts'
 import type { Tenant } from '../tenant/tenant.ts'
@@ -19,9 +20,6 @@ export interface AssignableRolesOptions {
   readonly clock: Clock
 }
 
-/** Projects whose people log in within a minute; each has its roles, at most `rolesMax`. */
-const projectsMax = 1000
-const rolesMax = 5000
 const rememberedMs = 60_000
 
 /** One row of one column: JSON, so that types come the same over any kind of connection. */
@@ -59,7 +57,7 @@ export class AssignableRoles {
   constructor({ query, changes, clock }: AssignableRolesOptions) {
     this.#query = query
     this.#remembered = new LookUpCache({
-      entriesMax: projectsMax,
+      entriesMax: roleFactsProjectsMax,
       clock,
       ttlMsOf: () => rememberedMs,
     })
@@ -85,7 +83,7 @@ export class AssignableRoles {
 
   #factsOf(tenant: Tenant): Promise<readonly RoleFacts[]> {
     return this.#remembered.find(tenant.ref, async () => {
-      const rows = await this.#query(tenant, rolesSql, [rolesMax])
+      const rows = await this.#query(tenant, rolesSql, [roleFactsMax])
       return rows.map((row) => JSON.parse(String(row.facts)) as RoleFacts)
     })
   }

@@ -3,6 +3,12 @@
 // of listed, and logins are refused rather than let in unrecorded.
 import type { Clock, Timer } from '../../shared/clock.ts'
 import type { Log } from '../../shared/log.ts'
+import {
+  auditActsForLoginMax,
+  auditActsMax,
+  auditCountersMax,
+  auditRefusalsMax,
+} from '../config/limits.ts'
 import type { AccessEvent, EventStore } from '../store/events.ts'
 
 export interface AuditTrailOptions {
@@ -15,13 +21,6 @@ export interface AuditTrailOptions {
 
 const flushMs = 500
 const batchMaxDefault = 500
-/** Minutes of logins, ends and changes of a busy process while the metadata are away. */
-const actsMax = 10_000
-/** A session that is in will end, and that end needs room: logins stop before the buffer is full. */
-const actsForLoginMax = 5000
-const refusalsMax = 2000
-/** (project, source, reason) that are counted; what comes on top is counted under no source. */
-const countersMax = 1000
 const counterFlushMs = 60_000
 
 export class AuditTrail {
@@ -48,7 +47,7 @@ export class AuditTrail {
 
   /** False when a login could not be recorded: then none may be let in. */
   get hasRoomForLogin(): boolean {
-    return this.#acts.length < actsForLoginMax
+    return this.#acts.length < auditActsForLoginMax
   }
 
   /**
@@ -58,10 +57,10 @@ export class AuditTrail {
   record(event: AccessEvent): void {
     this.#logLine(event)
     if (event.action === 'refused') {
-      const isListed = event.tokenId != null && this.#refusals.length < refusalsMax
+      const isListed = event.tokenId != null && this.#refusals.length < auditRefusalsMax
       if (isListed) this.#refusals.push(event)
       else this.#count(event)
-    } else if (this.#acts.length < actsMax) {
+    } else if (this.#acts.length < auditActsMax) {
       this.#acts.push(event)
     } else {
       this.#lose(event, null)
@@ -130,7 +129,7 @@ export class AuditTrail {
   }
 
   #count(event: AccessEvent): void {
-    const isFull = this.#counters.size >= countersMax
+    const isFull = this.#counters.size >= auditCountersMax
     const key = JSON.stringify([event.ref, event.address, event.reason])
     const counter = this.#counters.get(key)
     if (counter !== undefined) {
@@ -151,7 +150,7 @@ export class AuditTrail {
   #takeCounters(): void {
     for (const [key, { event, count }] of this.#counters) {
       // Without room for its row it goes on counting.
-      if (this.#refusals.length >= refusalsMax + countersMax) return
+      if (this.#refusals.length >= auditRefusalsMax + auditCountersMax) return
       this.#counters.delete(key)
       this.#refusals.push({ ...event, count })
     }

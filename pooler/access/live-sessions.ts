@@ -2,6 +2,7 @@
 // stands here before it is judged, so that no change falls between. Ending them: access-ender.ts.
 import type { Clock } from '../../shared/clock.ts'
 import { PoolerError } from '../../shared/errors.ts'
+import { liveSessionsMax } from '../config/limits.ts'
 import type { Change } from '../store/change-feed.ts'
 import type { Tenant } from '../tenant/tenant.ts'
 import type { TokenHash } from './access-tokens.ts'
@@ -61,9 +62,6 @@ interface Session extends LiveSession {
   foundation: Foundation | null
   readonly entry: SessionEntry
 }
-
-/** More people than one process has sockets for. */
-export const liveSessionsMax = 65_536
 
 export class LiveSessions {
   readonly #clock: Clock

@@ -4,6 +4,7 @@
 import type { Clock } from '../../shared/clock.ts'
 import { PoolerError } from '../../shared/errors.ts'
 import type { Secret } from '../../shared/secret.ts'
+import { standingsKnownMax } from '../config/limits.ts'
 import type { Change, Changes } from '../store/change-feed.ts'
 import { LookUpCache } from '../store/look-up-cache.ts'
 import type { Member } from '../store/members.ts'
@@ -81,8 +82,6 @@ export interface JudgedBefore {
 
 export type Rejudgement = AllowedAccess | { readonly isAllowed: false; readonly endReason: string }
 
-/** Standings of people who log in or are judged anew within seconds. */
-const standingsMax = 10_000
 const standingMs = 5000
 /** Changes that keep coming while one login is judged; the session is judged again when bound. */
 const judgingRoundsMax = 3
@@ -95,7 +94,7 @@ export class TokenAccess {
   constructor(options: TokenAccessOptions) {
     this.#options = options
     this.#standings = new LookUpCache({
-      entriesMax: standingsMax,
+      entriesMax: standingsKnownMax,
       clock: options.clock,
       ttlMsOf: () => standingMs,
     })

@@ -27,3 +27,48 @@ export const openFilesReserved = 128
 
 /** Below this, shares of the client limit would hinder the first clients of a small pooler. */
 export const beforeLoginFloor = 64
+
+/** Connections to the metadata: enough for the look-ups of a login storm; processes share a small server. */
+export const metadataConnectionsMax = 10
+
+/** Live tokens of one member: a person needs a handful; a loop that makes tokens is stopped here. */
+export const tokensPerMemberMax = 200
+
+/** Rows of one answer of a list: some hundred KB. */
+export const pageRowsMax = 1000
+
+/** Projects in memory, some KB each: as many as one process can have pools for. */
+export const tenantsKnownMax = 10_000
+
+/** Names that no project has, each remembered for a moment: a guesser costs one look-up a name. */
+export const tenantMissesMax = 10_000
+
+/** Tokens used between two writes of their last use; more of them are written by their next use. */
+export const tokenUsesMax = 10_000
+
+/** Members of projects whose rules were looked up within seconds. */
+export const standingsKnownMax = 10_000
+
+/** People who are in: more than one process has sockets for. */
+export const liveSessionsMax = 65_536
+
+/** Logins, ends and changes without a row yet, under 1 KB each: room for the end of all who are in. */
+export const auditActsMax = 100_000
+
+/** Logins stop here: whoever is in will end, and that needs the rest of the room. */
+export const auditActsForLoginMax = 5000
+
+/** Refusals of known tokens without a row yet; more are counted. */
+export const auditRefusalsMax = 2000
+
+/** (project, source, reason) that refusals are counted by; more are counted under no source. */
+export const auditCountersMax = 1000
+
+/** Projects whose roles are remembered for a minute. */
+export const roleFactsProjectsMax = 1000
+
+/** Roles of one database that are looked at: some MB at the most. */
+export const roleFactsMax = 5000
+
+/** Tokens looked up within seconds, guesses among them: what is pushed out costs one look-up. */
+export const tokensKnownMax = 20_000

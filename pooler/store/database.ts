@@ -3,6 +3,7 @@
 import { Kysely, Migrator, PostgresDialect, sql } from 'kysely'
 import pg from 'pg'
 import type { Log } from '../../shared/log.ts'
+import { metadataConnectionsMax } from '../config/limits.ts'
 import { firstTables } from './migrations/001-first-tables.ts'
 import type { Schema } from './schema.ts'
 
@@ -18,15 +19,13 @@ export interface DatabaseOptions {
   readonly connectionsMax?: number
 }
 
-/** Enough for the look-ups of a login storm; several processes share one small server. */
-const connectionsMaxDefault = 10
 /** A login waits for its look-up, so metadata that hang are told as unreachable before it times out. */
 const connectTimeoutMs = 3000
 const statementTimeoutMs = 5000
 
 export function openDatabase(url: string, log: Log, options: DatabaseOptions = {}): Database {
   const pool = openPool(url, log, {
-    max: options.connectionsMax ?? connectionsMaxDefault,
+    max: options.connectionsMax ?? metadataConnectionsMax,
     statement_timeout: statementTimeoutMs,
     query_timeout: statementTimeoutMs + 1000,
   })

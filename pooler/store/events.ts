@@ -1,6 +1,7 @@
 // The record: events are appended and read, never changed. Their rows outlive what they name. When
 // and in which batches they are written is access/audit-trail.ts.
 import { type Insertable, type Selectable, sql } from 'kysely'
+import { pageRowsMax } from '../config/limits.ts'
 import type { Database } from './database.ts'
 import type { EventsTable } from './schema.ts'
 
@@ -74,7 +75,6 @@ export interface EventFilter {
   readonly limit?: number | undefined
 }
 
-const pageRowsMax = 1000
 /** Deleting in pieces keeps each statement short beside the writers. */
 const removedRowsMax = 5000
 

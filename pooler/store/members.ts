@@ -1,6 +1,7 @@
 // People and what they are in each project, with the guards that no caller may get around: the last
 // owner stays, administrators never touch owners, nobody raises their own membership.
 import { type Selectable, sql, type Transaction } from 'kysely'
+import { pageRowsMax } from '../config/limits.ts'
 import type { Database } from './database.ts'
 import { type Actor, refuseUnlessMayChange } from './membership-guards.ts'
 import type { MembershipRole, MembersTable, Schema } from './schema.ts'
@@ -20,7 +21,6 @@ export interface Membership {
   readonly role: MembershipRole
 }
 
-const pageRowsMax = 1000
 /** For a branch pass its parent's ref: memberships, like rules, are the parent's. */
 export class MemberStore {
   readonly #db: Database['db']

@@ -3,6 +3,7 @@
 import type { Transaction, Updateable } from 'kysely'
 import type { SecretBox } from '../../shared/crypto/secret-box.ts'
 import type { Secret } from '../../shared/secret.ts'
+import { pageRowsMax } from '../config/limits.ts'
 import type { Ban, Tenant } from '../tenant/tenant.ts'
 import type { Database } from './database.ts'
 import type { Schema, TenantsTable } from './schema.ts'
@@ -22,8 +23,6 @@ import {
   type TenantDetails,
   tenantOf,
 } from './tenant-rows.ts'
-
-const pageRowsMax = 1000
 
 export class TenantStore {
   readonly #db: Database['db']

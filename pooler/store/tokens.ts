@@ -3,6 +3,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { type Selectable, sql } from 'kysely'
 import { Secret } from '../../shared/secret.ts'
+import { tokensPerMemberMax } from '../config/limits.ts'
 import type { Database } from './database.ts'
 import { type Member, memberOf } from './members.ts'
 import type { AccessTokensTable } from './schema.ts'
@@ -25,9 +26,6 @@ export interface TokenOwner {
   readonly token: TokenRecord
   readonly member: Member
 }
-
-/** A person needs a handful; a loop that makes tokens is stopped here. */
-export const tokensPerMemberMax = 200
 
 export const hashToken = (token: string): Buffer => createHash('sha256').update(token).digest()
 

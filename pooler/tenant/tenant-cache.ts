@@ -4,6 +4,7 @@ import { LRUCache } from 'lru-cache'
 import { type Clock, sleep } from '../../shared/clock.ts'
 import { PoolerError } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
+import { tenantMissesMax, tenantsKnownMax } from '../config/limits.ts'
 import type { Change, Changes } from '../store/change-feed.ts'
 import type { TenantStore } from '../store/tenants.ts'
 import type { Tenant } from './tenant.ts'
@@ -26,10 +27,6 @@ export interface TenantCacheOptions {
   readonly entriesMax?: number
 }
 
-/** A tenant has some kilobytes; as many as one process can have pools for. */
-const entriesMaxDefault = 10_000
-/** Names that nobody has, each remembered for a moment: a guesser costs one look-up a name. */
-const missesMax = 10_000
 const missMs = 5000
 /** Of all that is known, read again together. */
 const rereadBatch = 200
@@ -40,7 +37,7 @@ export class TenantCache {
   readonly #known: LRUCache<string, { tenant: Tenant; isStale: boolean }>
   /** Lower case server name to ref. */
   readonly #refsByName: LRUCache<string, string>
-  readonly #misses = new LRUCache<string, number>({ max: missesMax })
+  readonly #misses = new LRUCache<string, number>({ max: tenantMissesMax })
   /** Bounded by the logins that wait for one. */
   readonly #flights = new Map<string, Promise<Tenant | null>>()
   readonly #listeners = new Set<(change: TenantChange) => void>()
@@ -52,7 +49,7 @@ export class TenantCache {
 
   constructor(options: TenantCacheOptions) {
     this.#options = options
-    const max = options.entriesMax ?? entriesMaxDefault
+    const max = options.entriesMax ?? tenantsKnownMax
     this.#known = new LRUCache({ max })
     this.#refsByName = new LRUCache({ max })
     options.changes.onChange((change) => this.#onChange(change))

@@ -16,7 +16,7 @@ create unique index members_email on latchkey.members (lower(email));
 
 create table latchkey.tenants (
   id uuid primary key default gen_random_uuid(),
-  ref text not null unique check (length(ref) between 1 and 128),
+  ref text not null unique check (octet_length(ref) between 1 and 255),
   name text not null,
   parent_ref text references latchkey.tenants (ref) on delete cascade check (parent_ref <> ref),
   db_host text not null check (db_host <> ''),

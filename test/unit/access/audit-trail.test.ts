@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from 'vitest'
 import { AuditTrail } from '../../../pooler/access/audit-trail.ts'
+import { auditActsMax, liveSessionsMax } from '../../../pooler/config/limits.ts'
 import type { AccessEvent } from '../../../pooler/store/events.ts'
 import { type Log, nullLog } from '../../../shared/log.ts'
 import { eventually } from '../../support/eventually.ts'
@@ -85,15 +86,18 @@ test('logins are stopped while there is still room for the ends of those who are
   const { rows, lines, trail } = setup()
   rows.isDown = true
   while (trail.hasRoomForLogin) trail.record(login())
-  const linesBefore = lines.length
-  for (let index = 0; index < linesBefore; index++) trail.record({ ...login(), action: 'ended' })
+  const logins = lines.length
+  expect(auditActsMax - logins).toBeGreaterThan(liveSessionsMax)
+  for (let index = logins; index < auditActsMax; index++) {
+    trail.record({ ...login(), action: 'ended' })
+  }
   expect(lines.filter(({ level }) => level === 'error')).toEqual([])
   trail.record({ ...login(), action: 'ended' })
   expect(lines.at(-1)).toMatchObject({ level: 'error', text: 'an event stays without a row' })
   rows.isDown = false
   await trail.flush()
   expect(trail.hasRoomForLogin).toBe(true)
-  expect(rows.written).toHaveLength(2 * linesBefore)
+  expect(rows.written).toHaveLength(auditActsMax)
 })
 
 test('a flood of refusals neither stops logins nor grows without end', async () => {
