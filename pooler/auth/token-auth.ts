@@ -32,6 +32,11 @@ export type TokenVerdict =
   /** `refusalId` is told to the client and stands in the record with the reason. */
   | { readonly isAllowed: false; readonly refusalId: string; readonly reason: string }
 
+/** Why access was taken away, where it was: the record names that and not its error code. */
+interface Ending {
+  reason: string | null
+}
+
 export interface TokenAuthOptions {
   readonly tokenAccess: TokenAccess
   readonly liveSessions: LiveSessions
@@ -51,20 +56,24 @@ export class TokenAuth {
     const { liveSessions, tokenAccess } = this.#options
     const { tenant, role, address, applicationName, token } = question
     const sessionId = newReportId()
+    const ending: Ending = { reason: null }
     const session = liveSessions.enter({
       sessionId,
       tenant,
       role,
       address,
       applicationName,
-      end: (reason) => question.endAccess(new PoolerError('EACCESSENDED', { values: { reason } })),
+      end: (reason) => {
+        ending.reason = reason
+        question.endAccess(new PoolerError('EACCESSENDED', { values: { reason } }))
+      },
     })
     try {
       const decision = await tokenAccess.judge({ tenant, role, token, address, session })
       if (decision.isAllowed) {
         this.#record(question, sessionId, decision)
         liveSessions.bind(session, decision)
-        return { isAllowed: true, person: this.#person(question, session, decision) }
+        return { isAllowed: true, person: this.#person(question, session, decision, ending) }
       }
       liveSessions.leave(session)
       this.#recordRefusal(question, sessionId, decision)
@@ -75,7 +84,12 @@ export class TokenAuth {
     }
   }
 
-  #person(question: TokenQuestion, session: LiveSession, access: AllowedAccess): PersonLogin {
+  #person(
+    question: TokenQuestion,
+    session: LiveSession,
+    access: AllowedAccess,
+    ending: Ending,
+  ): PersonLogin {
     const { liveSessions, auditTrail, wallMs } = this.#options
     const startedMs = wallMs()
     return {
@@ -88,7 +102,7 @@ export class TokenAuth {
           ...this.#event(question, access),
           action: 'ended',
           sessionId: session.sessionId,
-          reason,
+          reason: ending.reason ?? reason,
           durationMs: wallMs() - startedMs,
           ...use,
         })

@@ -121,27 +121,25 @@ export class Pool implements ServerSource {
       this.#reset(server)
       return
     }
-    server.moveTo('working')
-    void rollbackServer(server, rollbackTimeoutMs, this.#options.clock).then((isClean) => {
-      if (isClean) this.#settle(server)
-      else this.#drop(server, 'reset_failed')
-    })
+    const { clock } = this.#options
+    this.#work(server, 'reset_failed', () => rollbackServer(server, rollbackTimeoutMs, clock))
   }
 
   abort(link: ServerLink): void {
+    const { upstream, clock } = this.#options
     const server = this.#takeBack(link)
-    server.moveTo('working')
-    void cancelServer(server, this.#options.upstream, this.#options.clock).then(() => {
-      this.#drop(server, 'client_left')
+    this.#work(server, 'client_left', async () => {
+      await cancelServer(server, upstream, clock)
+      return false
     })
   }
 
   endAccess(link: ServerLink): void {
+    const { upstream, clock, times } = this.#options
     const server = this.#takeBack(link)
-    server.moveTo('working')
-    void stopServer(server, this.#options.upstream, this.#options.clock).then((isClean) => {
-      if (isClean) this.#reset(server)
-      else this.#drop(server, 'access_ended')
+    this.#work(server, 'access_ended', async () => {
+      const isStopped = await stopServer(server, upstream, clock)
+      return isStopped && (await resetServer(server, times.serverResetTimeoutMs, clock))
     })
   }
 
@@ -223,12 +221,22 @@ export class Pool implements ServerSource {
   }
 
   #reset(server: ServerConnection): void {
-    server.moveTo('working')
     const { times, clock } = this.#options
-    void resetServer(server, times.serverResetTimeoutMs, clock).then((isClean) => {
-      if (isClean) this.#settle(server)
-      else this.#drop(server, 'reset_failed')
-    })
+    this.#work(server, 'reset_failed', () => resetServer(server, times.serverResetTimeoutMs, clock))
+  }
+
+  /** Something of ours with a server that nobody holds; `job` says whether it is clean afterwards. */
+  #work(server: ServerConnection, reason: ServerCloseReason, job: () => Promise<boolean>): void {
+    server.moveTo('working')
+    job()
+      .then((isClean) => {
+        if (isClean) this.#settle(server)
+        else this.#drop(server, reason)
+      })
+      .catch((error: unknown) => {
+        this.#options.log.error({ err: error, serverId: server.id }, 'server given up')
+        this.#drop(server, 'broken')
+      })
   }
 
   /** A clean server: to the next waiter, unless a cancel for it is still under way. */
