@@ -1,6 +1,10 @@
 // Runs a SCRAM-SHA-256 login with a client. It neither looks verifiers up nor answers refusals: an
 // unknown role comes with a made-up verifier and goes through every step that a known one does.
-import { ScramError, scramMessageBytesMax } from '../../shared/crypto/scram-messages.ts'
+import {
+  ScramError,
+  type ScramMechanism,
+  scramMessageBytesMax,
+} from '../../shared/crypto/scram-messages.ts'
 import { ScramServer } from '../../shared/crypto/scram-server.ts'
 import type { ScramVerifier } from '../../shared/crypto/scram-verifier.ts'
 import { PoolerError } from '../../shared/errors.ts'
@@ -28,6 +32,11 @@ export interface ScramAuthOptions {
 /** `clientKey` opens servers where the same verifier is stored. */
 export type SecretVerdict = { readonly clientKey: Secret<Buffer> } | 'wrong'
 
+/** With what the client chose of the offer. */
+export type ScramVerdict =
+  | { readonly clientKey: Secret<Buffer>; readonly mechanism: ScramMechanism }
+  | 'wrong'
+
 /** Mechanism name, length word and message of a SASLInitialResponse. */
 const initialBytesMax = scramMessageBytesMax + 64
 
@@ -38,7 +47,7 @@ const initialBytesMax = scramMessageBytesMax + 64
 export async function scramAuth(
   dialog: AuthDialog,
   options: ScramAuthOptions,
-): Promise<SecretVerdict> {
+): Promise<ScramVerdict> {
   const { verifier, channelBinding, isRealRole } = options
   const scram = new ScramServer({ verifier, channelBinding })
   dialog.send(authenticationSasl(scram.mechanisms))
@@ -51,7 +60,7 @@ export async function scramAuth(
     const proof = scram.final(clientFinal)
     if (proof === 'wrong' || !isRealRole) return 'wrong'
     dialog.send(authenticationSaslFinal(proof.serverFinal))
-    return { clientKey: proof.clientKey }
+    return { clientKey: proof.clientKey, mechanism: scram.mechanism }
   } catch (error) {
     if (!(error instanceof ScramError)) throw error
     throw new PoolerError('EPROTOCOL', { values: { reason: error.message }, cause: error })

@@ -47,6 +47,7 @@ export class ScramServer {
   readonly #options: ScramServerOptions
   #phase: 'first' | 'final' | 'done' = 'first'
   #begun: Begun | null = null
+  #mechanism: ScramMechanism = scramSha256
 
   constructor(options: ScramServerOptions) {
     this.#options = options
@@ -57,13 +58,20 @@ export class ScramServer {
     return this.#options.channelBinding === null ? [scramSha256] : [scramSha256Plus, scramSha256]
   }
 
+  /** What the client chose; only after its first message. */
+  get mechanism(): ScramMechanism {
+    return this.#mechanism
+  }
+
   /** Takes client-first, answers server-first. Throws ScramError. */
   first(mechanism: string, message: Buffer): Buffer {
     assert(this.#phase === 'first', 'client-first comes first, and once')
     this.#phase = 'final'
-    if (!this.mechanisms.some((offered) => offered === mechanism)) {
+    const chosen = this.mechanisms.find((offered) => offered === mechanism)
+    if (chosen === undefined) {
       throw new ScramError('client chose a SASL mechanism that was not offered')
     }
+    this.#mechanism = chosen
     const text = decodeMessage(message)
     const { header, bare } = this.#splitClientFirst(text, mechanism === scramSha256Plus)
     const attributes = readAttributes(bare)

@@ -44,8 +44,21 @@ describe('scramAuth', () => {
     const verdict = await scramAuth(dialog, options())
     if (verdict === 'wrong') throw new Error('the right password was refused')
     expect(storedKeyOf(verdict.clientKey.reveal())).toEqual(verifier.storedKey.reveal())
+    expect(verdict.mechanism).toBe('SCRAM-SHA-256')
     expect(codesOf(dialog)).toEqual([10, 11, 12])
     expect(() => client.verify(dataOf(dialog.sent[2]))).not.toThrow()
+  })
+
+  it('tells which mechanism the client chose of two', async () => {
+    const bound = { kind: 'bound', certificateHash } as const
+    for (const channelBinding of [bound, { kind: 'none' }] as const) {
+      const client = new ScramClient({ secret: { password }, channelBinding })
+      const verdict = await scramAuth(
+        dialogOf(client),
+        options({ channelBinding: certificateHash }),
+      )
+      expect(verdict).toMatchObject({ mechanism: client.mechanism })
+    }
   })
 
   it('says nothing after a wrong password', async () => {
