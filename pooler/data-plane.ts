@@ -28,6 +28,7 @@ import { Pool } from './pool/pool.ts'
 import type { PoolKey } from './pool/pool-key.ts'
 import { PoolRegistry } from './pool/pool-registry.ts'
 import { Upstream } from './pool/upstream.ts'
+import { overdue, type RelayTimeLimits } from './relay/overdue.ts'
 import type { ListenerMode } from './startup/identify-tenant.ts'
 import { checkoutTimeoutMsOf, poolSizeOf, type Tenant } from './tenant/tenant.ts'
 import type { TenantCache } from './tenant/tenant-cache.ts'
@@ -66,6 +67,8 @@ export class DataPlane {
   #timer: Timer | null = null
   #isDraining = false
   #isRefusing = false
+  /** Above MEMORY_SOFT_LIMIT: no further logins. */
+  #isOverMemory = false
 
   constructor(options: DataPlaneOptions) {
     const { config, clock } = options
@@ -113,7 +116,7 @@ export class DataPlane {
     let ticks = 0
     this.#timer = this.#options.clock.every(tickMs, () => {
       this.#ticker.nowMs = this.#options.clock.monotonicMs()
-      if (++ticks % housekeepingEveryTicks === 0) this.pools.onTick()
+      if (++ticks % housekeepingEveryTicks === 0) this.#keepHouse()
     })
   }
 
@@ -174,6 +177,23 @@ export class DataPlane {
     })
   }
 
+  /** Once a second. */
+  #keepHouse(): void {
+    const { config, tenants } = this.#options
+    this.pools.onTick()
+    const limits: RelayTimeLimits = config
+    this.#isOverMemory =
+      config.memorySoftLimit > 0 && process.memoryUsage.rss() > config.memorySoftLimit
+    for (const connection of this.connections) {
+      const relay = connection.session?.relay
+      if (relay === undefined || relay === null) continue
+      const tenant = tenants.peek(connection.session?.key.tenantRef ?? '')
+      const clientIdleTimeoutMs = tenant?.clientIdleTimeoutMs || config.clientIdleTimeoutMs
+      const error = overdue(relay, this.#ticker.nowMs, { ...limits, clientIdleTimeoutMs })
+      if (error !== null) relay.fail(error)
+    }
+  }
+
   #listener(mode: ListenerMode): Listener {
     const { config, log } = this.#options
     const isTransaction = mode === 'transaction'
@@ -195,6 +215,8 @@ export class DataPlane {
       return
     }
     try {
+      if (this.#isOverMemory)
+        throw new PoolerError('EMAXCONNPROCESS', { values: { reason: 'it is short of memory' } })
       const admission = this.quota.admit(address)
       void new ClientConnection(socket, mode, address, admission, this.#services).run()
     } catch (error) {

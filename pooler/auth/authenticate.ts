@@ -31,6 +31,8 @@ export interface LoginQuestion {
   /** DER of the certificate that this connection was shown; null without TLS. */
   readonly certificate: Buffer | null
   readonly endAccess: (error: PoolerError) => void
+  /** To be told to a person who is in. */
+  readonly warn: (text: string) => void
   /** For metrics: why a login was refused. */
   readonly onRefused: (reason: string) => void
 }
@@ -96,10 +98,7 @@ export class Authenticator {
       return await this.#refuse(question, arrivedMs, reason, newReportId())
     }
     credentials.rememberClientKey(tenant, role, verdict.clientKey, known.verifier)
-    return {
-      method: channelBinding === null ? 'scram-sha-256' : 'scram-sha-256-plus',
-      person: null,
-    }
+    return { method: methodOf[verdict.mechanism], person: null }
   }
 
   async #byToken(question: LoginQuestion): Promise<Authenticated> {
@@ -135,6 +134,11 @@ export class Authenticator {
     })
   }
 }
+
+const methodOf = {
+  'SCRAM-SHA-256': 'scram-sha-256',
+  'SCRAM-SHA-256-PLUS': 'scram-sha-256-plus',
+} as const
 
 const blocked = (seconds: number): PoolerError =>
   new PoolerError('ECIRCUITBREAKER', { values: { seconds } })

@@ -25,6 +25,8 @@ export interface TokenQuestion {
   readonly applicationName: string
   readonly token: Secret<string>
   readonly endAccess: (error: PoolerError) => void
+  /** Minutes before access ends. */
+  readonly warn: (text: string) => void
 }
 
 export type TokenVerdict =
@@ -67,6 +69,7 @@ export class TokenAuth {
         ending.reason = reason
         question.endAccess(new PoolerError('EACCESSENDED', { values: { reason } }))
       },
+      warn: (endsAtMs) => question.warn(noticeOf(endsAtMs)),
     })
     try {
       const decision = await tokenAccess.judge({ tenant, role, token, address, session })

@@ -5,6 +5,7 @@ import {
   authenticationOk,
   negotiateProtocolVersion,
 } from '../../shared/protocol/backend-messages.ts'
+import { noticeResponse } from '../../shared/protocol/error-response.ts'
 import { isLoopback, sourceKey } from '../accept/address-filter.ts'
 import type { Authenticated } from '../auth/authenticate.ts'
 import { type Identity, identifyTenant } from '../startup/identify-tenant.ts'
@@ -67,6 +68,7 @@ export async function logIn(
     isPrivate: arrival.tls !== null || isTrustedLoopback(connection, services),
     certificate: arrival.tls?.certificate ?? null,
     endAccess: (error) => connection.endAccess(error),
+    warn: (text) => connection.session?.relay?.notify(noticeResponse(text)),
     onRefused: (reason) => services.counters.of(tenant.ref).refusals.count(reason),
   })
   await enter(connection, services, {

@@ -2,6 +2,7 @@
 // next stage (TLS, the relay) finds every later byte still in the socket. Cold path.
 import type { Socket } from 'node:net'
 import type { Clock } from '../../shared/clock.ts'
+import { lingerMs } from '../config/limits.ts'
 
 /** The next bytes, or null when the other end has closed or the socket broke. */
 export function readChunk(socket: Socket): Promise<Buffer | null> {
@@ -22,9 +23,6 @@ export function readChunk(socket: Socket): Promise<Buffer | null> {
     socket.resume()
   })
 }
-
-/** So long what still comes is read, so that the last words arrive. */
-const lingerMs = 1000
 
 /** Sends the last words to a client, half-closes, and throws away what still comes for a while. */
 export function sayGoodbye(socket: Socket, lastWords: Buffer | null, clock: Clock): void {

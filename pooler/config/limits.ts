@@ -72,3 +72,12 @@ export const roleFactsMax = 5000
 
 /** Tokens looked up within seconds, guesses among them: what is pushed out costs one look-up. */
 export const tokensKnownMax = 20_000
+
+/** Bytes taken from a client that waits for a server, before it is not read any more. */
+export const pendingBytesMax = 64 * 1024
+
+/** What a client sent before its Terminate may take so long to finish. */
+export const finishingMsMax = 5000
+
+/** After a FATAL, so long what still comes is read and thrown away, so that the text arrives. */
+export const lingerMs = 1000

@@ -126,7 +126,6 @@ export const settings = {
     '30000',
     'Closes a client in transaction mode that holds a server and takes no byte.',
   ),
-  QUERY_TIMEOUT_MS: setting(duration(1, true), '0', 'Cancels a query that runs longer.'),
   SERVER_CONNECT_TIMEOUT_MS: setting(duration(1), '5000', 'TCP connect, for each address.'),
   SERVER_LOGIN_TIMEOUT_MS: setting(duration(1), '15000', 'Login to a database, TLS included.'),
   SERVER_RESET_TIMEOUT_MS: setting(

@@ -8,9 +8,12 @@ import { parameterStatus } from '../../shared/protocol/backend-messages.ts'
 import type { PostgresError } from '../../shared/protocol/error-response.ts'
 import { frontend, status } from '../../shared/protocol/message-types.ts'
 import { StateMachine } from '../../shared/state-machine.ts'
+import { finishingMsMax, lingerMs, pendingBytesMax } from '../config/limits.ts'
 import { ClientPump } from './client-pump.ts'
 import { type ClientState, clientMoves } from './client-state.ts'
+import { idleMessageOf } from './idle-messages.ts'
 import { queryCanceled } from './query-canceled.ts'
+import { outputIsBlocked, owesMuch, ReadGate, serverIsBlocked, waits } from './read-gate.ts'
 import { isFatal, RefusedMessages, readyIdle, refusalBytes } from './refused-messages.ts'
 import type { RelayEnd, RelayOptions } from './relay-options.ts'
 import { owedHighWater } from './reply-tracker.ts'
@@ -20,22 +23,9 @@ import type { Refusal, ServerWaiter } from './server-source.ts'
 import { SessionRestorer } from './session-restorer.ts'
 import { type SettingsProfile, settingKey, withSetting } from './session-settings.ts'
 import type { SessionTag } from './session-tags.ts'
+import { StallWatch } from './stall-watch.ts'
 import type { Transport, TransportReader } from './transport.ts'
 import { drop, forward, hold, type Verdict } from './verdicts.ts'
-
-/** Reasons for not reading the client just now. */
-const waits = 1
-const serverIsBlocked = 2
-const owesMuch = 4
-const outputIsBlocked = 8
-
-/** Bytes taken from a client that waits for a server, before it is not read any more. */
-const pendingBytesMax = 64 * 1024
-
-/** What a client sent before its Terminate may take so long to finish. */
-const finishingMsMax = 5000
-/** After a FATAL, so long what still comes is read and thrown away, so that the text arrives. */
-const lingerMs = 1000
 
 export class Relay implements TransportReader, ServerSink, ServerWaiter {
   readonly clientId: ClientId
@@ -49,12 +39,14 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
   readonly #options: RelayOptions
   readonly #pump = new ClientPump(this)
   readonly #refused: RefusedMessages
+  readonly #gate: ReadGate
+  readonly #stall: StallWatch
   readonly #restorer: SessionRestorer
   readonly #machine = new StateMachine<ClientState>('client', clientMoves, 'idle')
   #server: ServerLink | null = null
   #pending: Buffer | null = null
-  #pauses = 0
   #profile: SettingsProfile
+  #notice: Buffer | null = null
 
   constructor(options: RelayOptions) {
     this.#options = options
@@ -63,6 +55,8 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     this.transport = options.transport
     this.#profile = options.profile
     this.#refused = new RefusedMessages(options.transport)
+    this.#gate = new ReadGate(options.transport)
+    this.#stall = new StallWatch(options.transport)
     this.#restorer = new SessionRestorer(options.startup)
     this.lastActiveMs = options.ticker.nowMs
   }
@@ -74,10 +68,6 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
   /** The server that the client holds now. */
   get server(): ServerLink | null {
     return this.#server
-  }
-
-  get profile(): SettingsProfile {
-    return this.#profile
   }
 
   get isDeaf(): boolean {
@@ -106,13 +96,13 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     }
     // A client that waits is read on, up to a bound: how else would one learn that it has left?
     this.#pending = Buffer.concat([this.#pending, chunk])
-    if (this.#pending.length > pendingBytesMax) this.#pause(waits)
+    if (this.#pending.length > pendingBytesMax) this.#gate.close(waits)
   }
 
   onTransportDrain(): void {
     this.#server?.transport.resume()
-    if ((this.#pauses & outputIsBlocked) === 0) return
-    this.#unpause(outputIsBlocked)
+    if (!this.#gate.isClosedBy(outputIsBlocked)) return
+    this.#gate.open(outputIsBlocked)
     if (this.state === 'idle') this.#feedPending()
   }
 
@@ -126,24 +116,15 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     if (type === frontend.terminate) return this.#onTerminate()
     if (this.#server !== null) return this.#onJoinedMessage(type, firstByte)
     if (this.#refused.isActive && this.#refused.take(type)) return drop
-    switch (type) {
-      case frontend.query:
-      case frontend.parse:
-      case frontend.bind:
-      case frontend.describe:
-      case frontend.execute:
-      case frontend.close:
-      case frontend.functionCall:
+    switch (idleMessageOf(type)) {
+      case 'work':
         return this.#join() ? this.#onJoinedMessage(type, firstByte) : hold
-      case frontend.sync:
+      case 'sync':
         this.transport.write(readyIdle)
         return drop
-      case frontend.flush:
-      case frontend.copyData:
-      case frontend.copyDone:
-      case frontend.copyFail:
+      case 'ignored':
         return drop
-      default:
+      case 'unknown':
         return this.#breach(`invalid frontend message type ${type}`)
     }
   }
@@ -191,8 +172,10 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     const server = this.#server
     if (server === null) return
     const tracker = server.tracker
+    if (this.#notice !== null) this.#passNotice(server)
     if (this.transport.isBlocked && this.transport.isOpen) server.transport.pause()
-    if ((this.#pauses & owesMuch) !== 0 && tracker.owed < owedHighWater / 2) this.#unpause(owesMuch)
+    if (this.#gate.isClosedBy(owesMuch) && tracker.owed < owedHighWater / 2)
+      this.#gate.open(owesMuch)
     if (this.#restorer.isAwaited && tracker.owed === 0) {
       this.#restorer.finish()
       this.#feedPending()
@@ -205,7 +188,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
   }
 
   onServerDrain(): void {
-    this.#unpause(serverIsBlocked)
+    this.#gate.open(serverIsBlocked)
   }
 
   onServerBroken(reason: string): void {
@@ -221,14 +204,23 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
   }
 
   onServerClosed(fatal: PostgresError | null, cause: Error | null): void {
-    const server = this.#server as ServerLink
-    const isSaid = fatal !== null && !server.tracker.isOwnReply
-    if (isSaid) {
-      this.#say(null, 'server-lost')
-      return
-    }
     const reason = fatal?.message ?? cause?.message ?? 'closed by the database'
-    this.fail(new PoolerError('ESERVERLOST', { values: { reason } }))
+    // Postgres' own FATAL has been passed on, unless it answered a message of ours.
+    if (fatal !== null && this.#server?.tracker.isOwnReply === false) this.#end('server-lost')
+    else this.fail(new PoolerError('ESERVERLOST', { values: { reason } }))
+  }
+
+  /** Tells the client something between two messages, now or after the one that is being passed. */
+  notify(notice: Buffer): void {
+    if (this.isDeaf) return
+    if (this.#server === null || this.#server.isAtBoundary) this.transport.write(notice)
+    else this.#notice = notice
+  }
+
+  /** How long the client has taken no byte of a reply while it holds a pooled server. */
+  stalledMs(nowMs: number): number {
+    const holds = this.#server !== null && this.#options.mode === 'transaction'
+    return holds ? this.#stall.stalledMs(nowMs) : 0
   }
 
   /** Ends the client with an error of ours; said only at a message boundary. */
@@ -238,14 +230,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
 
   /** A person's access ended: nothing more is forwarded, and what runs is stopped. */
   endAccess(error: PoolerError): void {
-    if (this.state === 'ended') return
-    const server = this.#server
-    const canSay = server === null || server.isAtBoundary
-    if (server !== null) {
-      this.#detach(server)
-      this.#options.source.endAccess(server)
-    }
-    this.#close(canSay ? refusalBytes(error, 'FATAL') : null, canSay, error)
+    this.#say(refusalBytes(error, 'FATAL'), error, true)
   }
 
   /** A cancel request with this client's key. */
@@ -264,21 +249,21 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     if (server !== null) server.transport.release()
     if (rest !== null) {
       this.#pending = rest
-      if (this.state === 'idle') this.#pause(outputIsBlocked)
+      if (this.state === 'idle') this.#gate.close(outputIsBlocked)
     }
     if (server === null) {
-      if (this.transport.isBlocked) this.#pause(outputIsBlocked)
+      if (this.transport.isBlocked) this.#gate.close(outputIsBlocked)
       return
     }
-    if (server.transport.isBlocked) this.#pause(serverIsBlocked)
-    if (server.tracker.owed > owedHighWater) this.#pause(owesMuch)
+    if (server.transport.isBlocked) this.#gate.close(serverIsBlocked)
+    if (server.tracker.owed > owedHighWater) this.#gate.close(owesMuch)
     if (this.state === 'joined') this.#releaseIfDone(server)
   }
 
   #feedPending(): void {
     const pending = this.#pending
     this.#pending = null
-    this.#unpause(waits)
+    this.#gate.open(waits)
     if (pending !== null) this.#feed(pending)
   }
 
@@ -313,6 +298,11 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
   #onJoinedMessage(type: number, firstByte: number): Verdict {
     const server = this.#server as ServerLink
     if (this.#restorer.isDue && server.tracker.owed === 0) this.#restorer.reapply(server)
+    if (server.tracker.isBatchOpen && (type === frontend.query || type === frontend.functionCall)) {
+      // Postgres then ends the batch's transaction by halves: the server looks idle, and whoever is
+      // next on it gets an internal error (seen with 18.4). A reset puts it right or discards it.
+      server.dirtyBy ??= 'Query in a batch'
+    }
     if (!server.tracker.sent(type)) return this.#breach(`invalid frontend message type ${type}`)
     if (type === frontend.parse && firstByte !== 0) server.dirtyBy ??= 'Parse'
     return forward
@@ -341,8 +331,14 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     if (!this.#pump.isAtBoundary || this.#restorer.isAwaited) return
     this.#detach(server)
     this.#machine.moveTo('idle')
-    this.#unpause(serverIsBlocked | owesMuch)
+    this.#gate.open(serverIsBlocked | owesMuch)
     this.#options.source.checkin(server)
+  }
+
+  #passNotice(server: ServerLink): void {
+    if (this.#notice === null || !server.isAtBoundary) return
+    this.transport.write(this.#notice)
+    this.#notice = null
   }
 
   #detach(server: ServerLink): void {
@@ -350,24 +346,27 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     this.#server = null
     this.#pump.output = null
     server.lastPerson = this.person
+    server.transport.release()
     server.transport.resume()
   }
 
   /** Says `bytes` where that is possible, parts from the server, closes. */
-  #say(bytes: Buffer | null, end: RelayEnd): void {
+  #say(bytes: Buffer, end: RelayEnd, isAccessEnd = false): void {
     if (this.state === 'ended') return
     const canSay = this.#server === null || this.#server.isAtBoundary
-    this.#part()
+    this.#part(isAccessEnd)
     this.#close(canSay ? bytes : null, canSay, end)
   }
 
   #end(end: RelayEnd): void {
-    this.#part()
-    this.#close(null, true, end)
+    if (this.state === 'ended') return
+    const isOrderly = this.#server === null || this.#server.isAtBoundary
+    this.#part(false)
+    this.#close(null, isOrderly, end)
   }
 
   /** Gives up the server, or the place in the queue for one. */
-  #part(): void {
+  #part(isAccessEnd: boolean): void {
     const { source } = this.#options
     if (this.state === 'waiting') source.withdraw(this)
     const server = this.#server
@@ -375,7 +374,8 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     const isClean = this.#pump.isAtBoundary && server.isAtBoundary && server.tracker.isSettled
     this.#detach(server)
     if (!server.isUsable) source.discard(server, 'lost')
-    else if (!isClean) source.abort(server, 'client left')
+    else if (isAccessEnd) source.endAccess(server)
+    else if (!isClean) source.abort(server)
     else if (server.tracker.status === status.idle) source.checkin(server)
     else source.rollback(server)
   }
@@ -392,15 +392,5 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
       this.transport.destroy()
     }
     this.#options.onEnded(end)
-  }
-
-  #pause(reason: number): void {
-    this.#pauses |= reason
-    this.transport.pause()
-  }
-
-  #unpause(reasons: number): void {
-    this.#pauses &= ~reasons
-    if (this.#pauses === 0) this.transport.resume()
   }
 }

@@ -50,7 +50,6 @@ export class ReplyTracker {
   #ring = new Uint8Array(16)
   #head = 0
   #count = 0
-  /** An extended message was sent and no Sync behind it. */
   #isBatchOpen = false
   /** The server skips what it gets until a Sync that has not been sent yet. */
   #isSkipping = false
@@ -63,8 +62,9 @@ export class ReplyTracker {
     return this.#count
   }
 
-  get isCopyingIn(): boolean {
-    return this.#copyIn !== copyInNone
+  /** An extended message was sent and no Sync behind it. */
+  get isBatchOpen(): boolean {
+    return this.#isBatchOpen
   }
 
   /** Nothing is due, and no batch waits for its Sync. The transaction status is a matter of its own. */

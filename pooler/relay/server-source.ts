@@ -27,11 +27,11 @@ export interface ServerSource {
   /** Nothing is owed, but a transaction is open: it is rolled back, or the server discarded. */
   rollback(link: ServerLink): void
   /** In the middle of something: what runs is cancelled and the server discarded. */
-  abort(link: ServerLink, reason: string): void
+  abort(link: ServerLink): void
   /** A person's access ended: cancel, roll back, and terminate a server that will not stop. */
   endAccess(link: ServerLink): void
   /** The server is closed or cannot be trusted. */
-  discard(link: ServerLink, reason: string): void
+  discard(link: ServerLink, reason: 'lost' | 'broken'): void
   /** Asks the server to stop what it does for this client; it stays joined. */
   cancel(link: ServerLink): void
 }

@@ -40,6 +40,12 @@ export class Transport {
     return this.#socket.writableLength
   }
 
+  /** As queuedBytes, with what the kernel refused so far of the write under way: shrinks with every byte taken. */
+  get untakenBytes(): number {
+    const handle = (this.#socket as Socket & { _handle?: { writeQueueSize?: number } })._handle
+    return this.#socket.writableLength + (handle?.writeQueueSize ?? 0)
+  }
+
   get isBlocked(): boolean {
     return this.#isBlocked
   }

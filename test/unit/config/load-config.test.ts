@@ -86,8 +86,8 @@ test('all faults are told at once, with name, given shape and allowed range', ()
 })
 
 test('a negative number is refused, and 0 only turns off what may be off', () => {
-  expect(faultsOf({ QUERY_TIMEOUT_MS: '-1', SERVER_CONNECT_TIMEOUT_MS: '0' })).toHaveLength(2)
-  expect(loadConfig({ QUERY_TIMEOUT_MS: '0' }).queryTimeoutMs).toBe(0)
+  expect(faultsOf({ CLIENT_IDLE_TIMEOUT_MS: '-1', SERVER_CONNECT_TIMEOUT_MS: '0' })).toHaveLength(2)
+  expect(loadConfig({ CLIENT_IDLE_TIMEOUT_MS: '0' }).clientIdleTimeoutMs).toBe(0)
 })
 
 test.each(['1e3', '0x10', '10.5', 'Infinity', '99999999999999999999'])(

@@ -1,0 +1,31 @@
+// Time limits of a client in the relay, looked at by a coarse tick and never by timers of their own.
+import { PoolerError } from '../../shared/errors.ts'
+import { status } from '../../shared/protocol/message-types.ts'
+import type { Relay } from './relay.ts'
+
+/** Milliseconds; 0: off. */
+export interface RelayTimeLimits {
+  readonly clientIdleTimeoutMs: number
+  readonly clientIdleInTransactionTimeoutMs: number
+  /** Only where the server held belongs to a transaction pool. */
+  readonly clientSendTimeoutMs: number
+}
+
+/** What a client is to be ended with at `nowMs` (monotonic); null: it is within its limits. */
+export function overdue(relay: Relay, nowMs: number, limits: RelayTimeLimits): PoolerError | null {
+  const silentMs = nowMs - relay.lastActiveMs
+  const server = relay.server
+  if (relay.state !== 'idle' && relay.state !== 'joined') return null
+  if (relay.stalledMs(nowMs) > limits.clientSendTimeoutMs && limits.clientSendTimeoutMs > 0) {
+    return new PoolerError('ESERVERLOST', { values: { reason: 'the client takes no replies' } })
+  }
+  if (server !== null && server.tracker.owed > 0) return null
+  if (server !== null && (!server.tracker.isSettled || server.tracker.status !== status.idle)) {
+    const ms = limits.clientIdleInTransactionTimeoutMs
+    if (ms === 0 || silentMs <= ms) return null
+    return new PoolerError('EIDLEINTRANSACTION', { values: { ms } })
+  }
+  const ms = limits.clientIdleTimeoutMs
+  if (ms === 0 || silentMs <= ms) return null
+  return new PoolerError('EIDLETIMEOUT', { values: { ms } })
+}
