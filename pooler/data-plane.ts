@@ -78,7 +78,7 @@ export class DataPlane {
     const shares = shareOpenFiles(readOpenFilesMax(), config.clientsMax)
     this.quota = new ConnectionQuota(quotaLimitsFor(shares.clientsMax))
     this.pools = new PoolRegistry({
-      createPool: (key) => this.#createPool(key),
+      createPool: (key, startup) => this.#createPool(key, startup),
       poolsPerTenantMax: config.poolsPerTenantMax,
       poolIdleTimeoutMs: config.poolIdleTimeoutMs,
       clock,
@@ -163,12 +163,18 @@ export class DataPlane {
   }
 
   /** The auxiliary way to a project's database, as one of its roles. */
-  upstreamOf(tenant: () => Tenant, role: string, database: string): Upstream {
+  upstreamOf(
+    tenant: () => Tenant,
+    role: string,
+    database: string,
+    startup: ReadonlyMap<string, string> = new Map(),
+  ): Upstream {
     const { config, clock, globalCa, credentials } = this.#options
     return new Upstream({
       tenant,
       role,
       database,
+      startup,
       credentials: () => credentials.forServer(tenant(), role),
       serverConnectTimeoutMs: config.serverConnectTimeoutMs,
       serverLoginTimeoutMs: config.serverLoginTimeoutMs,
@@ -226,7 +232,7 @@ export class DataPlane {
     }
   }
 
-  #createPool(key: PoolKey): Pool {
+  #createPool(key: PoolKey, startup: ReadonlyMap<string, string>): Pool {
     const { config, clock, log, tenants } = this.#options
     // A project that is gone, or not remembered just now, stays what it was for this pool.
     let known = tenants.peek(key.tenantRef) as Tenant
@@ -237,9 +243,9 @@ export class DataPlane {
     const { dbHost, dbPort } = tenant()
     return new Pool({
       key,
-      upstream: this.upstreamOf(tenant, key.role, key.database),
+      upstream: this.upstreamOf(tenant, key.role, key.database, startup),
       limits: () => ({
-        size: poolSizeOf(tenant(), key.role),
+        size: key.mode === 'direct' ? 1 : poolSizeOf(tenant(), key.role),
         checkoutTimeoutMs: checkoutTimeoutMsOf(tenant(), key.role),
       }),
       times: config,

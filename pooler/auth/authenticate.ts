@@ -6,12 +6,14 @@ import { certificateHash } from '../../shared/crypto/channel-binding.ts'
 import { PoolerError } from '../../shared/errors.ts'
 import { newReportId } from '../../shared/ids.ts'
 import type { Log } from '../../shared/log.ts'
+import type { Secret } from '../../shared/secret.ts'
+import { hasTokenShape } from '../access/access-tokens.ts'
 import type { LoginMethod } from '../metrics/counters.ts'
 import type { Tenant } from '../tenant/tenant.ts'
 import type { AuthDialog } from './auth-dialog.ts'
 import type { AuthThrottle } from './auth-throttle.ts'
 import type { Credentials } from './credentials.ts'
-import { cleartextAuth } from './password-exchange.ts'
+import { cleartextAuth, judgePassword } from './password-exchange.ts'
 import type { RoleVerifiers } from './role-verifiers.ts'
 import { scramAuth } from './scram-auth.ts'
 import type { PersonLogin, TokenAuth, TokenVerdict } from './token-auth.ts'
@@ -26,6 +28,8 @@ export interface LoginQuestion {
   readonly applicationName: string
   /** The client said that its password is a token, and the project has temporary access. */
   readonly isTokenAsked: boolean
+  /** A direct host of a project with temporary access: over TLS the password's shape tells. */
+  readonly mayBeToken: boolean
   /** TLS, or what an operator lets count as TLS for tokens. */
   readonly isPrivate: boolean
   /** DER of the certificate that this connection was shown; null without TLS. */
@@ -64,23 +68,45 @@ export class Authenticator {
 
   /** Throws PoolerError; EWRONGPASSWORD for whatever the client may not know more of. */
   async authenticate(question: LoginQuestion): Promise<Authenticated> {
-    if (!question.isTokenAsked) return await this.#byPassword(question)
+    if (!question.isTokenAsked) {
+      if (question.mayBeToken && question.isPrivate) return await this.#byEither(question)
+      return await this.#byPassword(question)
+    }
     if (!question.isPrivate) {
       throw new PoolerError('ESSLREQUIRED', {
         values: { reason: 'a token is never taken over a plain connection' },
       })
     }
-    return await this.#byToken(question)
+    return await this.#byToken(question, await cleartextAuth(question.dialog))
+  }
+
+  /** Asks in clear, over TLS: what looks like a token is judged as one, the rest as a password. */
+  async #byEither(question: LoginQuestion): Promise<Authenticated> {
+    const { verifiers, credentials, clock } = this.#options
+    const { tenant, role, dialog } = question
+    const secret = await cleartextAuth(dialog)
+    if (hasTokenShape(secret.reveal())) return await this.#byToken(question, secret)
+    const arrivedMs = clock.monotonicMs()
+    this.#refuseBlocked(question)
+    const known = await verifiers.verifierFor(tenant, role)
+    const verdict = await judgePassword(secret, known.verifier, known.kind === 'scram')
+    if (verdict === 'wrong') {
+      const reason = known.kind === 'none' ? known.reason : 'wrong password'
+      return await this.#refuse(question, arrivedMs, reason, newReportId())
+    }
+    credentials.rememberClientKey(tenant, role, verdict.clientKey, known.verifier)
+    return { method: 'password', person: null }
+  }
+
+  #refuseBlocked({ tenant, source }: LoginQuestion): void {
+    const seconds = this.#options.throttle.isBlocked(tenant.ref, source)
+    if (seconds !== null) throw blocked(seconds)
   }
 
   async #byPassword(question: LoginQuestion): Promise<Authenticated> {
     const { tenant, role, dialog, certificate } = question
-    const { throttle, verifiers, credentials, clock } = this.#options
-    const refuseBlocked = (): void => {
-      const seconds = throttle.isBlocked(tenant.ref, question.source)
-      if (seconds !== null) throw blocked(seconds)
-    }
-    refuseBlocked()
+    const { verifiers, credentials, clock } = this.#options
+    this.#refuseBlocked(question)
     const known = await verifiers.verifierFor(tenant, role)
     let arrivedMs = clock.monotonicMs()
     const channelBinding = certificate === null ? null : certificateHash(certificate)
@@ -90,7 +116,7 @@ export class Authenticator {
       channelBinding,
       beforeJudging: () => {
         arrivedMs = clock.monotonicMs()
-        refuseBlocked()
+        this.#refuseBlocked(question)
       },
     })
     if (verdict === 'wrong') {
@@ -101,10 +127,9 @@ export class Authenticator {
     return { method: methodOf[verdict.mechanism], person: null }
   }
 
-  async #byToken(question: LoginQuestion): Promise<Authenticated> {
+  async #byToken(question: LoginQuestion, token: Secret<string>): Promise<Authenticated> {
     const { throttle, tokenAuth, clock } = this.#options
-    const { tenant, source, dialog } = question
-    const token = await cleartextAuth(dialog)
+    const { tenant, source } = question
     const arrivedMs = clock.monotonicMs()
     const blockedSeconds = throttle.isBlocked(tenant.ref, source)
     if (blockedSeconds !== null && !throttle.mayAsk(tenant.ref, source))

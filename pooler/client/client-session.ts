@@ -6,7 +6,7 @@ import { noticeResponse } from '../../shared/protocol/error-response.ts'
 import type { CancelKey } from '../cancel/cancel-keys.ts'
 import type { Pool } from '../pool/pool.ts'
 import { type PoolKey, poolKeyText } from '../pool/pool-key.ts'
-import type { PoolClient } from '../pool/pool-registry.ts'
+import type { PoolClient, PoolPlace } from '../pool/pool-registry.ts'
 import { ConversationFailed } from '../pool/server-conversation.ts'
 import { Relay } from '../relay/relay.ts'
 import type { RelayEnd } from '../relay/relay-options.ts'
@@ -27,6 +27,7 @@ export class ClientSession implements PoolClient {
   readonly #connection: ClientConnection
   readonly #services: ClientServices
   readonly #leaveCounts: () => void
+  readonly #place: PoolPlace
   readonly #pool: Pool
   readonly #poolKey: string
   #relay: Relay | null = null
@@ -43,12 +44,17 @@ export class ClientSession implements PoolClient {
       tenantRef: tenant.ref,
       role: identity.role,
       database: request.database ?? tenant.dbDatabase,
-      mode: connection.mode,
+      mode: login.mode,
     }
     this.#poolKey = poolKeyText(this.key)
     this.#leaveCounts = services.clientCounts.enter(tenant, identity.role)
     try {
-      this.#pool = services.pools.enter(this.key, this)
+      const { pools } = services
+      const isAlone = login.mode === 'direct'
+      this.#place = isAlone
+        ? pools.enterAlone(this.key, this, login.startup)
+        : pools.enter(this.key, this)
+      this.#pool = this.#place.pool
     } catch (error) {
       this.#leaveCounts()
       throw error
@@ -66,17 +72,17 @@ export class ClientSession implements PoolClient {
 
   /** From AuthenticationOk to ReadyForQuery. */
   async begin(): Promise<void> {
-    if (this.#connection.mode === 'session') await this.#beginSession()
-    else await this.#beginTransactions()
+    if (this.key.mode === 'transaction') await this.#beginTransactions()
+    else await this.#beginSession()
   }
 
   /** Once; `end` is how the connection ended. */
   leave(end: RelayEnd): void {
     if (this.#hasLeft) return
     this.#hasLeft = true
-    const { pools, cancelKeys } = this.#services
+    const { cancelKeys } = this.#services
     if (this.#cancelKey !== null) cancelKeys.withdraw(this.#cancelKey.processId)
-    pools.leave(this.key, this)
+    this.#place.leave()
     this.#leaveCounts()
     const reason = end instanceof PoolerError ? end.code : end
     if (end instanceof PoolerError) this.#connection.count(end.code as ErrorCode)
@@ -148,7 +154,7 @@ export class ClientSession implements PoolClient {
     const relay = new Relay({
       clientId: this.#connection.id,
       person: login.authenticated.person?.userId ?? null,
-      mode: this.key.mode,
+      mode: this.key.mode === 'transaction' ? 'transaction' : 'session',
       transport: login.tail.transport,
       source: this.#pool,
       counters: this.#pool.counters,

@@ -8,6 +8,7 @@ import {
 import { noticeResponse } from '../../shared/protocol/error-response.ts'
 import { isLoopback, sourceKey } from '../accept/address-filter.ts'
 import type { Authenticated } from '../auth/authenticate.ts'
+import type { PoolMode } from '../pool/pool-key.ts'
 import { type Identity, identifyTenant } from '../startup/identify-tenant.ts'
 import { jitRequest } from '../startup/startup-options.ts'
 import {
@@ -45,10 +46,8 @@ export async function logIn(
     isTls: arrival.tls !== null,
     nowMs: services.clock.wallMs(),
   })
-  checkMode(request, identity.isDirect ? 'direct' : connection.mode)
-  if (request.replication !== 'off') {
-    throw new PoolerError('EUNSUPPORTEDPROTOCOL', { values: { what: 'replication' } })
-  }
+  const mode = identity.isDirect ? 'direct' : connection.mode
+  checkMode(request, mode)
   services.clientCounts.check(tenant, identity.role)
   if (request.negotiate !== null) {
     const { minor, unknownOptions } = request.negotiate
@@ -65,18 +64,28 @@ export async function logIn(
     source: sourceKey(connection.address),
     applicationName: request.settings.get('application_name') ?? '',
     isTokenAsked,
+    mayBeToken: identity.isDirect && mayBeToken(request, tenant),
     isPrivate: arrival.tls !== null || isTrustedLoopback(connection, services),
     certificate: arrival.tls?.certificate ?? null,
     endAccess: (error) => connection.endAccess(error),
     warn: (text) => connection.session?.relay?.notify(noticeResponse(text)),
     onRefused: (reason) => services.counters.of(tenant.ref).refusals.count(reason),
   })
+  if (authenticated.person !== null && request.replication !== 'off') {
+    authenticated.person.leave('EUNSUPPORTEDPROTOCOL', { transactions: 0, bytes: 0 })
+    throw new PoolerError('EUNSUPPORTEDPROTOCOL', { values: { what: 'replication with a token' } })
+  }
+  const settings = settingsOf(request, isTokenAsked, authenticated)
+  const isAlone = mode === 'direct' || request.replication !== 'off'
   await enter(connection, services, {
     tenant,
     identity,
     request,
     authenticated,
-    settings: settingsOf(request, isTokenAsked, authenticated),
+    // A server of one's own is opened with them; any other has them set.
+    settings: isAlone ? noSettings : settings,
+    startup: isAlone ? startupOf(request, settings) : noSettings,
+    mode: isAlone ? 'direct' : mode,
     tail: new LoginTail(arrival.socket, dialog.takeRest()),
   })
 }
@@ -86,8 +95,28 @@ export interface Login {
   readonly identity: Identity
   readonly request: StartupRequest
   readonly authenticated: Authenticated
+  /** To be SET on servers that are shared. */
   readonly settings: ReadonlyMap<string, string>
+  /** To open the client's own server with, in mode direct. */
+  readonly startup: ReadonlyMap<string, string>
+  readonly mode: PoolMode
   readonly tail: LoginTail
+}
+
+const noSettings: ReadonlyMap<string, string> = new Map()
+
+/** What the client's own server is opened with besides user and database. */
+function startupOf(
+  { replication }: StartupRequest,
+  settings: ReadonlyMap<string, string>,
+): ReadonlyMap<string, string> {
+  if (replication === 'off') return settings
+  return new Map(settings).set('replication', replication === 'logical' ? 'database' : 'true')
+}
+
+/** On a direct host nobody has to say that the password is a token, but may say that it is none. */
+function mayBeToken({ options }: StartupRequest, tenant: Tenant): boolean {
+  return tenant.useJit && (options.jit === null || jitRequest(options.jit) !== 'off')
 }
 
 async function enter(

@@ -6,7 +6,8 @@ export interface PoolKey {
   readonly mode: PoolMode
 }
 
-export type PoolMode = 'transaction' | 'session'
+/** direct: one server for one client for its life; nobody else ever has it. */
+export type PoolMode = 'transaction' | 'session' | 'direct'
 
 /** One text per key; NUL stands in no name. */
 export const poolKeyText = (key: PoolKey): string =>

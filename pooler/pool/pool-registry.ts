@@ -16,14 +16,23 @@ export interface PoolEntry {
   readonly clients: ReadonlySet<PoolClient>
 }
 
+/** A client's place in a pool. */
+export interface PoolPlace {
+  readonly pool: Pool
+  /** Once, when the client is gone. */
+  leave(): void
+}
+
 interface Entry extends PoolEntry {
+  readonly text: string
   readonly clients: Set<PoolClient>
   /** Monotonic ms since when nobody is there. */
   emptySinceMs: number
 }
 
 export interface PoolRegistryOptions {
-  readonly createPool: (key: PoolKey) => Pool
+  /** `startup`: parameters that the servers of a direct pool are opened with. */
+  readonly createPool: (key: PoolKey, startup: ReadonlyMap<string, string>) => Pool
   readonly poolsPerTenantMax: number
   readonly poolIdleTimeoutMs: number
   readonly clock: Clock
@@ -32,6 +41,7 @@ export interface PoolRegistryOptions {
 export class PoolRegistry {
   readonly #options: PoolRegistryOptions
   readonly #byTenant = new Map<string, Map<string, Entry>>()
+  #lastAlone = 0
 
   constructor(options: PoolRegistryOptions) {
     this.#options = options
@@ -46,29 +56,42 @@ export class PoolRegistry {
   }
 
   /** The pool of this key, made if need be, with one more client. Throws EMAXPOOLS. */
-  enter(key: PoolKey, client: PoolClient): Pool {
+  enter(key: PoolKey, client: PoolClient): PoolPlace {
+    return this.#enter(key, poolKeyText(key), client, noStartup)
+  }
+
+  /** A pool for this client alone; it goes with the client. Throws EMAXPOOLS. */
+  enterAlone(key: PoolKey, client: PoolClient, startup: ReadonlyMap<string, string>): PoolPlace {
+    return this.#enter(key, `${poolKeyText(key)}\0${++this.#lastAlone}`, client, startup)
+  }
+
+  #enter(
+    key: PoolKey,
+    text: string,
+    client: PoolClient,
+    startup: ReadonlyMap<string, string>,
+  ): PoolPlace {
     const pools = this.#byTenant.get(key.tenantRef) ?? new Map<string, Entry>()
-    const text = poolKeyText(key)
     let entry = pools.get(text)
     if (entry === undefined) {
       const limit = this.#options.poolsPerTenantMax
-      if (pools.size >= limit) {
+      // Direct clients are bounded by the limits of clients.
+      if (key.mode !== 'direct' && countShared(pools) >= limit) {
         throw new PoolerError('EMAXPOOLS', { values: { limit, ref: key.tenantRef } })
       }
-      const pool = this.#options.createPool(key)
-      entry = { key, pool, clients: new Set(), emptySinceMs: 0 }
+      const pool = this.#options.createPool(key, startup)
+      entry = { key, text, pool, clients: new Set(), emptySinceMs: 0 }
       pools.set(text, entry)
       this.#byTenant.set(key.tenantRef, pools)
     }
     entry.clients.add(client)
-    return entry.pool
+    return { pool: entry.pool, leave: () => this.#leave(entry, client) }
   }
 
-  leave(key: PoolKey, client: PoolClient): void {
-    const entry = this.#byTenant.get(key.tenantRef)?.get(poolKeyText(key))
-    if (entry === undefined) return
+  #leave(entry: Entry, client: PoolClient): void {
     entry.clients.delete(client)
     entry.emptySinceMs = this.#options.clock.monotonicMs()
+    if (entry.key.mode === 'direct') void this.#close(entry, gone)
   }
 
   /** Once a second: closes pools that nobody has used for long. */
@@ -101,10 +124,18 @@ export class PoolRegistry {
 
   async #close(entry: Entry, refusal: Refusal): Promise<void> {
     const pools = this.#byTenant.get(entry.key.tenantRef)
-    pools?.delete(poolKeyText(entry.key))
+    pools?.delete(entry.text)
     if (pools?.size === 0) this.#byTenant.delete(entry.key.tenantRef)
     await entry.pool.close(refusal)
   }
+}
+
+const noStartup: ReadonlyMap<string, string> = new Map()
+
+function countShared(pools: ReadonlyMap<string, Entry>): number {
+  let shared = 0
+  for (const { key } of pools.values()) if (key.mode !== 'direct') shared++
+  return shared
 }
 
 const gone = new PoolerError('ETERMINATED', { values: { reason: 'the pool was not used' } })

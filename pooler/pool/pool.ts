@@ -111,12 +111,17 @@ export class Pool implements ServerSource {
 
   checkin(link: ServerLink): void {
     const server = this.#takeBack(link)
-    if (server.dirtyBy !== null || this.key.mode === 'session') this.#reset(server)
+    if (this.key.mode === 'direct') this.#drop(server, 'client_left')
+    else if (server.dirtyBy !== null || this.key.mode === 'session') this.#reset(server)
     else this.#settle(server)
   }
 
   rollback(link: ServerLink): void {
     const server = this.#takeBack(link)
+    if (this.key.mode === 'direct') {
+      this.#drop(server, 'client_left')
+      return
+    }
     if (this.key.mode === 'session' || server.dirtyBy !== null) {
       this.#reset(server)
       return

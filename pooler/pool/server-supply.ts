@@ -146,7 +146,8 @@ export class ServerSupply {
       return
     }
     this.#lastFailure = failure
-    log.warn({ err: failure }, 'server could not be opened')
+    const { kind, message: reason } = failure
+    log.warn({ kind, reason }, 'server could not be opened')
     if (failure.kind === 'transient') {
       upstreamBackoff.failed()
       return

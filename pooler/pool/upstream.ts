@@ -26,6 +26,8 @@ export interface UpstreamOptions extends UpstreamSettings {
   readonly role: string
   readonly database: string
   readonly credentials: () => ScramSecret | null
+  /** Further startup parameters of the servers that `open` opens; only a direct client has any. */
+  readonly startup?: ReadonlyMap<string, string>
 }
 
 /** Auxiliary connections of one process at a time; those beyond it are refused, not queued. */
@@ -45,6 +47,7 @@ export class Upstream implements PoolUpstream {
       ...this.#connectOptions(),
       database: this.#options.database,
       credentials: this.#options.credentials(),
+      parameters: Object.fromEntries(this.#options.startup ?? []),
     })
   }
 

@@ -21,6 +21,8 @@ const execute = 8
 const copyEnd = 9
 /** Set on entries of messages that we put in ourselves: their replies are not the client's. */
 const own = 16
+/** Set on entries that were sent while a batch waited for its Sync. */
+const inBatch = 32
 const kindMask = 15
 
 const isExtended = (kind: number): boolean => kind >= parse && kind <= execute
@@ -151,13 +153,18 @@ export class ReplyTracker {
       case backend.dataRow:
       case backend.copyData:
       case backend.copyDone:
+      case backend.copyOutResponse: {
+        const kind = this.#headKind
+        return kind === query || kind === execute || this.isInDoubt
+      }
       case backend.noticeResponse:
       case backend.parameterStatus:
       case backend.notificationResponse:
-      case backend.copyOutResponse:
-      case backend.parameterDescription:
-      case backend.functionCallResponse:
         return true
+      case backend.parameterDescription:
+        return this.#headKind === describe || this.isInDoubt
+      case backend.functionCallResponse:
+        return this.#headKind === functionCall || this.isInDoubt
       case backend.parseComplete:
         return this.#complete(parse)
       case backend.bindComplete:
@@ -217,7 +224,7 @@ export class ReplyTracker {
 
   #push(kind: number): void {
     if (this.#isSkipping) return
-    this.#append(kind)
+    this.#append(this.#isBatchOpen ? kind | inBatch : kind)
   }
 
   #pushExtended(kind: number): void {
@@ -304,7 +311,9 @@ export class ReplyTracker {
     const first = this.#ring[this.#head] as number
     this.#count = 0
     this.readyOwed = 0
-    this.#isBatchOpen = kind === execute
+    // A Sync that was taken for the batch's end may have been ignored: what counts is the batch's
+    // state at the message that copies.
+    this.#isBatchOpen = kind === execute || (first & inBatch) !== 0
     this.#append(first)
     for (const entry of kept) {
       this.#append(entry)
