@@ -30,7 +30,10 @@ const isExtended = (kind: number): boolean => kind >= parse && kind <= execute
 const copyInNone = 0
 /** The server reads copy data and has not been sent its end. */
 const copyInOpen = 1
-/** The end of the copy data has been sent; the server's answer to it is due. */
+/**
+ * The end of the copy data has been sent, or a message at which a server that still copies ends the
+ * connection. If it answers, the copy was over before it: what follows belongs to no copy.
+ */
 const copyInEnded = 2
 
 /** Entries above which the relay stops reading the client until the server has caught up. */
@@ -224,6 +227,7 @@ export class ReplyTracker {
 
   #push(kind: number): void {
     if (this.#isSkipping) return
+    if (this.#copyIn === copyInOpen) this.#copyIn = copyInEnded
     this.#append(this.#isBatchOpen ? kind | inBatch : kind)
   }
 
@@ -303,10 +307,13 @@ export class ReplyTracker {
     this.#syncsIgnored = 0
     for (let index = 1; index < this.#count; index++) {
       const entry = this.#ring[(this.#head + index) & (this.#ring.length - 1)] as number
-      if (this.#copyIn === copyInOpen && (entry & kindMask) === sync) this.#syncsIgnored++
-      else if (this.#copyIn === copyInOpen && (entry & kindMask) === copyEnd)
-        this.#copyIn = copyInEnded
-      else kept.push(entry)
+      const isOpen = this.#copyIn === copyInOpen
+      if (isOpen && (entry & kindMask) === sync) {
+        this.#syncsIgnored++
+        continue
+      }
+      this.#copyIn = copyInEnded
+      if (!isOpen || (entry & kindMask) !== copyEnd) kept.push(entry)
     }
     const first = this.#ring[this.#head] as number
     this.#count = 0

@@ -1,0 +1,43 @@
+import { expect, test } from 'vitest'
+import { sessionTagOf } from '../../../pooler/relay/session-tags.ts'
+
+const tagIn = (text: string) => {
+  const bytes = Buffer.from(`..${text}\0C`)
+  return sessionTagOf(bytes, 2, 2 + text.length + 1)
+}
+
+test.each(['SET', 'RESET', 'DISCARD ALL', 'LISTEN', 'PREPARE', 'DECLARE CURSOR', 'LOAD'])(
+  '%s tells of session state',
+  (text) => {
+    expect(tagIn(text)).toBe(text)
+  },
+)
+
+test.each([
+  'SELECT 1',
+  'SAVEPOINT',
+  'SECURITY LABEL',
+  'START TRANSACTION',
+  'REVOKE',
+  'RELEASE',
+  'ROLLBACK',
+  'DO',
+  'DELETE 0',
+  'DEALLOCATE',
+  'DISCARD TEMP',
+  'LOCK TABLE',
+  'PREPARE TRANSACTION',
+  'INSERT 0 1',
+  'SETTING',
+  'set',
+  '',
+])('%j tells of none', (text) => {
+  expect(tagIn(text)).toBe(null)
+})
+
+test('only the bytes of the message are looked at', () => {
+  const bytes = Buffer.from('SET\0')
+  expect(sessionTagOf(bytes, 0, 3)).toBe(null)
+  expect(sessionTagOf(Buffer.alloc(0), 0, 0)).toBe(null)
+  expect(sessionTagOf(Buffer.from('RESET ALL'), 0, 6)).toBe('RESET')
+})
