@@ -1,0 +1,124 @@
+// Projects and people of a running pooler, made through its own stores: each project with a database
+// and roles of its own in the shared Postgres, so that test files never meet.
+import { randomBytes, randomInt, randomUUID } from 'node:crypto'
+import type { Pooler } from '../../pooler/pooler.ts'
+import type { RuleInput } from '../../pooler/store/rules.ts'
+import type { MembershipRole } from '../../pooler/store/schema.ts'
+import type { TenantInput, TenantUserInput } from '../../pooler/store/tenant-input.ts'
+import { Secret } from '../../shared/secret.ts'
+import { sharedPostgres, uniqueName } from './postgres.ts'
+import { someRule } from './store-setup.ts'
+
+export interface TestRole {
+  readonly role: string
+  readonly password: string
+}
+
+export interface TestProject {
+  readonly ref: string
+  readonly database: string
+  /** An application's role. */
+  readonly app: TestRole
+  /** A role that people may be given; its password is stored as well. */
+  readonly people: TestRole
+}
+
+export interface ProjectOptions {
+  /** `stored`: passwords in the metadata. `query`: the database is asked, as a manager. */
+  readonly auth?: 'stored' | 'query'
+  readonly input?: Partial<TenantInput>
+  /** Of both roles. */
+  readonly user?: Partial<TenantUserInput>
+  /** Of the application's role, as in CREATE ROLE. */
+  readonly attributes?: string
+}
+
+export interface TestPerson {
+  readonly userId: string
+  readonly email: string
+  readonly token: string
+  readonly tokenId: string
+}
+
+export interface PersonOptions {
+  readonly membership?: MembershipRole
+  /** Roles without further conditions, or whole rules; none: a member without rules. */
+  readonly rules?: readonly (string | RuleInput)[]
+  readonly tokenExpiresAtMs?: number
+}
+
+export class RunningProjects {
+  readonly #pooler: Pooler
+  readonly #databases: string[] = []
+  readonly #roles: string[] = []
+
+  constructor(pooler: Pooler) {
+    this.#pooler = pooler
+  }
+
+  async make(options: ProjectOptions): Promise<TestProject> {
+    const { auth = 'stored', user = {}, input = {} } = options
+    const app = await this.role('app', options.attributes)
+    const people = await this.role('people')
+    const database = uniqueName('project')
+    this.#databases.push(database)
+    await sharedPostgres().createDatabase(database)
+    await sharedPostgres().query(
+      `GRANT ALL ON SCHEMA public TO "${app.role}", "${people.role}"`,
+      [],
+      database,
+    )
+    const ref = newRef()
+    const users: TenantUserInput[] = [userOf(people, user)]
+    if (auth === 'stored') users.push(userOf(app, user))
+    else users.push(userOf(await this.role('manager', 'SUPERUSER'), { isManager: true }))
+    await this.#pooler.control.tenants.put(ref, {
+      dbHost: sharedPostgres().host,
+      dbPort: sharedPostgres().port,
+      dbDatabase: database,
+      ipVersion: 'v4',
+      requireUser: auth === 'stored',
+      useJit: true,
+      users,
+      ...input,
+    })
+    return { ref, database, app, people }
+  }
+
+  async role(prefix: string, attributes = ''): Promise<TestRole> {
+    const role = uniqueName(prefix)
+    const password = randomBytes(12).toString('hex')
+    this.#roles.push(role)
+    await sharedPostgres().createRole(role, password, attributes)
+    return { role, password }
+  }
+
+  async person(project: TestProject, options: PersonOptions): Promise<TestPerson> {
+    const { members, tokens, rules } = this.#pooler.control
+    const userId = randomUUID()
+    const email = `${uniqueName('person')}@example.com`
+    await members.put(userId, { email, name: 'Somebody' })
+    await members.putMembership(project.ref, userId, options.membership ?? 'developer', 'operator')
+    const given = (options.rules ?? [project.people.role]).map((rule) =>
+      typeof rule === 'string' ? someRule(rule) : rule,
+    )
+    if (given.length > 0) await rules.replaceForMember(project.ref, userId, given)
+    const expiresAtMs = options.tokenExpiresAtMs ?? null
+    const { token, record } = await tokens.create({ userId, name: 'laptop', expiresAtMs })
+    return { userId, email, token: token.reveal(), tokenId: record.id }
+  }
+
+  /** After the pooler has stopped. */
+  async remove(): Promise<void> {
+    const postgres = sharedPostgres()
+    for (const database of this.#databases.splice(0)) await postgres.dropDatabase(database)
+    for (const role of this.#roles.splice(0)) await postgres.dropRole(role)
+  }
+}
+
+function userOf({ role, password }: TestRole, more: Partial<TenantUserInput>): TenantUserInput {
+  return { dbUser: role, dbPassword: new Secret(password), ...more }
+}
+
+const newRef = (): string =>
+  Array.from({ length: 20 }, () => String.fromCharCode(97 + randomInt(26))).join('')
