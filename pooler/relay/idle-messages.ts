@@ -1,4 +1,4 @@
-import { frontend } from '../../shared/protocol/message-types.ts'
+import { frontend, messageBytesMax } from '../../shared/protocol/message-types.ts'
 
 /**
  * What a message means to a client that holds no server:
@@ -27,5 +27,26 @@ export function idleMessageOf(type: number): IdleMessage {
       return 'ignored'
     default:
       return 'unknown'
+  }
+}
+
+/** PQ_SMALL_MESSAGE_LIMIT of Postgres (libpq/libpq.h), without the length word. */
+const smallBodyBytesMax = 9_996
+
+/**
+ * Postgres answers a Flush with a body by an error and skips all up to a Sync; at a small message over
+ * its limit it hangs up. Nothing is owed for these messages, so the server may have another client by
+ * then: they must not get there.
+ */
+export function bodyBytesMaxOf(type: number): number {
+  switch (type) {
+    case frontend.sync:
+    case frontend.flush:
+      return 0
+    case frontend.copyDone:
+    case frontend.copyFail:
+      return smallBodyBytesMax
+    default:
+      return messageBytesMax
   }
 }

@@ -11,7 +11,7 @@ import { StateMachine } from '../../shared/state-machine.ts'
 import { finishingMsMax, lingerMs, pendingBytesMax } from '../config/limits.ts'
 import { ClientPump } from './client-pump.ts'
 import { type ClientState, clientMoves } from './client-state.ts'
-import { idleMessageOf } from './idle-messages.ts'
+import { bodyBytesMaxOf, idleMessageOf } from './idle-messages.ts'
 import { queryCanceled } from './query-canceled.ts'
 import { outputIsBlocked, owesMuch, ReadGate, serverIsBlocked, waits } from './read-gate.ts'
 import { isFatal, RefusedMessages, readyIdle, refusalBytes } from './refused-messages.ts'
@@ -112,8 +112,9 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     else this.#end('lost')
   }
 
-  onClientMessage(type: number, _bodyBytes: number, firstByte: number): Verdict {
+  onClientMessage(type: number, bodyBytes: number, firstByte: number): Verdict {
     if (type === frontend.terminate) return this.#onTerminate()
+    if (bodyBytes > bodyBytesMaxOf(type)) return this.#breach(`invalid length of message ${type}`)
     if (this.#server !== null) return this.#onJoinedMessage(type, firstByte)
     if (this.#refused.isActive && this.#refused.take(type)) return drop
     switch (idleMessageOf(type)) {
