@@ -29,9 +29,11 @@ export class LoginDialog implements AuthDialog {
 
   async receive(bodyBytesMax: number): Promise<Buffer> {
     for (;;) {
+      // By its first byte alone: what is no password may name a length that never comes.
+      const type = this.#reader.nextType
+      if (type !== null && type !== frontend.password) throw unexpected(type)
       const message = this.#reader.next()
       if (message !== null) {
-        if (message.type !== frontend.password) throw unexpected(message.type)
         if (message.body.length > bodyBytesMax) {
           throw new PoolerError('EMESSAGETOOLARGE', {
             values: { what: 'password', bytes: message.body.length, limit: bodyBytesMax },

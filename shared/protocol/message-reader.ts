@@ -27,6 +27,11 @@ export class MessageReader {
     this.#heldBytes += chunk.length
   }
 
+  /** The type of the next message, as soon as its first byte is here. */
+  get nextType(): number | null {
+    return this.#held[0]?.[0] ?? null
+  }
+
   /**
    * The next whole message, or null when more bytes are needed. The body stays valid.
    * Throws PoolerError: EPROTOCOL for a length below 4, EMESSAGETOOLARGE over the limit.
