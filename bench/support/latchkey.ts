@@ -1,0 +1,106 @@
+// Latchkey as its users run it: a process with DATABASE_URL, and a project put in by the API.
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { resolve } from 'node:path'
+import { SignJWT } from 'jose'
+import { freePort } from '../../pooler/embedded/free-port.ts'
+import { appRole, type BenchPostgres, benchDatabase, otherRole } from './postgres.ts'
+import { Service, untilServing } from './service.ts'
+import { checkLogin, type Target } from './target.ts'
+
+export interface LatchkeyOptions {
+  readonly name: string
+  /** A checkout, so that two states of the code can be measured in one run. */
+  readonly folder: string
+  readonly poolSize: number
+  readonly nodeArgs: readonly string[]
+}
+
+export interface LatchkeyRun {
+  readonly service: Service
+  readonly target: Target
+  /** `http://…` of the API, `/metrics` and `/api`. */
+  readonly apiUrl: string
+  readonly settings: Readonly<Record<string, string>>
+}
+
+export const ownFolder = resolve(import.meta.dirname, '../..')
+export const projectRef = 'bench'
+
+export async function startLatchkey(
+  postgres: BenchPostgres,
+  options: LatchkeyOptions,
+): Promise<LatchkeyRun> {
+  const [apiPort, transactionPort, sessionPort] = await threePorts()
+  const jwtSecret = randomBytes(32).toString('hex')
+  const settings = { LOG_LEVEL: 'info', LOG_FORMAT: 'json', PROXY_HOST: '127.0.0.1' }
+  const env = {
+    ...settings,
+    PATH: process.env.PATH ?? '',
+    DATABASE_URL: postgres.metadataUrl,
+    API_JWT_SECRET: jwtSecret,
+    VAULT_ENC_KEY: vaultKey,
+    PORT: String(apiPort),
+    PROXY_PORT_TRANSACTION: String(transactionPort),
+    PROXY_PORT_SESSION: String(sessionPort),
+  }
+  // setpriv (util-linux) ends it with this process, however this process ends.
+  const command = ['--pdeathsig', 'KILL', process.execPath, ...options.nodeArgs, 'pooler/main.ts']
+  const child = spawn('setpriv', command, { env, cwd: options.folder, stdio: 'pipe' })
+  const service = new Service(options.name, child)
+  const apiUrl = `http://127.0.0.1:${apiPort}`
+  await untilServing(service, () => putProject(apiUrl, jwtSecret, postgres, options.poolSize))
+  const user = `${appRole}.${projectRef}`
+  const transaction = { ...postgres.address(), user, port: transactionPort }
+  const session = { ...transaction, port: sessionPort }
+  await untilServing(service, () => checkLogin(transaction))
+  return {
+    service,
+    apiUrl,
+    target: { name: options.name, pid: service.pid, transaction, session },
+    settings: { ...settings, pool_size: String(options.poolSize) },
+  }
+}
+
+/** One for all, because they share their metadata. */
+const vaultKey = randomBytes(32).toString('hex')
+
+async function threePorts(): Promise<[number, number, number]> {
+  const ports = await Promise.all([freePort(), freePort(), freePort()])
+  const [api, transaction, session] = ports
+  if (api == null || transaction == null || session == null) throw new Error('no free ports')
+  return [api, transaction, session]
+}
+
+async function putProject(
+  apiUrl: string,
+  jwtSecret: string,
+  postgres: BenchPostgres,
+  poolSize: number,
+): Promise<void> {
+  const jwt = await new SignJWT({})
+    .setProtectedHeader({ alg: 'HS256' })
+    .setExpirationTime('5m')
+    .sign(new TextEncoder().encode(jwtSecret))
+  const users = [appRole, otherRole].map((role) => ({
+    db_user: role,
+    db_password: postgres.rolePassword,
+    pool_size: poolSize,
+  }))
+  const response = await fetch(`${apiUrl}/api/tenants/${projectRef}`, {
+    method: 'PUT',
+    headers: { authorization: `Bearer ${jwt}`, 'content-type': 'application/json' },
+    body: JSON.stringify({
+      tenant: {
+        db_host: '127.0.0.1',
+        db_port: postgres.port,
+        db_database: benchDatabase,
+        ip_version: 'v4',
+        enforce_ssl: false,
+        require_user: true,
+        users,
+      },
+    }),
+  })
+  if (!response.ok) throw new Error(`PUT tenant: ${response.status} ${await response.text()}`)
+}

@@ -1,0 +1,76 @@
+// All that a scenario runs against, started together and ended together: Postgres and the poolers
+// in front of it. Each scenario gets a fresh one, so that none measures what another left behind.
+import { resolve } from 'node:path'
+import { type LatchkeyRun, ownFolder, startLatchkey } from './latchkey.ts'
+import { commitOf } from './machine.ts'
+import { type PgBouncerRun, pgBouncerVersion, startPgBouncer } from './pgbouncer.ts'
+import { BenchPostgres, postgresSettings } from './postgres.ts'
+import type { Target } from './target.ts'
+
+export interface WorldOptions {
+  /** False: Latchkey alone. */
+  readonly isCompared: boolean
+  readonly poolSize: number
+  /** Another checkout of Latchkey to be measured beside this one; null: none. */
+  readonly against: string | null
+  /** Where Latchkey writes its processor profile when it ends; null: nowhere. */
+  readonly profileFolder: string | null
+}
+
+export interface World {
+  readonly postgres: BenchPostgres
+  readonly latchkey: LatchkeyRun
+  /** Null where it is not installed. */
+  readonly pgbouncer: PgBouncerRun | null
+  /** In the order in which a round takes them. */
+  readonly targets: readonly Target[]
+  readonly settings: Readonly<Record<string, unknown>>
+  stop(): Promise<void>
+}
+
+export async function startWorld(options: WorldOptions): Promise<World> {
+  const stops: (() => Promise<void>)[] = []
+  const stop = async (): Promise<void> => {
+    for (const each of stops.splice(0).reverse()) await each()
+  }
+  try {
+    const postgres = await BenchPostgres.start()
+    stops.push(() => postgres.stop())
+    const { poolSize, profileFolder } = options
+    const against = options.isCompared ? options.against : null
+    const version = options.isCompared ? await pgBouncerVersion() : null
+    const pgbouncer = version === null ? null : await startPgBouncer(postgres, poolSize)
+    if (pgbouncer !== null) stops.push(() => pgbouncer.service.stop())
+    const start = async (name: string, folder: string, nodeArgs: readonly string[]) => {
+      const run = await startLatchkey(postgres, { name, folder, poolSize, nodeArgs })
+      stops.push(() => run.service.stop())
+      return run
+    }
+    const other = against === null ? null : await start('against', resolve(against), [])
+    const latchkey = await start('latchkey', ownFolder, profileArgs(profileFolder))
+    const direct = postgres.address()
+    return {
+      postgres,
+      latchkey,
+      pgbouncer,
+      targets: [
+        { name: 'direct', pid: null, transaction: direct, session: direct },
+        ...[pgbouncer?.target, other?.target].filter((it) => it !== undefined),
+        latchkey.target,
+      ],
+      settings: {
+        postgres: { version: postgres.version, ...postgresSettings },
+        pgbouncer: pgbouncer && { version, ...pgbouncer.settings },
+        latchkey: latchkey.settings,
+        ...(against !== null && { against: await commitOf(resolve(against)) }),
+      },
+      stop,
+    }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+const profileArgs = (folder: string | null): string[] =>
+  folder === null ? [] : ['--cpu-prof', `--cpu-prof-dir=${resolve(folder)}`]
