@@ -118,10 +118,21 @@ function readSettings(packet: StartupPacket, options: ParsedOptions): Map<string
       settings.set(settingKey(parameter.name), readValue(parameter))
     }
   }
+  for (const name of settings.keys()) refuseNoSetting(name)
   if (settings.size > startupSettingsMax) {
     throw badStartup(`${settings.size} settings, the limit is ${startupSettingsMax}`)
   }
   return settings
+}
+
+/**
+ * Names that mean something of their own in a startup packet, smuggled in as settings: by `options`
+ * or in another case. A server of a direct client would be opened with them.
+ */
+function refuseNoSetting(name: string): void {
+  if (notSettings.has(name) || name.startsWith('_pq_.')) {
+    throw badStartup(`${quoteForText(name)} is no setting`)
+  }
 }
 
 function readValue({ name, value }: StartupParameter): string {

@@ -54,6 +54,18 @@ describe('who and where', () => {
     expect(request(list).database).toBeNull()
   })
 
+  test.each<[string, Pair]>([
+    ['replication in options', ['options', '-c replication=database']],
+    ['replication in options as a URL query', ['options', 'replication=database']],
+    ['replication in capitals', ['Replication', 'database']],
+    ['user in options', ['options', '--user=postgres']],
+    ['database in capitals', ['DATABASE', 'other']],
+    ['options in options', ['options', '-c options=-crole=postgres']],
+    ['a protocol option in options', ['options', '-c _pq_.thing=1']],
+  ])('%s is no setting, so that no server is opened with it', (_what, pair) => {
+    expect(codeOf(() => request([user, pair]))).toBe('ESTARTUPMESSAGE 08P01')
+  })
+
   test('a database equal to the role without its ref is that database', () => {
     expect(request([user, ['database', 'postgres']]).database).toBe('postgres')
   })
@@ -127,12 +139,6 @@ describe('settings', () => {
         ['a.Ä', 'x'],
       ]),
     ).toEqual({ search_path: '', 'a.Ä': 'x' })
-  })
-
-  test('named like parts of the packet do not become parts of it', () => {
-    const odd = request([user, ['options', '-c user=x -c database=y -c replication=on']])
-    expect(odd).toMatchObject({ user: 'postgres.ref', database: null, replication: 'off' })
-    expect([...odd.settings.keys()]).toEqual(['user', 'database', 'replication'])
   })
 
   test('an application name in another encoding reads as Postgres shows it', () => {
