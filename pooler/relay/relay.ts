@@ -27,6 +27,8 @@ import { StallWatch } from './stall-watch.ts'
 import type { Transport, TransportReader } from './transport.ts'
 import { drop, forward, hold, type Verdict } from './verdicts.ts'
 
+const flush = Buffer.from([frontend.flush, 0, 0, 0, 4])
+
 export class Relay implements TransportReader, ServerSink, ServerWaiter {
   readonly clientId: ClientId
   readonly person: string | null
@@ -181,7 +183,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
       this.#restorer.finish()
       this.#feedPending()
     } else if (this.state === 'finishing') {
-      if (tracker.isSettled) this.#end('terminate')
+      if (tracker.isSettled || tracker.needsClient) this.#end('terminate')
     } else {
       this.lastActiveMs = this.#options.ticker.nowMs
       this.#releaseIfDone(server)
@@ -259,6 +261,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     if (server.transport.isBlocked) this.#gate.close(serverIsBlocked)
     if (server.tracker.owed > owedHighWater) this.#gate.close(owesMuch)
     if (this.state === 'joined') this.#releaseIfDone(server)
+    else if (this.state === 'finishing') this.#finish(server)
   }
 
   #feedPending(): void {
@@ -311,15 +314,20 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
 
   #onTerminate(): Verdict {
     const server = this.#server
-    if (server === null || server.tracker.isSettled) {
-      this.#end('terminate')
-      return drop
-    }
-    this.#machine.moveTo('finishing')
+    if (server === null || server.tracker.isSettled) this.#end('terminate')
+    else this.#machine.moveTo('finishing')
+    return drop
+  }
+
+  /** What came before Terminate has gone to the server: it runs to its end, as far as it can. */
+  #finish(server: ServerLink): void {
+    const { tracker, transport } = server
+    // Else the server keeps the replies of a batch without Sync, and nobody hears that it is over.
+    if (tracker.isBatchOpen) transport.write(flush)
+    if (tracker.needsClient) this.#end('terminate')
     this.#options.clock.after(finishingMsMax, () => {
       if (this.state === 'finishing') this.#end('lost')
     })
-    return drop
   }
 
   #breach(reason: string): Verdict {

@@ -72,6 +72,12 @@ export class ReplyTracker {
     return this.#isBatchOpen
   }
 
+  /** The server has nothing to say until the client goes on: copy data, or the Sync of a batch. */
+  get needsClient(): boolean {
+    const isOpen = this.#isBatchOpen || this.isInDoubt
+    return this.#copyIn === copyInOpen || (this.#count === 0 && isOpen)
+  }
+
   /** Nothing is due, and no batch waits for its Sync. The transaction status is a matter of its own. */
   get isSettled(): boolean {
     return this.#count === 0 && !this.#isBatchOpen && !this.isInDoubt && this.#copyIn === copyInNone

@@ -199,6 +199,30 @@ describe('copy-in', () => {
   })
 })
 
+describe('a server has nothing to say until its client goes on', () => {
+  test.each([
+    ['in copy-in', '>Q <G >d'],
+    ['in copy-in by Execute', '>PBES <12G'],
+    ['in a batch whose replies have all come', '>PBEH <12C'],
+    ['behind an error in a batch without its Sync', '>PBE <1E'],
+    ['in doubt, when all that is known of has come', '>PBES <12G >dS <E >S <ZIZI'],
+  ])('%s', (_when, script) => {
+    expect(play(script).needsClient).toBe(true)
+    expect(play(script).isReleasable).toBe(false)
+  })
+
+  test.each([
+    ['at rest', ''],
+    ['in a transaction', '>Q <CZT'],
+    ['with a query unanswered', '>Q'],
+    ['in a batch with replies due', '>PBEH <12'],
+    ['when the end of the copy data is unanswered', '>Q <G >dc'],
+    ['when the copy has ended', '>Q <G >dc <CZI'],
+  ])('but not %s', (_when, script) => {
+    expect(play(script).needsClient).toBe(false)
+  })
+})
+
 describe('messages of ours', () => {
   test('their replies are told from those of the client', () => {
     const tracker = new ReplyTracker()
