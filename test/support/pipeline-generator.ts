@@ -42,6 +42,8 @@ export interface PipelineFeatures {
   readonly discardAll: number
   /** Named statements and portals; without them only unnamed ones. */
   readonly names: number
+  /** Use of a statement that an earlier batch parsed, or nobody: 0 or 1. */
+  readonly reuse: number
   readonly copy: number
   readonly functionCalls: number
   /** Query and FunctionCall between an extended message and its Sync. */
@@ -59,6 +61,7 @@ const allFeatures: PipelineFeatures = {
   savepoints: 2,
   discardAll: 1,
   names: 2,
+  reuse: 1,
   copy: 3,
   functionCalls: 1,
   queryInBatch: 1,
@@ -318,7 +321,7 @@ class Generator {
 
   /** Parse, Bind, Describe, Execute, Close in an order that is mostly right, and rarely not. */
   #extended(text: string): void {
-    const { names } = this.#features
+    const { names, reuse } = this.#features
     const named = (prefix: string) =>
       this.#random.weighted({ yes: names, no: 6 }) === 'yes' ? prefix + this.#random.int(2) : ''
     const statement = named('st')
@@ -328,7 +331,7 @@ class Generator {
       if (this.#random.chance(probability)) this.#put(...messages)
     }
     sometimes(statement === '' ? 0.02 : 0.4, raw.closeMessage('statement', statement))
-    sometimes(0.9, raw.parse(statement, bound?.text ?? this.#parseText(text)))
+    sometimes(reuse === 0 ? 1 : 0.9, raw.parse(statement, bound?.text ?? this.#parseText(text)))
     sometimes(0.2, raw.describeMessage('statement', statement))
     sometimes(0.05, raw.flush())
     const values = bound?.values ?? []

@@ -1,0 +1,152 @@
+// The release rule as a whole: random clients through the data plane onto a model of Postgres that
+// proves whose messages reach which server. SEED repeats a run; ROUNDS, in place of the time budget,
+// makes it as long as wanted.
+import { afterEach, expect, test } from 'vitest'
+import { BareDataPlane } from '../support/bare-data-plane.ts'
+import { eventually } from '../support/eventually.ts'
+import { ModelServer, type ModelServerOptions } from '../support/model-server.ts'
+import { type PipelineFeatures, transactionMode } from '../support/pipeline-generator.ts'
+import { runCancelRule, runReleaseRule } from '../support/release-rule.ts'
+import { freshSeed, type SeededRandom, withSeed } from '../support/seeded-random.ts'
+import { tenantNamed } from '../support/some-tenant.ts'
+
+type Mode = 'transaction' | 'session'
+const modes = ['transaction', 'session'] as const
+
+const rounds = Number(process.env.ROUNDS ?? 0)
+const budgetMs = 5000
+
+const closers: (() => Promise<void>)[] = []
+const closeAll = async () => {
+  for (const close of closers.splice(0).reverse()) await close()
+}
+afterEach(closeAll)
+
+class World {
+  readonly poolSize: number
+  readonly model: ModelServer
+  readonly pooler: BareDataPlane
+
+  private constructor(poolSize: number, model: ModelServer, pooler: BareDataPlane) {
+    this.poolSize = poolSize
+    this.model = model
+    this.pooler = pooler
+  }
+
+  static async start(poolSize: number, options: ModelServerOptions): Promise<World> {
+    const model = await ModelServer.start({ ...options, connectionsMax: poolSize })
+    closers.push(() => model.stop())
+    const upstream = { dbHost: '127.0.0.1', dbPort: model.port, defaultPoolSize: poolSize }
+    const pooler = await BareDataPlane.start({ tenant: tenantNamed('project', upstream) })
+    closers.push(() => pooler.stop())
+    return new World(poolSize, model, pooler)
+  }
+
+  target(mode: Mode) {
+    const port = mode === 'transaction' ? this.pooler.transactionPort : this.pooler.sessionPort
+    // A session waits until another one ends.
+    return { port, user: this.pooler.userOf('app'), waitMs: 30_000 }
+  }
+
+  /** Nothing crossed, nothing is left of any client, and no server is left in the middle of anything. */
+  async expectClean(): Promise<void> {
+    const { pooler, model, poolSize } = this
+    await pooler.settled()
+    model.auditor.assertClean()
+    expect(pooler.plane.clientCounts.of('project')).toBe(0)
+    expect(pooler.plane.cancelKeys.size).toBe(0)
+    for (const { pool, clients } of pooler.plane.pools.entries()) {
+      expect(clients.size).toBe(0)
+      expect(pool.waiters).toBe(0)
+      await eventually(() => pool.slots === pool.servers.size)
+      expect(pool.slots).toBeLessThanOrEqual(poolSize)
+      await eventually(() => model.auditor.openConnections === pool.slots)
+    }
+    const isAtRest = () =>
+      model.connections.every(({ isQuiet, status }) => isQuiet && status === 'I')
+    await eventually(isAtRest)
+  }
+}
+
+/** Statements of an earlier transaction are on another server, as long as nobody brings them along. */
+const featuresOf = (mode: Mode): Partial<PipelineFeatures> =>
+  mode === 'session' ? {} : { ...transactionMode.features, names: 0, reuse: 0 }
+
+/** Calls `round` with chance of its own as often as the budget allows. */
+async function manyRounds(round: (random: SeededRandom) => Promise<void>): Promise<number> {
+  const seed = freshSeed()
+  return withSeed(seed, async (random) => {
+    const endMs = performance.now() + budgetMs
+    let done = 0
+    while (rounds > 0 ? done < rounds : performance.now() < endMs) {
+      await round(random.fork())
+      await closeAll()
+      done += 1
+    }
+    console.log(`SEED=${seed}, ${done} rounds`)
+    return done
+  })
+}
+
+test.each(modes)(
+  '%s port: all replies are the own ones, no server is shared, dirty or too many',
+  async (mode) => {
+    const sums = { pipelines: 0, handovers: 0, fullPools: 0 }
+    const done = await manyRounds(async (random) => {
+      const it = await World.start(1 + random.int(4), {
+        random: random.fork(),
+        pieceBytesMax: random.pick([0, 3, 40]),
+        lateChance: random.pick([0, 0.2]),
+        cancelLateMs: 4,
+      })
+      const result = await runReleaseRule({
+        ...(mode === 'transaction' ? transactionMode : {}),
+        target: it.target(mode),
+        random,
+        clients: 2 + random.int(10),
+        rounds: 3,
+        turns: 5,
+        features: featuresOf(mode),
+      })
+      await it.expectClean()
+      const { handovers, peakConnections } = it.model.auditor
+      sums.pipelines += result.pipelines
+      sums.handovers += handovers
+      if (peakConnections === it.poolSize) sums.fullPools += 1
+    })
+    console.log(mode, sums)
+    expect(sums.handovers).toBeGreaterThan(done)
+    expect(sums.fullPools * 2).toBeGreaterThan(done)
+  },
+)
+
+test.each(modes)('%s port: a cancel hits its own client or nobody', async (mode) => {
+  const sums = { requests: 0, cancelled: 0 }
+  await manyRounds(async (random) => {
+    const victims = 1 + random.int(3)
+    const bystanders = 1 + random.int(3)
+    const it = await World.start(1 + random.int(mode === 'transaction' ? 4 : 2), {
+      random: random.fork(),
+      cancelLateMs: random.pick([0, 3, 15]),
+    })
+    const result = await runCancelRule({
+      target: it.target(mode),
+      random,
+      victims,
+      bystanders,
+      queries: 8,
+      queryMs: 12,
+    })
+    await it.expectClean()
+    for (const owner of it.model.auditor.cancelled) {
+      const number = Number(owner?.slice(1) ?? 0)
+      expect(number, `${owner} was cancelled`).toBeGreaterThan(0)
+      expect(number).toBeLessThanOrEqual(victims)
+    }
+    sums.requests += result.requests
+    sums.cancelled += result.cancelled
+  })
+  console.log(mode, sums)
+  expect(sums.cancelled).toBeGreaterThan(0)
+  expect(sums.requests).toBeGreaterThan(sums.cancelled)
+})
