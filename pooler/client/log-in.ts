@@ -23,7 +23,7 @@ import { checkTenant } from './check-tenant.ts'
 import type { ClientConnection } from './client-connection.ts'
 import type { ClientServices } from './client-services.ts'
 import { ClientSession } from './client-session.ts'
-import { LoginDialog } from './login-dialog.ts'
+import { ClientGone, LoginDialog } from './login-dialog.ts'
 import { LoginTail } from './login-tail.ts'
 
 /** Throws PoolerError, PostgresError or ClientGone for a client that does not get in. */
@@ -124,13 +124,30 @@ async function enter(
   services: ClientServices,
   login: Login,
 ): Promise<void> {
-  const session = new ClientSession(connection, services, login)
+  const session = newSession(connection, services, login)
   try {
     connection.onAuthenticated(session)
     login.tail.transport.write(authenticationOk())
     await session.begin()
   } catch (error) {
     session.leave('refused')
+    throw error
+  }
+}
+
+/** A person who is in, but finds no place, is out again: nobody else would take them off the list. */
+function newSession(
+  connection: ClientConnection,
+  services: ClientServices,
+  login: Login,
+): ClientSession {
+  try {
+    // Ended or timed out while it was judged: it has had its last words.
+    if (connection.isOver) throw new ClientGone('before it was let in')
+    return new ClientSession(connection, services, login)
+  } catch (error) {
+    const reason = error instanceof PoolerError ? error.code : 'refused'
+    login.authenticated.person?.leave(reason, { transactions: 0, bytes: 0 })
     throw error
   }
 }

@@ -1,6 +1,6 @@
 // The data plane alone, in front of one upstream, letting everybody in: for tests of what happens
 // behind the login. Ports are free ones of the system's choice.
-import type { LoginQuestion } from '../../pooler/auth/authenticate.ts'
+import type { Authenticated, LoginQuestion } from '../../pooler/auth/authenticate.ts'
 import { loadConfig } from '../../pooler/config/load-config.ts'
 import type { Config } from '../../pooler/config/settings.ts'
 import { DataPlane } from '../../pooler/data-plane.ts'
@@ -14,6 +14,8 @@ export interface BareDataPlaneOptions {
   readonly tenant: Tenant
   readonly config?: Partial<Config>
   readonly log?: Log
+  /** Instead of letting everybody in as an application. */
+  readonly authenticate?: (question: LoginQuestion) => Promise<Authenticated>
 }
 
 export class BareDataPlane {
@@ -39,7 +41,9 @@ export class BareDataPlane {
       globalCa: null,
       tenants: { find: async () => this.tenant, peek: () => this.tenant },
       authenticator: {
-        authenticate: async (_question: LoginQuestion) => ({ method: 'password', person: null }),
+        authenticate:
+          options.authenticate ??
+          (async (_question: LoginQuestion) => ({ method: 'password', person: null })),
       },
       credentials: {
         forServer: (tenant, role) => {
