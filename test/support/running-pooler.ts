@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { SignJWT } from 'jose'
 import { loadConfig } from '../../pooler/config/load-config.ts'
 import { Pooler } from '../../pooler/pooler.ts'
+import type { TenantInput } from '../../pooler/store/tenant-input.ts'
 import { CapturedLog } from './captured-log.ts'
 import { TestAuthority } from './certificates.ts'
 import { eventually } from './eventually.ts'
@@ -18,6 +19,7 @@ import {
   RunningProjects,
   type TestPerson,
   type TestProject,
+  type TestRole,
 } from './running-projects.ts'
 
 export type Mode = 'transaction' | 'session'
@@ -95,6 +97,16 @@ export class RunningPooler {
   /** With a database of its own; roles with stored passwords unless `auth` says `query`. */
   project(options: ProjectOptions = {}): Promise<TestProject> {
     return this.#projects.make(options)
+  }
+
+  /** Puts what is given over what is stored, and waits until the process knows. */
+  change(project: TestProject, input: Partial<TenantInput>): Promise<void> {
+    return this.#projects.change(project, input)
+  }
+
+  /** A role in the database alone, dropped with the rest. */
+  role(prefix: string, attributes?: string): Promise<TestRole> {
+    return this.#projects.role(prefix, attributes)
   }
 
   /** A member of the project with a classic token and a rule for each of the roles. */

@@ -6,6 +6,7 @@ import type { RuleInput } from '../../pooler/store/rules.ts'
 import type { MembershipRole } from '../../pooler/store/schema.ts'
 import type { TenantInput, TenantUserInput } from '../../pooler/store/tenant-input.ts'
 import { Secret } from '../../shared/secret.ts'
+import { eventually } from './eventually.ts'
 import { sharedPostgres, uniqueName } from './postgres.ts'
 import { someRule } from './store-setup.ts'
 
@@ -83,6 +84,17 @@ export class RunningProjects {
       ...input,
     })
     return { ref, database, app, people }
+  }
+
+  /** Puts what is given over what is stored, and waits until the process knows. */
+  async change({ ref }: TestProject, input: Partial<TenantInput>): Promise<void> {
+    const { tenants, tenantCache } = this.#pooler.control
+    const details = await tenants.findDetails(ref)
+    if (details === null) throw new Error(`project ${ref} is gone`)
+    const { dbHost, dbPort, dbDatabase } = details.tenant
+    const kept = { dbHost, dbPort, dbDatabase, users: details.users }
+    const { tenant } = await tenants.put(ref, { ...kept, ...input })
+    await eventually(() => (tenantCache.peek(ref)?.version ?? tenant.version) >= tenant.version)
   }
 
   async role(prefix: string, attributes = ''): Promise<TestRole> {
