@@ -11,13 +11,19 @@ import { settingOrder } from '../relay/session-settings.ts'
 
 export type Settings = ReadonlyMap<string, string>
 
-/** Spellings remembered over all pools. */
+/** Spellings remembered over all pools, and their characters: a value may have 10,000. */
 const spellingsMax = 20_000
+const spellingsCharactersMax = 8 * 1024 * 1024
 /** A server's upgrade or a new extension may change what a value means. */
 const spellingTtlMs = 300_000
 
 export class StartupSettings {
-  readonly #spellings = new LRUCache<string, string>({ max: spellingsMax, ttl: spellingTtlMs })
+  readonly #spellings = new LRUCache<string, string>({
+    max: spellingsMax,
+    maxSize: spellingsCharactersMax,
+    sizeCalculation: (spelled, key) => spelled.length + key.length,
+    ttl: spellingTtlMs,
+  })
   readonly #clock: Clock
   readonly #timeoutMs: number
 

@@ -81,3 +81,9 @@ export const finishingMsMax = 5000
 
 /** After a FATAL, so long what still comes is read and thrown away, so that the text arrives. */
 export const lingerMs = 1000
+
+/** Settings that one server reports: Postgres has fifteen. Every report costs time that grows with it. */
+export const reportedSettingsMax = 100
+
+/** Their names and values: some 500 characters with Postgres, but search_path may be long. */
+export const reportedCharactersMax = 32 * 1024

@@ -5,6 +5,7 @@ import { PoolerError } from '../../shared/errors.ts'
 import { PostgresError } from '../../shared/protocol/error-response.ts'
 import { MessageReader, type WholeMessage } from '../../shared/protocol/message-reader.ts'
 import { backend } from '../../shared/protocol/message-types.ts'
+import { reportedCharactersMax, reportedSettingsMax } from '../config/limits.ts'
 import { readParameter } from './login-messages.ts'
 import { brokenProtocol, type OpenTarget, saidByPostgres } from './server-open-error.ts'
 import { SocketReader } from './socket-reader.ts'
@@ -13,7 +14,7 @@ import { SocketReader } from './socket-reader.ts'
 const bodyBytesMax = 64 * 1024
 /** Postgres reports about fifteen parameters; extensions add a few and may send notices. */
 const messagesMax = 500
-/** All of them together: what is recorded of a login stays as long as the server does. */
+/** All of them together. */
 const loginBytesMax = 256 * 1024
 
 export class LoginConversation {
@@ -24,6 +25,7 @@ export class LoginConversation {
   readonly #messages = new MessageReader({ bodyBytesMax })
   #count = 0
   #bytes = 0
+  #reportedCharacters = 0
 
   constructor(socket: Socket, target: OpenTarget, signal: AbortSignal) {
     this.#socket = socket
@@ -68,7 +70,12 @@ export class LoginConversation {
   #record(body: Buffer): void {
     const parameter = readParameter(body)
     if (parameter === null) throw this.broken('malformed ParameterStatus')
+    this.#reportedCharacters += body.length
     this.parameters.set(...parameter)
+    const isTooMany = this.parameters.size > reportedSettingsMax
+    if (isTooMany || this.#reportedCharacters > reportedCharactersMax) {
+      throw this.broken('endless reports')
+    }
   }
 
   #cut(): WholeMessage | null {

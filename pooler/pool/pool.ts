@@ -199,6 +199,7 @@ export class Pool implements ServerSource {
     const nowMs = this.#options.clock.monotonicMs()
     for (let server = this.#warm.pop(); server !== undefined; server = this.#warm.pop()) {
       if (!server.isUsable) this.#drop(server, 'lost')
+      else if (!server.isBetweenMessages) this.#drop(server, 'broken')
       else if (server.isOver(nowMs)) this.#drop(server, 'lifetime')
       else return server
     }
@@ -261,6 +262,7 @@ export class Pool implements ServerSource {
   #offer(server: ServerConnection): void {
     const nowMs = this.#options.clock.monotonicMs()
     if (!server.isUsable) this.#drop(server, 'lost')
+    else if (!server.isBetweenMessages) this.#drop(server, 'broken')
     else if (this.#isClosed) this.#drop(server, 'pool_closed')
     else if (server.isOver(nowMs)) this.#drop(server, server.isRetired ? 'retired' : 'lifetime')
     else if (this.#supply.slots > this.#options.limits().size) this.#drop(server, 'retired')

@@ -49,6 +49,8 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
   #pending: Buffer | null = null
   #profile: SettingsProfile
   #notice: Buffer | null = null
+  /** What the client is told when the work before its last message is over; null: it said Terminate. */
+  #lastWords: PoolerError | null = null
 
   constructor(options: RelayOptions) {
     this.#options = options
@@ -183,7 +185,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
       this.#restorer.finish()
       this.#feedPending()
     } else if (this.state === 'finishing') {
-      if (tracker.isSettled || tracker.needsClient) this.#end('terminate')
+      if (tracker.isSettled || tracker.needsClient) this.#endWork()
     } else {
       this.lastActiveMs = this.#options.ticker.nowMs
       this.#releaseIfDone(server)
@@ -313,31 +315,41 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
   }
 
   #onTerminate(): Verdict {
-    const server = this.#server
-    if (server === null || server.tracker.isSettled) this.#end('terminate')
+    if (this.#server === null) this.#end('terminate')
     else this.#machine.moveTo('finishing')
     return drop
   }
 
-  /** What came before Terminate has gone to the server: it runs to its end, as far as it can. */
+  #breach(reason: string): Verdict {
+    const error = new PoolerError('EPROTOCOL', { values: { reason } })
+    if (this.#server === null) {
+      this.fail(error)
+    } else {
+      this.#lastWords = error
+      this.#machine.moveTo('finishing')
+    }
+    return drop
+  }
+
+  /** What came before the last message has gone to the server: it runs to its end, as far as it can. */
   #finish(server: ServerLink): void {
     const { tracker, transport } = server
     // Else the server keeps the replies of a batch without Sync, and nobody hears that it is over.
     if (tracker.isBatchOpen) transport.write(flush)
-    if (tracker.needsClient) this.#end('terminate')
+    if (tracker.isSettled || tracker.needsClient) this.#endWork()
     this.#options.clock.after(finishingMsMax, () => {
-      if (this.state === 'finishing') this.#end('lost')
+      if (this.state === 'finishing') this.#endWork()
     })
   }
 
-  #breach(reason: string): Verdict {
-    this.fail(new PoolerError('EPROTOCOL', { values: { reason } }))
-    return drop
+  #endWork(): void {
+    if (this.#lastWords === null) this.#end('terminate')
+    else this.fail(this.#lastWords)
   }
 
   #releaseIfDone(server: ServerLink): void {
     if (this.#options.mode !== 'transaction' || !server.tracker.isReleasable) return
-    if (!this.#pump.isAtBoundary || this.#restorer.isAwaited) return
+    if (!this.#pump.isAtBoundary || !server.isBetweenMessages || this.#restorer.isAwaited) return
     this.#detach(server)
     this.#machine.moveTo('idle')
     this.#gate.open(serverIsBlocked | owesMuch)
@@ -380,7 +392,8 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     if (this.state === 'waiting') source.withdraw(this)
     const server = this.#server
     if (server === null) return
-    const isClean = this.#pump.isAtBoundary && server.isAtBoundary && server.tracker.isSettled
+    server.isCutOff = !this.#pump.isAtBoundary
+    const isClean = !server.isCutOff && server.isAtBoundary && server.tracker.isSettled
     this.#detach(server)
     if (!server.isUsable) source.discard(server, 'lost')
     else if (isAccessEnd) source.endAccess(server)

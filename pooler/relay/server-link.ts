@@ -2,6 +2,7 @@
 // Who holds it, for how long, and where it came from is the pool's business.
 import type { Socket } from 'node:net'
 import type { PostgresError } from '../../shared/protocol/error-response.ts'
+import { reportedCharactersMax, reportedSettingsMax } from '../config/limits.ts'
 import { ReplyTracker } from './reply-tracker.ts'
 import { ServerPump } from './server-pump.ts'
 import type { ServerSink } from './server-sink.ts'
@@ -38,8 +39,11 @@ export abstract class ServerLink implements TransportReader {
   lastPerson: string | null | undefined = undefined
   /** Set when the server said FATAL: it is as good as closed. */
   fatal: PostgresError | null = null
+  /** The last message to it was not sent whole: what is written now would be read as its rest. */
+  isCutOff = false
   sink: ServerSink
   readonly #pump: ServerPump
+  #reportedCharacters = 0
 
   constructor(options: ServerLinkOptions) {
     for (const [name, value] of options.parameters) this.#noteReport(name, value)
@@ -54,6 +58,11 @@ export abstract class ServerLink implements TransportReader {
   /** True when the last byte passed to the client was the last of a message. */
   get isAtBoundary(): boolean {
     return this.#pump.isAtBoundary
+  }
+
+  /** False while a message has come in part: whoever has the server then must have the rest of it. */
+  get isBetweenMessages(): boolean {
+    return this.#pump.isEmpty
   }
 
   /** False once it said FATAL or its connection is gone. */
@@ -84,19 +93,25 @@ export abstract class ServerLink implements TransportReader {
     this.sink.onServerFault(error)
   }
 
-  /** Notes a ParameterStatus body and tells the sink. */
-  takeReport(bytes: Buffer, at: number, end: number, isOwn: boolean): void {
+  /** Notes a ParameterStatus body and tells the sink. False when more is reported than is kept. */
+  takeReport(bytes: Buffer, at: number, end: number, isOwn: boolean): boolean {
     const nul = bytes.indexOf(0, at)
-    if (nul === -1 || nul >= end) return
+    if (nul === -1 || nul >= end) return true
     const name = bytes.toString('utf8', at, nul)
     const value = bytes.toString('utf8', nul + 1, end - 1)
     this.#noteReport(name, value)
+    if (this.reported.size > reportedSettingsMax) return false
+    if (this.#reportedCharacters > reportedCharactersMax) return false
     if (!isReadOnlySetting(settingKey(name))) this.profile = null
     this.sink.onServerReport(name, value, isOwn)
+    return true
   }
 
   #noteReport(name: string, value: string): void {
-    this.spelling.set(settingKey(name), name)
-    this.reported.set(settingKey(name), value)
+    const key = settingKey(name)
+    const before = this.reported.get(key)
+    this.#reportedCharacters += value.length - (before?.length ?? -key.length)
+    this.spelling.set(key, name)
+    this.reported.set(key, value)
   }
 }

@@ -2,7 +2,7 @@
 // state, swallows answers to messages of ours. Rows and copy data pass by their headers alone.
 import { PostgresError } from '../../shared/protocol/error-response.ts'
 import { backend } from '../../shared/protocol/message-types.ts'
-import { Pump } from './pump.ts'
+import { Pump, seenBytesMax } from './pump.ts'
 import type { ServerLink } from './server-link.ts'
 import { sessionTagOf } from './session-tags.ts'
 import { drop, forward, type Verdict } from './verdicts.ts'
@@ -22,7 +22,7 @@ export class ServerPump extends Pump {
     return this.#isBroken
   }
 
-  protected override onHeader(type: number): Verdict {
+  protected override onHeader(type: number, bodyBytes: number): Verdict {
     const tracker = this.#link.tracker
     const isOwn = tracker.isOwnReply
     this.#isOwn = isOwn
@@ -38,6 +38,7 @@ export class ServerPump extends Pump {
         break
       case backend.parameterStatus:
         // Whether the client is told depends on the value: it is written anew in onServerReport.
+        if (bodyBytes > seenBytesMax) return this.#break(`a report of ${bodyBytes} bytes`)
         this.see()
         return drop
     }
@@ -72,7 +73,7 @@ export class ServerPump extends Pump {
         link.sink.onOwnRow(bytes, at, end)
         return
       case backend.parameterStatus:
-        link.takeReport(bytes, at, end, this.#isOwn)
+        if (!link.takeReport(bytes, at, end, this.#isOwn)) this.#break('endless reports')
     }
   }
 

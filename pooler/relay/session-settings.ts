@@ -1,5 +1,6 @@
 // Settings that follow a client from server to server. A profile is what one client wants; equal
 // profiles are one object, so that the hot path compares two references and nothing else.
+import { LRUCache } from 'lru-cache'
 import { extendedQuery, sync } from '../../shared/protocol/frontend-messages.ts'
 
 /** Reported by servers, yet not ours to set: a difference is told to the client instead. */
@@ -28,16 +29,22 @@ export interface SettingsProfile {
 
 /** Distinct profiles remembered; beyond it equal ones are compared value by value. */
 export const profilesMax = 10_000
-const profiles = new Map<string, SettingsProfile>()
+/** A usual profile has 600; clients may set, and upstreams report, values of any length. */
+export const profileCharactersMax = 8 * 1024
+const profiles = new LRUCache<string, SettingsProfile>({
+  max: profilesMax,
+  maxSize: 8 * 1024 * 1024,
+  maxEntrySize: profileCharactersMax,
+  sizeCalculation: (_profile, key) => key.length,
+})
 
-/** The one profile with these settings. */
+/** The one profile with these settings, but for a few that are too large to be remembered. */
 export function profileOf(wanted: ReadonlyMap<string, string>): SettingsProfile {
   const entries = [...wanted].sort(([a], [b]) => (a < b ? -1 : 1))
   const key = JSON.stringify(entries)
   const known = profiles.get(key)
   if (known !== undefined) return known
   const profile: SettingsProfile = { wanted: new Map(entries) }
-  if (profiles.size >= profilesMax) profiles.delete(profiles.keys().next().value as string)
   profiles.set(key, profile)
   return profile
 }

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import {
   differenceOf,
   mustBeAwaited,
+  profileCharactersMax,
   profileOf,
   profilesMax,
   restoreCount,
@@ -50,6 +51,25 @@ describe('profiles', () => {
     const again = profileOf(settings({ application_name: 'first' }))
     expect(again).not.toBe(first)
     expect(differenceOf(again, server({ application_name: 'first' })).set).toEqual([])
+  })
+})
+
+describe('profiles of long values', () => {
+  const long = (index: number, characters: number) =>
+    settings({ search_path: `${index} ${'x'.repeat(characters)}` })
+
+  test('one that is too large is not remembered', () => {
+    const one = profileOf(long(1, profileCharactersMax))
+    expect(profileOf(long(1, profileCharactersMax))).not.toBe(one)
+    expect(profileOf(long(1, profileCharactersMax))).toEqual(one)
+  })
+
+  test('all together are bounded by their characters', () => {
+    const first = profileOf(long(0, profileCharactersMax / 2))
+    for (let index = 1; index < profilesMax / 2; index += 1) {
+      profileOf(long(index, profileCharactersMax / 2))
+    }
+    expect(profileOf(long(0, profileCharactersMax / 2))).not.toBe(first)
   })
 })
 
