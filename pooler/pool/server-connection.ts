@@ -108,7 +108,7 @@ export class ServerConnection extends ServerLink {
         finish()
         return
       }
-      if (this.isAtBoundary) this.transport.write(terminate())
+      if (!this.isCutOff) this.transport.write(terminate())
       this.transport.end()
       this.#clock.after(closingMsMax, () => {
         this.transport.destroy()

@@ -43,14 +43,15 @@ export async function stopServer(
   const tracker = server.tracker
   const deadlineMs = clock.monotonicMs() + endingMsMax
   const owedAtFirst = tracker.readyOwed
-  if (tracker.isSettled) {
+  if (tracker.isSettled && !server.isCutOff) {
     if (await rollbackServer(server, endingMsMax, clock)) return true
   } else {
     await Promise.race([cancelServer(server, upstream, clock), sleep(clock, endingMsMax)])
     while (!tracker.isSettled && server.isUsable && clock.monotonicMs() < deadlineMs) {
       await sleep(clock, 10)
     }
-    const isStopped = tracker.isSettled && owedAtFirst <= 1 && server.cancelsInFlight === 0
+    const isQuiet = tracker.isSettled && !server.isCutOff
+    const isStopped = isQuiet && owedAtFirst <= 1 && server.cancelsInFlight === 0
     if (isStopped && tracker.status === status.idle) return true
     if (isStopped && (await rollbackServer(server, endingMsMax, clock))) return true
   }

@@ -100,7 +100,7 @@ test.each(modes)(
         cancelLateMs: 4,
       })
       const result = await runReleaseRule({
-        ...(mode === 'transaction' ? transactionMode : {}),
+        settingNames: ['application_name'],
         target: it.target(mode),
         random,
         clients: 2 + random.int(10),

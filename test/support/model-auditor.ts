@@ -22,6 +22,9 @@ const tagPattern = /\b([a-z]+[0-9]+)\.[0-9]+\b/g
 /** Bodies that may hold a tag: texts, bound values, copy data, arguments. */
 const taggedTypes = 'QPBdfF'
 
+/** Messages that a server at rest ignores. */
+export const copyTypes = 'dcf'
+
 /** The clients named in a message. */
 export function clientsIn(type: string, body: Buffer): string[] {
   if (!taggedTypes.includes(type)) return []
@@ -74,6 +77,8 @@ export class ModelAuditor {
     const clients = clientsIn(type, body)
     server.log.push(clients.length === 0 ? type : `${type}(${clients.join()})`)
     if (server.log.length > logEntriesMax) server.log.shift()
+    // Outside of a copy these mean nothing, whoever comes next.
+    if (!server.isInPeriod && copyTypes.includes(type)) return
     server.isInPeriod = true
     for (const client of clients) {
       if (server.owner === null) this.#takeOver(server, client)

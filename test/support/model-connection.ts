@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { AuditedServer, ModelAuditor } from './model-auditor.ts'
+import { type AuditedServer, copyTypes, type ModelAuditor } from './model-auditor.ts'
 import { ModelSession } from './model-session.ts'
 import type { StatementReader } from './model-statements.ts'
 import * as raw from './raw-messages.ts'
@@ -137,6 +137,7 @@ export class ModelConnection {
       if (this.#session === null) this.#startUp(message.body)
       else {
         if (this.#audited !== null) {
+          if (!this.#isWorking) this.#noteRest(this.#session, this.#audited)
           this.#behaviour.auditor.arrived(this.#audited, message.type, message.body)
         }
         this.#queue.push(message)
@@ -224,18 +225,21 @@ export class ModelConnection {
         continue
       }
       if (session.want.kind === 'closed') return
+      if (this.#cutter.restBytes === 0) this.#noteRest(session, audited)
       const message = this.#queue.shift()
-      if (message === undefined) {
-        const isWhole = this.#cutter.restBytes === 0
-        if (session.isAtRest && isWhole) this.#behaviour.auditor.rested(audited)
-        return
-      }
+      if (message === undefined) return
       if (this.#queue.length < queueMax / 2) this.#socket.resume()
       if (session.isHalfEnded && 'QPBDEF'.includes(message.type)) {
         this.#behaviour.auditor.inherited(audited)
       }
       session.receive(message)
     }
+  }
+
+  /** All replies are out, and of what has come nothing will be answered. */
+  #noteRest(session: ModelSession, audited: AuditedServer): void {
+    const isIdle = this.#queue.every(({ type }) => copyTypes.includes(type))
+    if (session.isAtRest && isIdle) this.#behaviour.auditor.rested(audited)
   }
 
   /** The backend's place is free before its client hears of the end, as with a process that exits. */
