@@ -75,11 +75,12 @@ async function main(): Promise<number> {
       profileFolder: values['cpu-prof'] ?? null,
     })
     try {
+      const startedAt = new Date().toISOString()
       const { faults, ...result } = await runOne(scenario, world, options)
       faultCount += faults.length
       if (!values.dry) {
-        const startedAt = new Date().toISOString()
-        const record = { scenario: scenario.name, startedAt, machine, world: world.settings }
+        const times = { startedAt, endedAt: new Date().toISOString() }
+        const record = { scenario: scenario.name, ...times, machine, world: world.settings }
         const name = await writeResults(scenario.name, { ...record, ...result, faults })
         say(`\nkept as bench/results/${name}`)
       }

@@ -1,5 +1,6 @@
 // pgbench -S: one small read in a transaction of its own, where what a pooler costs shows most.
 // Targets take turns within each round, and are compared round by round.
+import { untilQuiet } from '../support/quiet.ts'
 import { type Round, runRound } from '../support/round.ts'
 import type { Scenario, ScenarioOptions, ScenarioResult } from '../support/scenario.ts'
 import { ratioOf, spreadOf, spreadText } from '../support/spread.ts'
@@ -29,6 +30,8 @@ const poolPort: Readonly<Record<Protocol, 'transaction' | 'session'>> = {
 const protocols = Object.keys(poolPort) as Protocol[]
 const defaultSeconds = 2
 const warmUpSeconds = 1
+/** Before each round, where others share the machine. */
+const quietWaitMsMax = 10_000
 
 export const select: Scenario = {
   name: 'select',
@@ -43,7 +46,13 @@ export const select: Scenario = {
       options.say(`\n${caseText(result, world.targets)}`)
     }
     return {
-      settings: { rounds: options.rounds, secondsPerRound: seconds, warmUpSeconds, poolPort },
+      settings: {
+        rounds: options.rounds,
+        secondsPerRound: seconds,
+        warmUpSeconds,
+        quietWaitMsMax,
+        poolPort,
+      },
       figures: results.map((each) => ({ ...each, ...summaryOf(each, world.targets) })),
       text: '',
       faults: results.flatMap(faultsOf),
@@ -79,6 +88,7 @@ async function runCase(
   for (const target of world.targets) await run(target, 0, [...common, '-T', `${warmUpSeconds}`])
   const rounds: Round[] = []
   for (let round = 1; round <= options.rounds; round++) {
+    await untilQuiet(quietWaitMsMax)
     for (const target of world.targets) rounds.push(await run(target, round, pgbenchArgs))
   }
   return { protocol, clients, pgbenchArgs, rounds }

@@ -4,7 +4,7 @@ import { endedChildrenCpuMs, type MachineCpu, machineCpu, processCpuMs, treeCpuM
 import { type PgbenchRun, pgbench } from './pgbench.ts'
 import type { Target } from './target.ts'
 
-export interface Round extends PgbenchRun {
+export interface Round extends Omit<PgbenchRun, 'tpsBySecond'> {
   readonly target: string
   /** From 1. */
   readonly round: number
@@ -38,7 +38,7 @@ export async function runRound(options: {
 }): Promise<Round> {
   const { target, address, round, pgbenchArgs, postgresPid } = options
   const before = read(target, postgresPid)
-  const run = await pgbench(address, pgbenchArgs)
+  const { tpsBySecond: _, ...run } = await pgbench(address, pgbenchArgs)
   const after = read(target, postgresPid)
   const poolerCpuMs = target.pid === null ? null : after.poolerMs - before.poolerMs
   const postgresCpuMs = after.postgresMs - before.postgresMs
