@@ -90,6 +90,8 @@ export class Authenticator {
     this.#refuseBlocked(question)
     const known = await verifiers.verifierFor(tenant, role)
     const verdict = await judgePassword(secret, known.verifier, known.kind === 'scram')
+    // Of many guesses at once, those that are judged after the throttle has closed learn nothing.
+    this.#refuseBlocked(question)
     if (verdict === 'wrong') {
       const reason = known.kind === 'none' ? known.reason : 'wrong password'
       return await this.#refuse(question, arrivedMs, reason, newReportId())
