@@ -32,8 +32,12 @@ export interface UpstreamOptions extends UpstreamSettings {
 
 /** Auxiliary connections of one process at a time; those beyond it are refused, not queued. */
 const auxiliaryMax = 200
+/** Of these one project's: an upstream that never answers a cancel must not take those of others. */
+const auxiliaryPerTenantMax = 25
 const auxiliaryQueryTimeoutMs = 5000
 let auxiliaryCount = 0
+/** Projects that have some, by ref. */
+const auxiliaryByTenant = new Map<string, number>()
 
 export class Upstream implements PoolUpstream {
   readonly #options: UpstreamOptions
@@ -52,7 +56,7 @@ export class Upstream implements PoolUpstream {
   }
 
   async cancel({ address, processId, cancelSecret }: CancelAddress): Promise<void> {
-    await counted(() =>
+    await counted(this.#options.tenant().ref, () =>
       withUpstream({ ...this.#connectOptions(), address }, async ({ socket }, signal) => {
         const closed = new Promise<void>((resolve) => {
           socket.once('close', () => resolve())
@@ -77,7 +81,7 @@ export class Upstream implements PoolUpstream {
     parameters: readonly string[],
     applicationName: string,
   ): Promise<ConversationResult> {
-    return counted(async () => {
+    return counted(this.#options.tenant().ref, async () => {
       const { clock, credentials, database } = this.#options
       const opened = await openServer({
         ...this.#connectOptions(),
@@ -114,17 +118,22 @@ export class Upstream implements PoolUpstream {
   }
 }
 
-async function counted<Result>(run: () => Promise<Result>): Promise<Result> {
-  if (auxiliaryCount >= auxiliaryMax) {
-    throw new PoolerError('EMAXCONNPROCESS', {
-      values: { reason: `it has ${auxiliaryMax} auxiliary connections` },
-    })
+async function counted<Result>(ref: string, run: () => Promise<Result>): Promise<Result> {
+  const own = auxiliaryByTenant.get(ref) ?? 0
+  if (auxiliaryCount >= auxiliaryMax || own >= auxiliaryPerTenantMax) {
+    const whose = own >= auxiliaryPerTenantMax ? 'the project' : 'it'
+    const reason = `${whose} has as many auxiliary connections as it may`
+    throw new PoolerError('EMAXCONNPROCESS', { values: { reason } })
   }
   auxiliaryCount++
+  auxiliaryByTenant.set(ref, own + 1)
   try {
     return await run()
   } finally {
     auxiliaryCount--
+    const left = (auxiliaryByTenant.get(ref) ?? 1) - 1
+    if (left === 0) auxiliaryByTenant.delete(ref)
+    else auxiliaryByTenant.set(ref, left)
   }
 }
 

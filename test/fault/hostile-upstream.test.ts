@@ -1,6 +1,8 @@
 // An upstream that says what no Postgres says, or at a bad moment. It may spoil its own project's
 // sessions; it may not fill our memory, nor have one client read what was meant for another.
 import { afterEach, expect, test } from 'vitest'
+import { Upstream } from '../../pooler/pool/upstream.ts'
+import { systemClock } from '../../shared/clock.ts'
 import { BareDataPlane } from '../support/bare-data-plane.ts'
 import { eventually } from '../support/eventually.ts'
 import { RawClient } from '../support/raw-client.ts'
@@ -106,4 +108,32 @@ test('what comes in part behind the ReadyForQuery of a login is not taken for an
   await client.query('select')
   expect(typesOf(await client.untilReady())).toBe('CZ')
   client.close()
+})
+
+test('an upstream that never closes a cancel takes no auxiliary connections of other projects', async () => {
+  const upstreamOf = (port: number, ref: string): Upstream =>
+    new Upstream({
+      tenant: () => makeTenant({ ref, dbPort: port }),
+      role: 'app',
+      database: 'db',
+      credentials: () => null,
+      serverConnectTimeoutMs: 1000,
+      serverLoginTimeoutMs: 1500,
+      globalCa: null,
+      clock: systemClock,
+    })
+  const hanging = await ScriptedServer.start(() => [ignoreAll(), finish()])
+  const row = Buffer.concat([raw.parseComplete(), raw.bindComplete(), answer])
+  const honest = await ScriptedServer.start([
+    [...trustLogin(), expectTypes('PBES'), send(row), ignoreAll(), finish()],
+  ])
+  stops.push(() => hanging.stop())
+  stops.push(() => honest.stop())
+  const bad = upstreamOf(hanging.port, 'bad')
+  const key = { address: '127.0.0.1', processId: 1, cancelSecret: Buffer.alloc(4) }
+  const cancels = Array.from({ length: 300 }, () => bad.cancel(key))
+  const { error } = await upstreamOf(honest.port, 'good').ask('select', [], 'test')
+  expect(error).toBeNull()
+  await Promise.all(cancels)
+  expect(hanging.connections.length).toBeLessThanOrEqual(25)
 })
