@@ -31,6 +31,8 @@ export class Pool implements ServerSource {
   /** Idle and ready to be handed on; the last one was used last. */
   readonly #warm: ServerConnection[] = []
   readonly #heldByPeople = new Set<ServerConnection>()
+  /** Asked for a server in this very turn, and will be told that there is none. */
+  readonly #refusedSoon = new Set<ServerWaiter>()
   #isClosed = false
 
   constructor(options: PoolOptions) {
@@ -96,7 +98,7 @@ export class Pool implements ServerSource {
       }
     }
     const refusal = this.#refusalAtOnce()
-    if (refusal !== null) process.nextTick(() => waiter.onNoServer(refusal))
+    if (refusal !== null) this.#refuseSoon(waiter, refusal)
     else {
       const { clock, limits } = this.#options
       this.#line.add(waiter, clock.monotonicMs(), limits().checkoutTimeoutMs)
@@ -106,6 +108,7 @@ export class Pool implements ServerSource {
   }
 
   withdraw(waiter: ServerWaiter): void {
+    this.#refusedSoon.delete(waiter)
     this.#line.remove(waiter)
   }
 
@@ -156,10 +159,14 @@ export class Pool implements ServerSource {
     const server = link as ServerConnection
     // One at a time for each server: a second one would cancel the same statement.
     if (server.cancelsInFlight > 0) return
-    void cancelServer(server, this.#options.upstream, this.#options.clock).then((isClosed) => {
-      if (!isClosed) server.isRetired = true
-      server.onSettled?.()
-    })
+    cancelServer(server, this.#options.upstream, this.#options.clock)
+      .then((isClosed) => {
+        if (!isClosed) server.isRetired = true
+        server.onSettled?.()
+      })
+      .catch((error: unknown) => {
+        this.#options.log.error({ err: error, serverId: server.id }, 'server after a cancel')
+      })
   }
 
   /** Servers of before are closed at their next checkin, idle ones at once. */
@@ -278,6 +285,14 @@ export class Pool implements ServerSource {
       this.#options.counters.checkouts.observeMs(nowMs - next.sinceMs)
       next.waiter.onServer(this.#join(server, next.waiter))
     }
+  }
+
+  /** Unless the waiter withdraws before: one that has ended must hear nothing any more. */
+  #refuseSoon(waiter: ServerWaiter, refusal: Refusal): void {
+    this.#refusedSoon.add(waiter)
+    process.nextTick(() => {
+      if (this.#refusedSoon.delete(waiter)) waiter.onNoServer(refusal)
+    })
   }
 
   #drop(server: ServerConnection, reason: ServerCloseReason): void {

@@ -31,7 +31,7 @@ export class Transport {
     socket.on('error', (error) => {
       this.#cause = error
     })
-    socket.on('close', () => this.#reader.onTransportClosed(this.#cause))
+    socket.on('close', () => this.#guard(() => this.#reader.onTransportClosed(this.#cause)))
     socket.resume()
   }
 
@@ -108,9 +108,18 @@ export class Transport {
     }
   }
 
+  /** Cold: a closure here costs nothing that counts. */
+  #guard(run: () => void): void {
+    try {
+      run()
+    } catch (error) {
+      this.#reader.onTransportFault(error)
+    }
+  }
+
   #onDrain(): void {
     if (!this.#isBlocked) return
     this.#isBlocked = false
-    this.#reader.onTransportDrain()
+    this.#guard(() => this.#reader.onTransportDrain())
   }
 }
