@@ -10,6 +10,8 @@ export interface AuditedServer {
   /** The client of the period before. */
   previousOwner: string | null
   isInPeriod: boolean
+  /** Whose messages half-ended the present transaction (ModelTransaction.startCommand). */
+  halfEndedBy: string | null
   /** Letters and tags of the latest messages, for failure texts. */
   readonly log: string[]
 }
@@ -57,6 +59,7 @@ export class ModelAuditor {
       owner: null,
       previousOwner: null,
       isInPeriod: false,
+      halfEndedBy: null,
       log: [],
     }
     if (this.openConnections > this.#connectionsMax) {
@@ -97,14 +100,18 @@ export class ModelAuditor {
     server.owner = null
   }
 
+  halfEnded(server: AuditedServer): void {
+    server.halfEndedBy = server.owner
+  }
+
   /**
-   * The message that comes now will fail for a fault that the client of the period before made
-   * (ModelTransaction.startCommand); told only where that client is another one.
+   * The message that comes now will fail for a fault that the client who half-ended the transaction
+   * made; told only where that was another one.
    */
   inherited(server: AuditedServer): void {
-    const { owner, previousOwner } = server
-    if (owner === null || previousOwner === null || owner === previousOwner) return
-    this.#violation(server, `${owner} was given the half-ended transaction of ${previousOwner}`)
+    const { owner, halfEndedBy } = server
+    if (owner === null || halfEndedBy === null || owner === halfEndedBy) return
+    this.#violation(server, `${owner} was given the half-ended transaction of ${halfEndedBy}`)
   }
 
   cancelledWork(server: AuditedServer): void {

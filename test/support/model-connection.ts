@@ -229,10 +229,12 @@ export class ModelConnection {
       const message = this.#queue.shift()
       if (message === undefined) return
       if (this.#queue.length < queueMax / 2) this.#socket.resume()
-      if (session.isHalfEnded && 'QPBDEF'.includes(message.type)) {
+      const wasHalfEnded = session.isHalfEnded
+      if (wasHalfEnded && 'QPBDEF'.includes(message.type)) {
         this.#behaviour.auditor.inherited(audited)
       }
       session.receive(message)
+      if (session.isHalfEnded && !wasHalfEnded) this.#behaviour.auditor.halfEnded(audited)
     }
   }
 

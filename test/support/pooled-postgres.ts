@@ -1,0 +1,142 @@
+// The data plane alone in front of real Postgres: one project with one role and a database of its
+// own, and what Postgres itself says of the servers. Everybody is let in.
+import type { Config } from '../../pooler/config/settings.ts'
+import { Secret } from '../../shared/secret.ts'
+import { BareDataPlane } from './bare-data-plane.ts'
+import { eventually } from './eventually.ts'
+import { type PostgresAccess, uniqueName } from './postgres.ts'
+import { RawClient, type RawClientOptions } from './raw-client.ts'
+import type { LoginOptions, LoginResult } from './raw-login.ts'
+import { rowsOf } from './raw-replies.ts'
+import { makeRole, makeTenant } from './tenants.ts'
+
+export type Port = 'transaction' | 'session'
+
+export interface PooledPostgresOptions {
+  readonly poolSize?: number
+  readonly checkoutTimeoutMs?: number
+  readonly config?: Partial<Config>
+  /** Port of something in front of Postgres: a proxy that breaks things. */
+  readonly upstreamPort?: number
+  /** Attributes of the role, as in CREATE ROLE. */
+  readonly attributes?: string
+}
+
+export interface Backend {
+  readonly pid: number
+  readonly state: string
+  readonly query: string
+  readonly application_name: string
+}
+
+export class PooledPostgres {
+  readonly postgres: PostgresAccess
+  readonly role: string
+  readonly database: string
+  readonly password = 'a password'
+  readonly pooler: BareDataPlane
+  readonly #clients: RawClient[] = []
+
+  private constructor(postgres: PostgresAccess, name: string, options: PooledPostgresOptions) {
+    this.postgres = postgres
+    this.role = name
+    this.database = name
+    const { poolSize = 2, checkoutTimeoutMs = 30_000, upstreamPort = postgres.port } = options
+    const row = makeRole(name, new Secret(this.password), { poolSize, checkoutTimeoutMs })
+    const tenant = makeTenant({
+      dbHost: postgres.host,
+      dbPort: upstreamPort,
+      dbDatabase: name,
+      roles: new Map([[name, row]]),
+    })
+    this.pooler = new BareDataPlane({ tenant, config: options.config ?? {} })
+  }
+
+  static async start(
+    postgres: PostgresAccess,
+    options: PooledPostgresOptions = {},
+  ): Promise<PooledPostgres> {
+    const pooled = new PooledPostgres(postgres, uniqueName('pooled'), options)
+    await postgres.createRole(pooled.role, pooled.password, options.attributes)
+    await postgres.createDatabase(pooled.database, pooled.role)
+    await pooled.pooler.plane.start()
+    return pooled
+  }
+
+  target(port: Port): RawClientOptions & LoginOptions {
+    const { transactionPort, sessionPort } = this.pooler
+    const number = port === 'transaction' ? transactionPort : sessionPort
+    return { port: number, user: this.pooler.userOf(this.role), database: null, waitMs: 15_000 }
+  }
+
+  /** Straight to Postgres, as the same role. */
+  direct(): RawClientOptions & LoginOptions {
+    const { host, port } = this.postgres
+    return { host, port, user: this.role, database: this.database, password: this.password }
+  }
+
+  /** A logged-in client; closed at the latest by `stop`. */
+  async client(
+    port: Port,
+    options: Partial<RawClientOptions & LoginOptions> = {},
+  ): Promise<RawClient> {
+    return (await this.login(port, options)).client
+  }
+
+  /** As `client`, with what the login brought. */
+  async login(
+    port: Port,
+    options: Partial<RawClientOptions & LoginOptions> = {},
+  ): Promise<{ client: RawClient; login: LoginResult }> {
+    const target = { ...this.target(port), ...options }
+    const client = await RawClient.connect(target)
+    this.#clients.push(client)
+    return { client, login: await client.login(target) }
+  }
+
+  /** First column of the first row, through an open client. */
+  async value(client: RawClient, sql: string): Promise<string | null> {
+    await client.query(sql)
+    return rowsOf(await client.untilReady())[0]?.[0] ?? null
+  }
+
+  /** Servers as Postgres counts them. */
+  async backends(): Promise<Backend[]> {
+    const rows = await this.postgres.query(
+      `select pid, state, query, application_name from pg_stat_activity
+       where usename = $1 and datname = $2 order by backend_start`,
+      [this.role, this.database],
+    )
+    return rows as unknown as Backend[]
+  }
+
+  /** Waits until a backend runs a query whose text has `part` in it, and gives it. */
+  running(part: string): Promise<Backend> {
+    return eventually(async () => {
+      const backends = await this.backends()
+      const found = backends.find(({ state, query }) => state === 'active' && query.includes(part))
+      if (found === undefined) throw new Error(`none of ${JSON.stringify(backends)} runs ${part}`)
+      return found
+    })
+  }
+
+  /** Fails unless in the end no client, waiter or busy server is left, here and in Postgres. */
+  async settled(): Promise<void> {
+    await this.pooler.settled()
+    await eventually(async () => {
+      const backends = await this.backends()
+      const busy = backends.filter(({ state }) => state !== 'idle')
+      if (busy.length > 0) throw new Error(JSON.stringify(busy))
+    })
+  }
+
+  /** Ends all clients, checks that nothing is left of them, and removes role and database. */
+  async stop(): Promise<void> {
+    for (const client of this.#clients) client.close()
+    await this.settled()
+    await this.pooler.stop()
+    await eventually(async () => (await this.backends()).length === 0)
+    await this.postgres.dropDatabase(this.database)
+    await this.postgres.dropRole(this.role)
+  }
+}
