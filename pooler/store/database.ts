@@ -58,6 +58,9 @@ function openPool(url: string, log: Log, config: pg.PoolConfig): pg.Pool {
     ...config,
   })
   pool.on('error', (error) => log.warn({ err: error }, 'a metadata connection was lost'))
+  // The library listens to connections that are idle. One that breaks in use fails the query that
+  // runs on it, and its event, heard by nobody, would end the process.
+  pool.on('connect', (client) => client.on('error', () => {}))
   return pool
 }
 
