@@ -1,5 +1,6 @@
 // The part of the process that clients and servers meet in: ports, connections, pools, cancels.
 // What it needs to know of projects and people is handed in.
+import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { Clock, Timer } from '../shared/clock.ts'
 import { DeadlineQueue } from '../shared/deadline-queue.ts'
@@ -28,7 +29,8 @@ import { Pool } from './pool/pool.ts'
 import type { PoolKey } from './pool/pool-key.ts'
 import { PoolRegistry } from './pool/pool-registry.ts'
 import { Upstream } from './pool/upstream.ts'
-import { overdue, type RelayTimeLimits } from './relay/overdue.ts'
+import { cancelIfOverdue, overdue, type RelayTimeLimits } from './relay/overdue.ts'
+import { StatementCatalog } from './relay/statement-catalog.ts'
 import type { ListenerMode } from './startup/identify-tenant.ts'
 import { checkoutTimeoutMsOf, poolSizeOf, type Tenant } from './tenant/tenant.ts'
 import type { TenantCache } from './tenant/tenant-cache.ts'
@@ -64,6 +66,8 @@ export class DataPlane {
   readonly #deadlines: DeadlineQueue
   readonly #backoffs = new Map<string, ConnectBackoff>()
   readonly #ticker: { nowMs: number }
+  /** Of this process: statements' names on servers come from it. */
+  readonly #statementSecret = randomBytes(32)
   #timer: Timer | null = null
   #isDraining = false
   #isRefusing = false
@@ -197,6 +201,7 @@ export class DataPlane {
       const clientIdleTimeoutMs = tenant?.clientIdleTimeoutMs || config.clientIdleTimeoutMs
       const error = overdue(relay, this.#ticker.nowMs, { ...limits, clientIdleTimeoutMs })
       if (error !== null) relay.fail(error)
+      else cancelIfOverdue(relay, this.#ticker.nowMs, limits)
     }
   }
 
@@ -254,6 +259,11 @@ export class DataPlane {
       upstreamBackoff: this.#backoffOf(`${dbHost}:${dbPort}`),
       deadlines: this.#deadlines,
       counters: new PoolCounters(),
+      statements: {
+        catalog: new StatementCatalog(this.#statementSecret),
+        serverStatementsMax: config.serverPreparedStatementsMax,
+        clientStatementsMax: config.clientPreparedStatementsMax,
+      },
       clock,
       log: log.child({ tenant: key.tenantRef, role: key.role, mode: key.mode }),
       random: Math.random,

@@ -279,7 +279,7 @@ export const catalogue = {
     'info',
     false,
     'query ran for longer than {ms} ms',
-    'Make the query faster, or ask the operator to raise the limit.',
+    'Make the query faster, or raise QUERY_TIMEOUT_MS.',
   ),
   EACCESSENDED: row(
     '57P01',

@@ -156,6 +156,7 @@ export class ClientSession implements PoolClient {
       person: login.authenticated.person?.userId ?? null,
       mode: this.key.mode === 'transaction' ? 'transaction' : 'session',
       transport: login.tail.transport,
+      statements: this.key.mode === 'transaction' ? this.#pool.statements : null,
       source: this.#pool,
       counters: this.#pool.counters,
       clock,

@@ -82,6 +82,18 @@ export const finishingMsMax = 5000
 /** After a FATAL, so long what still comes is read and thrown away, so that the text arrives. */
 export const lingerMs = 1000
 
+/** An unnamed statement's text up to here is kept, to be parsed again on another server. */
+export const unnamedTextBytesMax = 16 * 1024
+
+/** A named statement up to here is kept and follows its client; a longer one pins the client. */
+export const keptTextBytesMax = 256 * 1024
+
+/** Portal and statement name of one message: Postgres cuts names at 63 bytes. */
+export const statementNameBytesMax = 2048
+
+/** Texts of one client's named statements in all: as many as it may have, at 3 KB each. */
+export const clientStatementBytesMax = 16 * 1024 * 1024
+
 /** Settings that one server reports: Postgres has fifteen. Every report costs time that grows with it. */
 export const reportedSettingsMax = 100
 

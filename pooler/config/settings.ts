@@ -126,6 +126,7 @@ export const settings = {
     '30000',
     'Closes a client in transaction mode that holds a server and takes no byte.',
   ),
+  QUERY_TIMEOUT_MS: setting(duration(1, true), '0', 'Cancels a query that runs longer.'),
   SERVER_CONNECT_TIMEOUT_MS: setting(duration(1), '5000', 'TCP connect, for each address.'),
   SERVER_LOGIN_TIMEOUT_MS: setting(duration(1), '15000', 'Login to a database, TLS included.'),
   SERVER_RESET_TIMEOUT_MS: setting(
@@ -155,6 +156,16 @@ export const settings = {
     wholeNumber({ min: 1, max: 1_000_000 }),
     '10000',
     'Clients that may wait for a server of one pool.',
+  ),
+  CLIENT_PREPARED_STATEMENTS_MAX: setting(
+    wholeNumber({ min: 1, max: 1_000_000 }),
+    '5000',
+    'Named prepared statements of one client in transaction mode.',
+  ),
+  SERVER_PREPARED_STATEMENTS_MAX: setting(
+    wholeNumber({ min: 1, max: 1_000_000 }),
+    '500',
+    'Prepared statements kept on one server; beyond it the least recently used is closed.',
   ),
   JIT_POOL_SHARE: setting(
     share,

@@ -8,14 +8,13 @@ export interface IdleEvents {
 
 export class IdleWatcher implements ServerSink {
   readonly replyTransport = null
+  readonly session = null
   readonly #events: IdleEvents
 
   constructor(events: IdleEvents) {
     this.#events = events
   }
 
-  onServerReport(): void {}
-  onServerTag(): void {}
   onOwnError(): void {}
   onOwnRow(): void {}
   onServerProgress(): void {}

@@ -3,6 +3,7 @@ import type { Clock } from '../../shared/clock.ts'
 import type { DeadlineQueue } from '../../shared/deadline-queue.ts'
 import type { Log } from '../../shared/log.ts'
 import type { PoolCounters } from '../metrics/counters.ts'
+import type { StatementOptions } from '../relay/client-statements.ts'
 import type { ConnectBackoff } from './connect-backoff.ts'
 import type { PoolKey } from './pool-key.ts'
 import type { OpenedServer } from './server-login.ts'
@@ -48,6 +49,8 @@ export interface PoolOptions {
   readonly upstreamBackoff: ConnectBackoff
   readonly deadlines: DeadlineQueue
   readonly counters: PoolCounters
+  /** Prepared statements of this pool's clients. */
+  readonly statements: StatementOptions
   readonly clock: Clock
   readonly log: Log
   readonly random: () => number

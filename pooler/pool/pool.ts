@@ -5,6 +5,7 @@
 import { assert } from '../../shared/assert.ts'
 import { PoolerError } from '../../shared/errors.ts'
 import type { PoolCounters } from '../metrics/counters.ts'
+import type { StatementOptions } from '../relay/client-statements.ts'
 import type { ServerLink } from '../relay/server-link.ts'
 import { mutedSink } from '../relay/server-sink.ts'
 import type { Refusal, ServerSource, ServerWaiter } from '../relay/server-source.ts'
@@ -58,6 +59,11 @@ export class Pool implements ServerSource {
 
   get counters(): PoolCounters {
     return this.#options.counters
+  }
+
+  /** For relays of transaction pools. */
+  get statements(): StatementOptions {
+    return this.#options.statements
   }
 
   /** pool_size, as it is now. */

@@ -41,6 +41,7 @@ export async function resetServer(
     return false
   }
   link.applied.clear()
+  link.statements.clear()
   link.profile = null
   link.dirtyBy = null
   link.lastPerson = undefined

@@ -1,17 +1,25 @@
 // Messages of one client. Every header is shown to the relay, which says what becomes of it.
 import { Pump } from './pump.ts'
-import type { Verdict } from './verdicts.ts'
+import { collect, rewrite, type Verdict } from './verdicts.ts'
 
 export interface ClientMessages {
-  /** `firstByte` is the first byte of the body, or -1 where it has not come yet or there is none. */
-  onClientMessage(type: number, bodyBytes: number, firstByte: number): Verdict
+  /** The pump tells what message it is at. */
+  onClientMessage(message: ClientPump): Verdict
   onClientBadLength(bodyBytes: number): void
   /** Nothing more of the client is to be read. */
   readonly isDeaf: boolean
 }
 
+const nothing = Buffer.alloc(0)
+
 export class ClientPump extends Pump {
   readonly #messages: ClientMessages
+  /** Of the message whose header has been read: valid until the next one. */
+  type = 0
+  bodyBytes = 0
+  /** Its body begins at `at` of `chunk`, as far as it has come. */
+  chunk: Buffer = nothing
+  at = 0
 
   constructor(messages: ClientMessages) {
     super()
@@ -28,8 +36,23 @@ export class ClientPump extends Pump {
     chunk: Buffer,
     bodyAt: number,
   ): Verdict {
-    const firstByte = bodyAt < chunk.length && bodyBytes > 0 ? (chunk[bodyAt] as number) : -1
-    return this.#messages.onClientMessage(type, bodyBytes, firstByte)
+    this.type = type
+    this.bodyBytes = bodyBytes
+    this.chunk = chunk
+    this.at = bodyAt
+    return this.#messages.onClientMessage(this)
+  }
+
+  /** For verdict collect: so many bytes of the message, header included, are wanted. */
+  wait(bytes: number): Verdict {
+    this.need(bytes)
+    return collect
+  }
+
+  /** For verdict rewrite. */
+  substitute(head: Buffer, bodyBytes: number): Verdict {
+    this.replace(head, bodyBytes)
+    return rewrite
   }
 
   protected override onBadLength(bodyBytes: number): void {

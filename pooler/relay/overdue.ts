@@ -9,6 +9,15 @@ export interface RelayTimeLimits {
   readonly clientIdleInTransactionTimeoutMs: number
   /** Only where the server held belongs to a transaction pool. */
   readonly clientSendTimeoutMs: number
+  readonly queryTimeoutMs: number
+}
+
+/** Cancels a query that has run for longer than allowed; its client goes on. */
+export function cancelIfOverdue(relay: Relay, nowMs: number, limits: RelayTimeLimits): void {
+  const ms = limits.queryTimeoutMs
+  const isRunning = (relay.server?.tracker.readyOwed ?? 0) > 0
+  if (ms === 0 || !isRunning || nowMs - relay.times.busySinceMs <= ms) return
+  relay.cancelOverdue(new PoolerError('EQUERYTIMEOUT', { values: { ms } }))
 }
 
 /** What a client is to be ended with at `nowMs` (monotonic); null: it is within its limits. */
@@ -16,7 +25,8 @@ export function overdue(relay: Relay, nowMs: number, limits: RelayTimeLimits): P
   const silentMs = nowMs - relay.lastActiveMs
   const server = relay.server
   if (relay.state !== 'idle' && relay.state !== 'joined') return null
-  if (relay.stalledMs(nowMs) > limits.clientSendTimeoutMs && limits.clientSendTimeoutMs > 0) {
+  const sendMs = limits.clientSendTimeoutMs
+  if (server !== null && sendMs > 0 && relay.times.stalledMs(nowMs) > sendMs) {
     return new PoolerError('ESERVERLOST', { values: { reason: 'the client takes no replies' } })
   }
   if (server !== null && server.tracker.owed > 0) return null

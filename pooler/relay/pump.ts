@@ -8,10 +8,12 @@
 import { Framer, needMore } from '../../shared/protocol/framer.ts'
 import { messageBytesMax } from '../../shared/protocol/message-types.ts'
 import type { Transport } from './transport.ts'
-import { drop, forward, hold, type Verdict } from './verdicts.ts'
+import { collect, drop, forward, hold, rewrite, type Verdict } from './verdicts.ts'
 
 /** Of a split body that is to be seen, so much is collected; the rest of it is not looked at. */
 export const seenBytesMax = 16 * 1024
+
+const nothing = Buffer.alloc(0)
 
 const headerOf = (type: number, bodyBytes: number): Buffer => {
   const header = Buffer.allocUnsafe(5)
@@ -29,6 +31,12 @@ export abstract class Pump {
   #seen: Buffer | null = null
   #seenBytes = 0
   #isSeeing = false
+  /** Pieces of a message that must be looked at further in; null: none. */
+  #collected: Buffer[] | null = null
+  #collectedBytes = 0
+  #neededBytes = 0
+  #replacement: Buffer = nothing
+  #replacedBytes = 0
 
   /** True when the last byte passed on was the last of a message, so that one of ours may follow. */
   get isAtBoundary(): boolean {
@@ -37,7 +45,7 @@ export abstract class Pump {
 
   /** True when no byte of a further message has come in. */
   get isEmpty(): boolean {
-    return this.#framer.isAtBoundary
+    return this.#framer.isAtBoundary && this.#collected === null
   }
 
   /** Where forwarded bytes go; null while there is nobody to take them. */
@@ -45,6 +53,16 @@ export abstract class Pump {
 
   /** Takes a chunk in. Returns what was left over because a message was held, else null. */
   feed(chunk: Buffer): Buffer | null {
+    if (this.#collected === null) return this.#feed(chunk)
+    this.#collected.push(chunk)
+    this.#collectedBytes += chunk.length
+    if (this.#collectedBytes < this.#neededBytes) return null
+    const whole = Buffer.concat(this.#collected, this.#collectedBytes)
+    this.#collected = null
+    return this.#feed(whole)
+  }
+
+  #feed(chunk: Buffer): Buffer | null {
     const framer = this.#framer
     let at = this.#passBody(chunk, 0)
     let from = this.#verdict === drop ? at : 0
@@ -60,24 +78,38 @@ export abstract class Pump {
       const bodyBytes = framer.bodyBytes
       const verdict = isLegal(bodyBytes) ? this.onHeader(type, bodyBytes, chunk, at) : drop
       if (verdict !== forward || isSplit) this.#pass(chunk, from, start)
-      if (verdict === hold) {
+      if (verdict === hold || verdict === collect) {
+        const rest = isSplit
+          ? Buffer.concat([headerOf(type, bodyBytes), chunk.subarray(at)])
+          : chunk.subarray(start)
         framer.bodyLeft = 0
         this.#verdict = forward
-        if (!isSplit) return start === 0 ? chunk : chunk.subarray(start)
-        return Buffer.concat([headerOf(type, bodyBytes), chunk.subarray(at)])
+        if (verdict === hold) return rest
+        this.#collected = [rest]
+        this.#collectedBytes = rest.length
+        return null
       }
       if (!isLegal(bodyBytes)) {
         framer.bodyLeft = 0
         this.onBadLength(bodyBytes)
         return null
       }
-      if (isSplit && verdict === forward) {
+      if (verdict === rewrite) {
+        this.output?.write(this.#replacement)
+        from = at + this.#replacedBytes
+        at = framer.skipPart(at, this.#replacedBytes)
+      } else if (isSplit && verdict === forward) {
         this.output?.write(headerOf(type, bodyBytes))
         from = at
       }
-      this.#verdict = verdict
+      this.#verdict = verdict === rewrite ? forward : verdict
       at = this.#passBody(chunk, at)
       if (verdict === drop) from = at
+      if (this.mayInsert && framer.bodyLeft === 0) {
+        this.#pass(chunk, from, at)
+        from = at
+        this.insert()
+      }
     }
     this.#pass(chunk, from, at)
     return null
@@ -99,6 +131,25 @@ export abstract class Pump {
 
   /** True once what is left of the chunk must not be looked at any more. */
   protected abstract get isStopped(): boolean
+
+  /** Called from onHeader with verdict collect: header and body bytes that it takes to decide. */
+  protected need(bytes: number): void {
+    this.#neededBytes = bytes
+  }
+
+  /** Called from onHeader with verdict rewrite: bytes for the header and the first `bodyBytes` of the body. */
+  protected replace(bytes: Buffer, bodyBytes: number): void {
+    this.#replacement = bytes
+    this.#replacedBytes = bodyBytes
+  }
+
+  /** True while `insert` is to be called behind each message. */
+  protected get mayInsert(): boolean {
+    return false
+  }
+
+  /** Writes to `output` what belongs behind the message that has just been passed. */
+  protected insert(): void {}
 
   /** Called from onHeader: onBody follows when the body is complete (its first seenBytesMax bytes). */
   protected see(): void {

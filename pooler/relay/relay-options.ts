@@ -1,6 +1,7 @@
 import type { Clock } from '../../shared/clock.ts'
 import type { PoolerError } from '../../shared/errors.ts'
 import type { ClientId } from '../../shared/ids.ts'
+import type { StatementOptions } from './client-statements.ts'
 import type { ServerSource } from './server-source.ts'
 import type { SettingsProfile } from './session-settings.ts'
 import type { Transport } from './transport.ts'
@@ -18,6 +19,8 @@ export interface RelayOptions {
   readonly person: string | null
   readonly mode: 'transaction' | 'session'
   readonly transport: Transport
+  /** null in session mode: a client's statements are its server's. */
+  readonly statements: StatementOptions | null
   readonly source: ServerSource
   readonly counters: RelayCounters
   readonly clock: Clock

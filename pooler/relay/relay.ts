@@ -4,7 +4,6 @@
 import { assert } from '../../shared/assert.ts'
 import { PoolerError } from '../../shared/errors.ts'
 import type { ClientId } from '../../shared/ids.ts'
-import { parameterStatus } from '../../shared/protocol/backend-messages.ts'
 import type { PostgresError } from '../../shared/protocol/error-response.ts'
 import { frontend, status } from '../../shared/protocol/message-types.ts'
 import { StateMachine } from '../../shared/state-machine.ts'
@@ -16,14 +15,12 @@ import { queryCanceled } from './query-canceled.ts'
 import { outputIsBlocked, owesMuch, ReadGate, serverIsBlocked, waits } from './read-gate.ts'
 import { isFatal, RefusedMessages, readyIdle, refusalBytes } from './refused-messages.ts'
 import type { RelayEnd, RelayOptions } from './relay-options.ts'
+import { RelayTimes } from './relay-times.ts'
 import { owedHighWater } from './reply-tracker.ts'
 import type { ServerLink } from './server-link.ts'
 import type { ServerSink } from './server-sink.ts'
 import type { Refusal, ServerWaiter } from './server-source.ts'
-import { SessionRestorer } from './session-restorer.ts'
-import { type SettingsProfile, settingKey, withSetting } from './session-settings.ts'
-import type { SessionTag } from './session-tags.ts'
-import { StallWatch } from './stall-watch.ts'
+import { SessionState } from './session-state.ts'
 import type { Transport, TransportReader } from './transport.ts'
 import { drop, forward, hold, type Verdict } from './verdicts.ts'
 
@@ -42,12 +39,11 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
   readonly #pump = new ClientPump(this)
   readonly #refused: RefusedMessages
   readonly #gate: ReadGate
-  readonly #stall: StallWatch
-  readonly #restorer: SessionRestorer
+  readonly times: RelayTimes
+  readonly session: SessionState
   readonly #machine = new StateMachine<ClientState>('client', clientMoves, 'idle')
   #server: ServerLink | null = null
   #pending: Buffer | null = null
-  #profile: SettingsProfile
   #notice: Buffer | null = null
   /** What the client is told when the work before its last message is over; null: it said Terminate. */
   #lastWords: PoolerError | null = null
@@ -57,11 +53,10 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     this.clientId = options.clientId
     this.person = options.person
     this.transport = options.transport
-    this.#profile = options.profile
     this.#refused = new RefusedMessages(options.transport)
     this.#gate = new ReadGate(options.transport)
-    this.#stall = new StallWatch(options.transport)
-    this.#restorer = new SessionRestorer(options.startup)
+    this.times = new RelayTimes(options.transport, options.mode)
+    this.session = new SessionState(options, this.#pump)
     this.lastActiveMs = options.ticker.nowMs
   }
 
@@ -116,14 +111,15 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     else this.#end('lost')
   }
 
-  onClientMessage(type: number, bodyBytes: number, firstByte: number): Verdict {
+  onClientMessage(message: ClientPump): Verdict {
+    const { type, bodyBytes } = message
     if (type === frontend.terminate) return this.#onTerminate()
     if (bodyBytes > bodyBytesMaxOf(type)) return this.#breach(`invalid length of message ${type}`)
-    if (this.#server !== null) return this.#onJoinedMessage(type, firstByte)
+    if (this.#server !== null) return this.#onJoinedMessage(message)
     if (this.#refused.isActive && this.#refused.take(type)) return drop
     switch (idleMessageOf(type)) {
       case 'work':
-        return this.#join() ? this.#onJoinedMessage(type, firstByte) : hold
+        return this.#join() ? this.#onJoinedMessage(message) : hold
       case 'sync':
         this.transport.write(readyIdle)
         return drop
@@ -153,18 +149,6 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     this.#refused.end()
   }
 
-  onServerReport(name: string, value: string, isOwn: boolean): void {
-    if (isOwn && !this.#restorer.isReapplying) return
-    const isNews = this.#profile.wanted.get(settingKey(name)) !== value
-    if (isNews) this.#profile = withSetting(this.#profile, name, value)
-    if (isNews || !isOwn) this.transport.write(parameterStatus(name, value))
-  }
-
-  onServerTag(tag: SessionTag): void {
-    const server = this.#server as ServerLink
-    this.#restorer.onTag(tag, server)
-  }
-
   onOwnError(error: PostgresError): void {
     this.#say(refusalBytes(error, 'FATAL'), 'refused')
   }
@@ -181,13 +165,14 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     if (this.transport.isBlocked && this.transport.isOpen) server.transport.pause()
     if (this.#gate.isClosedBy(owesMuch) && tracker.owed < owedHighWater / 2)
       this.#gate.open(owesMuch)
-    if (this.#restorer.isAwaited && tracker.owed === 0) {
-      this.#restorer.finish()
+    if (this.session.isAwaited && tracker.owed === 0) {
+      this.session.finish()
       this.#feedPending()
     } else if (this.state === 'finishing') {
       if (tracker.isSettled || tracker.needsClient) this.#endWork()
     } else {
       this.lastActiveMs = this.#options.ticker.nowMs
+      this.times.onReplies(tracker.replies, this.lastActiveMs)
       this.#releaseIfDone(server)
     }
   }
@@ -222,10 +207,12 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     else this.#notice = notice
   }
 
-  /** How long the client has taken no byte of a reply while it holds a pooled server. */
-  stalledMs(nowMs: number): number {
-    const holds = this.#server !== null && this.#options.mode === 'transaction'
-    return holds ? this.#stall.stalledMs(nowMs) : 0
+  /** A query has run for too long: it is cancelled, and `error` stands for the server's word. */
+  cancelOverdue(error: PoolerError): void {
+    if (this.#server === null || this.isDeaf) return
+    this.times.onBusy(this.#options.ticker.nowMs)
+    this.session.expectTimeout(error)
+    this.#options.source.cancel(this.#server)
   }
 
   /** Ends the client with an error of ours; said only at a message boundary. */
@@ -292,26 +279,16 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     link.handTo(this)
     this.#pump.output = link.transport
     if (this.#options.mode === 'session') return true
-    if (link.profile === this.#profile && link.lastPerson === this.person) return true
-    const tell = this.#restorer.restore(link, this.#profile, this.person)
-    for (const [name, value] of tell) {
-      this.#profile = withSetting(this.#profile, name, value)
-      this.transport.write(parameterStatus(link.spelling.get(name) ?? name, value))
-    }
-    return !this.#restorer.isAwaited
+    return this.session.attach(link)
   }
 
-  #onJoinedMessage(type: number, firstByte: number): Verdict {
+  #onJoinedMessage(message: ClientPump): Verdict {
     const server = this.#server as ServerLink
-    if (this.#restorer.isDue && server.tracker.owed === 0) this.#restorer.reapply(server)
-    if (server.tracker.isBatchOpen && (type === frontend.query || type === frontend.functionCall)) {
-      // Postgres then ends the batch's transaction by halves: the server looks idle, and whoever is
-      // next on it gets an internal error (seen with 18.4). A reset puts it right or discards it.
-      server.dirtyBy ??= 'Query in a batch'
-    }
-    if (!server.tracker.sent(type)) return this.#breach(`invalid frontend message type ${type}`)
-    if (type === frontend.parse && firstByte !== 0) server.dirtyBy ??= 'Parse'
-    return forward
+    if (server.tracker.readyOwed === 0) this.times.onBusy(this.#options.ticker.nowMs)
+    const verdict = this.session.onMessage(message, server)
+    if (verdict !== null) return verdict
+    if (server.tracker.sent(message.type)) return forward
+    return this.#breach(`invalid frontend message type ${message.type}`)
   }
 
   #onTerminate(): Verdict {
@@ -349,7 +326,8 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
 
   #releaseIfDone(server: ServerLink): void {
     if (this.#options.mode !== 'transaction' || !server.tracker.isReleasable) return
-    if (!this.#pump.isAtBoundary || !server.isBetweenMessages || this.#restorer.isAwaited) return
+    if (!this.#pump.isAtBoundary || !server.isBetweenMessages) return
+    if (this.session.isAwaited || this.session.pinnedBy !== null) return
     this.#detach(server)
     this.#machine.moveTo('idle')
     this.#gate.open(serverIsBlocked | owesMuch)
@@ -366,7 +344,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     this.transactions += server.tracker.transactions
     this.#server = null
     this.#pump.output = null
-    server.lastPerson = this.person
+    this.session.detach(server)
     server.transport.release()
     server.transport.resume()
   }
@@ -413,6 +391,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     } else {
       this.transport.destroy()
     }
+    this.session.leave()
     this.#options.onEnded(end)
   }
 }

@@ -7,8 +7,9 @@
 // - An error in an extended message makes the server skip everything up to the next Sync, simple
 //   queries included.
 // - In copy-in the server ignores Sync and Flush; outside of it, CopyDone and CopyFail.
-import { assert } from '../../shared/assert.ts'
 import { backend, frontend, status } from '../../shared/protocol/message-types.ts'
+import { EntryRing } from './entry-ring.ts'
+import type { StatementObserver } from './statement-observer.ts'
 
 const query = 1
 const functionCall = 2
@@ -23,7 +24,16 @@ const copyEnd = 9
 const own = 16
 /** Set on entries that were sent while a batch waited for its Sync. */
 const inBatch = 32
+/** As own, but an error is the client's: what we put in front is part of what it asked for. */
+const quiet = 64
+/** Never sent: the reply is ours to make when its turn comes. */
+const fake = 128
+/** The observer is told what becomes of it. */
+const noted = 256
 const kindMask = 15
+
+const isStatus = (byte: number): boolean =>
+  byte === status.idle || byte === status.inTransaction || byte === status.failed
 
 const isExtended = (kind: number): boolean => kind >= parse && kind <= execute
 
@@ -38,23 +48,23 @@ const copyInEnded = 2
 
 /** Entries above which the relay stops reading the client until the server has caught up. */
 export const owedHighWater = 32_768
-/** One chunk of 64 KB holds at most 13,107 messages, so this is never reached from below the high water. */
-const owedMax = 65_536
 
 export class ReplyTracker {
+  observer: StatementObserver | null = null
+  fakes = 0
   /** Last transaction status that the server reported. */
   status: number = status.idle
   /** ReadyForQuery messages that are due. */
   readyOwed = 0
+  /** ReadyForQuery messages that have come. */
+  replies = 0
   /** Completed transactions: ReadyForQuery with status idle for a message of the client's. */
   transactions = 0
   /** Query, FunctionCall and Execute messages that were sent for clients. */
   queries = 0
   /** Set when it cannot be known how many replies are due; such a server never leaves its client. */
   isInDoubt = false
-  #ring = new Uint8Array(16)
-  #head = 0
-  #count = 0
+  readonly #entries = new EntryRing()
   #isBatchOpen = false
   /** The server skips what it gets until a Sync that has not been sent yet. */
   #isSkipping = false
@@ -62,9 +72,8 @@ export class ReplyTracker {
   /** Syncs that were taken for ignored in the current copy-in. */
   #syncsIgnored = 0
 
-  /** Entries outstanding, whatever they wait for. */
   get owed(): number {
-    return this.#count
+    return this.#entries.size
   }
 
   /** An extended message was sent and no Sync behind it. */
@@ -75,12 +84,17 @@ export class ReplyTracker {
   /** The server has nothing to say until the client goes on: copy data, or the Sync of a batch. */
   get needsClient(): boolean {
     const isOpen = this.#isBatchOpen || this.isInDoubt
-    return this.#copyIn === copyInOpen || (this.#count === 0 && isOpen)
+    return this.#copyIn === copyInOpen || (this.#entries.size === 0 && isOpen)
   }
 
   /** Nothing is due, and no batch waits for its Sync. The transaction status is a matter of its own. */
   get isSettled(): boolean {
-    return this.#count === 0 && !this.#isBatchOpen && !this.isInDoubt && this.#copyIn === copyInNone
+    return (
+      this.#entries.size === 0 &&
+      !this.#isBatchOpen &&
+      !this.isInDoubt &&
+      this.#copyIn === copyInNone
+    )
   }
 
   /** The server may go to another client. */
@@ -90,7 +104,12 @@ export class ReplyTracker {
 
   /** True when the reply being read answers a message of ours and is not for the client. */
   get isOwnReply(): boolean {
-    return this.#count > 0 && ((this.#ring[this.#head] as number) & own) !== 0
+    return (this.#entries.head & own) !== 0
+  }
+
+  /** True when success is not for the client, but an error is. */
+  get isQuietReply(): boolean {
+    return (this.#entries.head & quiet) !== 0
   }
 
   /**
@@ -154,6 +173,36 @@ export class ReplyTracker {
   }
 
   /**
+   * Notes a Parse or Close of a statement of the client's, for the observer. False: the server skips
+   * it, and so must the observer.
+   */
+  sentNoted(type: typeof frontend.parse | typeof frontend.close): boolean {
+    return this.#pushStatement(type === frontend.parse ? parse | noted : close | noted)
+  }
+
+  /** As sentNoted, for a message that we put in for the client. */
+  sentQuietly(type: typeof frontend.parse | typeof frontend.close): boolean {
+    return this.#pushStatement((type === frontend.parse ? parse : close) | quiet | noted)
+  }
+
+  /** As sentNoted, for a message that is not sent: `takeDueFakes` says when it is to be answered. */
+  answered(type: typeof frontend.parse | typeof frontend.close): boolean {
+    const isNoted = this.#pushStatement((type === frontend.parse ? parse : close) | fake | noted)
+    if (isNoted) this.fakes++
+    return isNoted
+  }
+
+  /** Takes off the answers of ours whose turn has come. The types of the messages they answer. */
+  takeDueFakes(): readonly number[] {
+    const due: number[] = []
+    while ((this.#entries.head & fake) !== 0) {
+      due.push(this.#headKind === parse ? frontend.parse : frontend.close)
+      this.#finish()
+    }
+    return due
+  }
+
+  /**
    * Notes a reply. False when the server may not send it now: it broke the protocol, or we lost
    * count; either way it must not go on to another client. The status byte comes by `ready`.
    */
@@ -206,17 +255,12 @@ export class ReplyTracker {
 
   /** Takes in the status byte of a ReadyForQuery that `received` has let pass. */
   ready(statusByte: number): boolean {
-    if (
-      statusByte !== status.idle &&
-      statusByte !== status.inTransaction &&
-      statusByte !== status.failed
-    ) {
-      return false
-    }
+    if (!isStatus(statusByte)) return false
     const wasOwn = this.isOwnReply
+    this.replies++
     this.status = statusByte
     this.#endCopyIn()
-    if (this.#count === 0) {
+    if (this.#entries.size === 0) {
       this.#isSkipping = false
       return this.isInDoubt
     }
@@ -228,13 +272,21 @@ export class ReplyTracker {
   }
 
   get #headKind(): number {
-    return this.#count === 0 ? 0 : (this.#ring[this.#head] as number) & kindMask
+    return this.#entries.head & kindMask
   }
 
   #push(kind: number): void {
     if (this.#isSkipping) return
     if (this.#copyIn === copyInOpen) this.#copyIn = copyInEnded
     this.#append(this.#isBatchOpen ? kind | inBatch : kind)
+  }
+
+  #pushStatement(entry: number): boolean {
+    this.#isBatchOpen = true
+    if (this.#isSkipping) return false
+    if (this.#copyIn === copyInOpen) this.#copyIn = copyInEnded
+    this.#append(entry)
+    return true
   }
 
   #pushExtended(kind: number): void {
@@ -254,25 +306,13 @@ export class ReplyTracker {
 
   #pushCopyEnd(): void {
     if (this.#copyIn === copyInOpen) this.#copyIn = copyInEnded
-    else if (this.#count > 0) this.#push(copyEnd)
+    else if (this.#entries.size > 0) this.#push(copyEnd)
   }
 
   #append(entry: number): void {
-    if (this.#count === this.#ring.length) this.#grow()
-    this.#ring[(this.#head + this.#count) & (this.#ring.length - 1)] = entry
-    this.#count++
+    this.#entries.push(entry)
     const kind = entry & kindMask
     if (kind === query || kind === functionCall || kind === sync) this.readyOwed++
-  }
-
-  #grow(): void {
-    assert(this.#ring.length < owedMax, 'a server owes no more replies than the relay lets through')
-    const grown = new Uint8Array(this.#ring.length * 2)
-    for (let index = 0; index < this.#count; index++) {
-      grown[index] = this.#ring[(this.#head + index) & (this.#ring.length - 1)] as number
-    }
-    this.#ring = grown
-    this.#head = 0
   }
 
   /** Takes the head off, and the ends of copies behind it that nobody will answer. */
@@ -280,15 +320,30 @@ export class ReplyTracker {
     do {
       const kind = this.#headKind
       if (kind === query || kind === functionCall || kind === sync) this.readyOwed--
-      this.#head = (this.#head + 1) & (this.#ring.length - 1)
-      this.#count--
+      this.#entries.shift()
     } while (this.#headKind === copyEnd)
   }
 
   #complete(kind: number): boolean {
     if (this.#headKind !== kind) return this.isInDoubt
-    this.#shift()
+    this.#finish()
     return true
+  }
+
+  /** The head has been answered. */
+  #finish(): void {
+    const entry = this.#entries.head
+    this.#shift()
+    if ((entry & fake) !== 0) this.fakes--
+    if ((entry & noted) !== 0) this.observer?.onNotedDone()
+  }
+
+  /** The head will never be answered. */
+  #skip(isCause: boolean): void {
+    const entry = this.#entries.head
+    this.#shift()
+    if ((entry & fake) !== 0) this.fakes--
+    if ((entry & noted) !== 0) this.observer?.onNotedLapsed(isCause)
   }
 
   /** An error: of an extended message it takes along all that was sent up to the next Sync. */
@@ -297,8 +352,10 @@ export class ReplyTracker {
     if (this.#copyIn !== copyInNone && this.#syncsIgnored > 0) this.isInDoubt = true
     this.#endCopyIn()
     if (kind === 0 || kind === query || kind === functionCall || kind === sync) return
-    while (this.#count > 0 && this.#headKind !== sync) this.#shift()
-    if (this.#count === 0) this.#isSkipping = true
+    for (let isCause = true; this.#entries.size > 0 && this.#headKind !== sync; isCause = false) {
+      this.#skip(isCause)
+    }
+    if (this.#entries.size === 0) this.#isSkipping = true
   }
 
   /**
@@ -311,8 +368,8 @@ export class ReplyTracker {
     const kept: number[] = []
     this.#copyIn = copyInOpen
     this.#syncsIgnored = 0
-    for (let index = 1; index < this.#count; index++) {
-      const entry = this.#ring[(this.#head + index) & (this.#ring.length - 1)] as number
+    for (let index = 1; index < this.#entries.size; index++) {
+      const entry = this.#entries.at(index)
       const isOpen = this.#copyIn === copyInOpen
       if (isOpen && (entry & kindMask) === sync) {
         this.#syncsIgnored++
@@ -321,8 +378,8 @@ export class ReplyTracker {
       this.#copyIn = copyInEnded
       if (!isOpen || (entry & kindMask) !== copyEnd) kept.push(entry)
     }
-    const first = this.#ring[this.#head] as number
-    this.#count = 0
+    const first = this.#entries.head
+    this.#entries.clear()
     this.readyOwed = 0
     // A Sync that was taken for the batch's end may have been ignored: what counts is the batch's
     // state at the message that copies.

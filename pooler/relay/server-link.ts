@@ -6,6 +6,7 @@ import { reportedCharactersMax, reportedSettingsMax } from '../config/limits.ts'
 import { ReplyTracker } from './reply-tracker.ts'
 import { ServerPump } from './server-pump.ts'
 import type { ServerSink } from './server-sink.ts'
+import { ServerStatements } from './server-statements.ts'
 import { isReadOnlySetting, type SettingsProfile, settingKey } from './session-settings.ts'
 import { Transport, type TransportReader } from './transport.ts'
 
@@ -33,10 +34,14 @@ export abstract class ServerLink implements TransportReader {
   readonly applied = new Map<string, string>()
   /** The profile that this server's settings are known to equal; null: unknown. */
   profile: SettingsProfile | null = null
+  /** Prepared statements of ours that it has; in transaction mode. */
+  readonly statements = new ServerStatements()
   /** Why this server must be reset before another client has it; null: it need not. */
   dirtyBy: string | null = null
   /** Whom the session state on this server may stem from; undefined: nobody has had it since its reset. */
   lastPerson: string | null | undefined = undefined
+  /** Set when the server broke the protocol: nothing more of it is read. */
+  isBroken = false
   /** Set when the server said FATAL: it is as good as closed. */
   fatal: PostgresError | null = null
   /** The last message to it was not sent whole: what is written now would be read as its rest. */
@@ -67,7 +72,7 @@ export abstract class ServerLink implements TransportReader {
 
   /** False once it said FATAL or its connection is gone. */
   get isUsable(): boolean {
-    return this.fatal === null && this.transport.isOpen
+    return this.fatal === null && !this.isBroken && this.transport.isOpen
   }
 
   /** Gives the server to somebody else. Only while nothing is owed. */
@@ -103,7 +108,7 @@ export abstract class ServerLink implements TransportReader {
     if (this.reported.size > reportedSettingsMax) return false
     if (this.#reportedCharacters > reportedCharactersMax) return false
     if (!isReadOnlySetting(settingKey(name))) this.profile = null
-    this.sink.onServerReport(name, value, isOwn)
+    this.sink.session?.onReport(name, value, isOwn)
     return true
   }
 

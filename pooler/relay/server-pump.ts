@@ -5,13 +5,15 @@ import { backend } from '../../shared/protocol/message-types.ts'
 import { Pump, seenBytesMax } from './pump.ts'
 import type { ServerLink } from './server-link.ts'
 import { sessionTagOf } from './session-tags.ts'
+import { answerTo } from './statement-answers.ts'
 import { drop, forward, type Verdict } from './verdicts.ts'
 
 export class ServerPump extends Pump {
   readonly #link: ServerLink
   /** Of the message being read: it answers a message of ours. */
   #isOwn = false
-  #isBroken = false
+  /** The error being read has been swallowed; the sink passes on what it makes of it. */
+  #isErrorRead = false
 
   constructor(link: ServerLink) {
     super()
@@ -19,19 +21,31 @@ export class ServerPump extends Pump {
   }
 
   protected override get isStopped(): boolean {
-    return this.#isBroken
+    return this.#link.isBroken
   }
 
   protected override onHeader(type: number, bodyBytes: number): Verdict {
     const tracker = this.#link.tracker
     const isOwn = tracker.isOwnReply
+    const isQuiet = tracker.isQuietReply
     this.#isOwn = isOwn
     if (!tracker.received(type)) return this.#break(`unexpected message 0x${type.toString(16)}`)
     switch (type) {
       case backend.readyForQuery:
       case backend.commandComplete:
+        this.see()
+        break
       case backend.errorResponse:
         this.see()
+        // A text that may have to be changed is written anew in onServerError.
+        if (!isOwn && this.#link.sink.session?.readsErrors === true && bodyBytes <= seenBytesMax) {
+          this.#isErrorRead = true
+          return drop
+        }
+        break
+      case backend.parseComplete:
+      case backend.closeComplete:
+        if (isQuiet) return drop
         break
       case backend.dataRow:
         if (isOwn) this.see()
@@ -43,6 +57,14 @@ export class ServerPump extends Pump {
         return drop
     }
     return isOwn ? drop : forward
+  }
+
+  protected override get mayInsert(): boolean {
+    return this.#link.tracker.fakes > 0
+  }
+
+  protected override insert(): void {
+    for (const type of this.#link.tracker.takeDueFakes()) this.output?.write(answerTo(type))
   }
 
   protected override onBadLength(bodyBytes: number): void {
@@ -59,7 +81,7 @@ export class ServerPump extends Pump {
         return
       case backend.commandComplete: {
         const tag = sessionTagOf(bytes, at, end)
-        if (tag !== null && !this.#isOwn) link.sink.onServerTag(tag)
+        if (tag !== null && !this.#isOwn) link.sink.session?.onTag(tag, link)
         return
       }
       case backend.errorResponse: {
@@ -67,6 +89,10 @@ export class ServerPump extends Pump {
         if (error.fields.severity === 'FATAL' || error.fields.severity === 'PANIC')
           link.fatal = error
         if (this.#isOwn) link.sink.onOwnError(error)
+        if (this.#isErrorRead) {
+          this.#isErrorRead = false
+          link.sink.session?.onError(error, link)
+        }
         return
       }
       case backend.dataRow:
@@ -78,7 +104,7 @@ export class ServerPump extends Pump {
   }
 
   #break(reason: string): Verdict {
-    this.#isBroken = true
+    this.#link.isBroken = true
     this.#link.sink.onServerBroken(reason)
     return drop
   }

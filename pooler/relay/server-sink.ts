@@ -1,14 +1,24 @@
 // Whoever has a server right now: a client's relay, a conversation of ours, or the idle pool.
 import type { PostgresError } from '../../shared/protocol/error-response.ts'
+import type { ServerLink } from './server-link.ts'
 import type { SessionTag } from './session-tags.ts'
 import type { Transport } from './transport.ts'
+
+/** What a server tells of the session state of the client that holds it. */
+export interface SessionSink {
+  /** ParameterStatus; `isOwn` when it came while a message of ours was being answered. */
+  onReport(name: string, value: string, isOwn: boolean): void
+  onTag(tag: SessionTag, link: ServerLink): void
+  /** True: ErrorResponses are not forwarded but come to onError, which passes them on. */
+  readonly readsErrors: boolean
+  onError(error: PostgresError, link: ServerLink): void
+}
 
 export interface ServerSink {
   /** Where replies go that are not answers to messages of ours; null: they are dropped. */
   readonly replyTransport: Transport | null
-  /** ParameterStatus; `isOwn` when it came while a message of ours was being answered. */
-  onServerReport(name: string, value: string, isOwn: boolean): void
-  onServerTag(tag: SessionTag): void
+  /** Whose session it is; null: nobody's. */
+  readonly session: SessionSink | null
   /** ErrorResponse to a message of ours. */
   onOwnError(error: PostgresError): void
   /** One DataRow's body in the answer to a message of ours; valid during the call. */
@@ -27,8 +37,7 @@ export interface ServerSink {
 /** For a server whose words concern nobody. */
 export const mutedSink: ServerSink = {
   replyTransport: null,
-  onServerReport() {},
-  onServerTag() {},
+  session: null,
   onOwnError() {},
   onOwnRow() {},
   onServerProgress() {},

@@ -46,6 +46,7 @@ export class SessionRestorer {
       link.tracker.sentOwnQuery()
       link.transport.write(discardAll)
       link.applied.clear()
+      link.statements.clear()
       difference = differenceOf(profile, { reported: link.baseline, applied: nothingApplied })
     }
     this.#write(link, difference)
@@ -65,6 +66,8 @@ export class SessionRestorer {
       case 'DISCARD ALL':
         link.applied.clear()
         this.isDue = this.#startup.size > 0
+        return
+      case 'DEALLOCATE ALL':
         return
       case 'RESET':
         // The tag does not say what was reset, so nothing of what was applied can be relied on.

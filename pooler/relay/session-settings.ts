@@ -17,6 +17,14 @@ const readOnlyNames: ReadonlySet<string> = new Set([
 export const settingOrder = (name: string): number =>
   name === 'client_encoding' ? 0 : name === 'session_authorization' ? 2 : name === 'role' ? 3 : 1
 
+const textSettings = [
+  'client_encoding',
+  'standard_conforming_strings',
+  'search_path',
+  'role',
+  'session_authorization',
+]
+
 export const isReadOnlySetting = (name: string): boolean => readOnlyNames.has(name)
 
 /** Names of settings match in any case; a few are reported in mixed case. */
@@ -25,6 +33,8 @@ export const settingKey = (name: string): string => name.toLowerCase()
 export interface SettingsProfile {
   /** settingKey to value in the server's spelling. Read-only reports are in it as last told. */
   readonly wanted: ReadonlyMap<string, string>
+  /** The settings that change what a statement's text means, as one text. */
+  readonly environment: string
 }
 
 /** Distinct profiles remembered; beyond it equal ones are compared value by value. */
@@ -44,7 +54,9 @@ export function profileOf(wanted: ReadonlyMap<string, string>): SettingsProfile 
   const key = JSON.stringify(entries)
   const known = profiles.get(key)
   if (known !== undefined) return known
-  const profile: SettingsProfile = { wanted: new Map(entries) }
+  const kept = new Map(entries)
+  const environment = textSettings.map((name) => kept.get(name) ?? '').join('\0')
+  const profile: SettingsProfile = { wanted: kept, environment }
   profiles.set(key, profile)
   return profile
 }

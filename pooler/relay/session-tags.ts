@@ -6,6 +6,7 @@ export type SessionTag =
   | 'SET'
   | 'RESET'
   | 'DISCARD ALL'
+  | 'DEALLOCATE ALL'
   | 'LISTEN'
   | 'PREPARE'
   | 'DECLARE CURSOR'
@@ -14,7 +15,7 @@ export type SessionTag =
 const tagsByLetter: ReadonlyMap<number, readonly SessionTag[]> = new Map([
   [0x53, ['SET']],
   [0x52, ['RESET']],
-  [0x44, ['DISCARD ALL', 'DECLARE CURSOR']],
+  [0x44, ['DISCARD ALL', 'DECLARE CURSOR', 'DEALLOCATE ALL']],
   [0x4c, ['LISTEN', 'LOAD']],
   [0x50, ['PREPARE']],
 ])

@@ -21,6 +21,7 @@ export class Transport {
   #cause: Error | null = null
   #isBlocked = false
   #isReading = true
+  #isHeld = false
 
   /** Takes over a socket that nobody reads any more. Starts reading at once. */
   constructor(socket: Socket, reader: TransportReader) {
@@ -72,10 +73,14 @@ export class Transport {
 
   /** Between `hold` and `release` everything written leaves in one system call. */
   hold(): void {
+    if (this.#isHeld) return
+    this.#isHeld = true
     this.#socket.cork()
   }
 
   release(): void {
+    if (!this.#isHeld) return
+    this.#isHeld = false
     this.#socket.uncork()
   }
 

@@ -10,6 +10,8 @@ export interface ErrorFields {
   readonly message: string
   readonly detail: string | null
   readonly hint: string | null
+  /** Name of the function in Postgres' source that raised it. */
+  readonly routine?: string | null
 }
 
 const encode = (type: number, fields: ErrorFields): Buffer => {
@@ -65,6 +67,7 @@ export function parseErrorFields(body: Buffer): ErrorFields {
     message: fields.get('M') ?? '',
     detail: fields.get('D') ?? null,
     hint: fields.get('H') ?? null,
+    routine: fields.get('R') ?? null,
   }
 }
 

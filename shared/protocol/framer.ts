@@ -77,6 +77,12 @@ export class Framer {
     return needMore
   }
 
+  /** Passes `bytes` of the current body that the caller has dealt with; all of them have come. */
+  skipPart(at: number, bytes: number): number {
+    this.bodyLeft -= bytes
+    return at + bytes
+  }
+
   /** Passes as much of the current body as the chunk holds and returns the offset behind it. */
   skipBody(chunk: Buffer, at: number): number {
     const there = chunk.length - at

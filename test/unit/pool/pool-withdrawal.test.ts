@@ -3,6 +3,7 @@ import { PoolCounters } from '../../../pooler/metrics/counters.ts'
 import { ConnectBackoff } from '../../../pooler/pool/connect-backoff.ts'
 import { Pool } from '../../../pooler/pool/pool.ts'
 import type { Refusal, ServerWaiter } from '../../../pooler/relay/server-source.ts'
+import { StatementCatalog } from '../../../pooler/relay/statement-catalog.ts'
 import { systemClock } from '../../../shared/clock.ts'
 import { DeadlineQueue } from '../../../shared/deadline-queue.ts'
 import { nextClientId } from '../../../shared/ids.ts'
@@ -22,6 +23,11 @@ function fullPool(): Pool {
     upstreamBackoff: new ConnectBackoff(systemClock),
     deadlines: new DeadlineQueue(systemClock),
     counters: new PoolCounters(),
+    statements: {
+      catalog: new StatementCatalog(Buffer.alloc(32)),
+      serverStatementsMax: 10,
+      clientStatementsMax: 10,
+    },
     clock: systemClock,
     log: nullLog,
     random: Math.random,

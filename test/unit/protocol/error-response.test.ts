@@ -105,6 +105,7 @@ describe('error response', () => {
       message: '',
       detail: null,
       hint: null,
+      routine: null,
     })
   })
 

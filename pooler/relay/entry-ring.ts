@@ -1,0 +1,55 @@
+import { assert } from '../../shared/assert.ts'
+
+/** One chunk of 64 KB holds at most 13,107 messages, so this is never reached from below the high water. */
+const entriesMax = 65_536
+
+/**
+ * A queue of small numbers that allocates only when it grows.
+ *
+ *     #ring:  │ … │ head │ … │ tail │ … │     indices wrap: the length is a power of two
+ */
+export class EntryRing {
+  #ring = new Uint16Array(16)
+  #head = 0
+  #size = 0
+
+  get size(): number {
+    return this.#size
+  }
+
+  /** The oldest entry; 0 when there is none. */
+  get head(): number {
+    return this.#size === 0 ? 0 : (this.#ring[this.#head] as number)
+  }
+
+  /** The entry with so many older ones. */
+  at(index: number): number {
+    return this.#ring[(this.#head + index) & (this.#ring.length - 1)] as number
+  }
+
+  push(entry: number): void {
+    if (this.#size === this.#ring.length) this.#grow()
+    this.#ring[(this.#head + this.#size) & (this.#ring.length - 1)] = entry
+    this.#size++
+  }
+
+  shift(): void {
+    this.#head = (this.#head + 1) & (this.#ring.length - 1)
+    this.#size--
+  }
+
+  clear(): void {
+    this.#size = 0
+  }
+
+  #grow(): void {
+    assert(
+      this.#ring.length < entriesMax,
+      'a server owes no more replies than the relay lets through',
+    )
+    const grown = new Uint16Array(this.#ring.length * 2)
+    for (let index = 0; index < this.#size; index++) grown[index] = this.at(index)
+    this.#ring = grown
+    this.#head = 0
+  }
+}

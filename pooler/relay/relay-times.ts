@@ -1,0 +1,44 @@
+import type { Transport } from './transport.ts'
+
+/** Since when a client's query has run, and its replies have not been taken; looked at by a tick. */
+export class RelayTimes {
+  /** Monotonic ms since when the server has owed the reply that it owes first. */
+  busySinceMs = 0
+  readonly #transport: Transport
+  readonly #mayStall: boolean
+  #replies = 0
+  #untakenBytes = -1
+  #stalledSinceMs = 0
+
+  constructor(transport: Transport, mode: 'transaction' | 'session') {
+    this.#transport = transport
+    // A session's own server waits for nobody else.
+    this.#mayStall = mode === 'transaction'
+  }
+
+  /** A message goes to a server that owes nothing. */
+  onBusy(nowMs: number): void {
+    this.busySinceMs = nowMs
+  }
+
+  /** `replies`: so many have come so far; each ends one query and begins the next. */
+  onReplies(replies: number, nowMs: number): void {
+    if (replies === this.#replies) return
+    this.#replies = replies
+    this.busySinceMs = nowMs
+  }
+
+  /** For how long nothing has been taken, as far as ticks can tell; 0: it is not stalling. */
+  stalledMs(nowMs: number): number {
+    if (!this.#mayStall || !this.#transport.isBlocked) {
+      this.#untakenBytes = -1
+      return 0
+    }
+    const bytes = this.#transport.untakenBytes
+    if (bytes !== this.#untakenBytes) {
+      this.#untakenBytes = bytes
+      this.#stalledSinceMs = nowMs
+    }
+    return nowMs - this.#stalledSinceMs
+  }
+}
