@@ -140,7 +140,8 @@ export class Pooler {
 
   #onTenantChange({ ref, before, after }: TenantChange, counters: CounterBook): void {
     const { data } = this
-    if (after === null) {
+    // Deleted and made anew under the same ref: nobody of the old one has a place in the new one.
+    if (after === null || (before !== null && before.id !== after.id)) {
       void data.endClientsOf(ref, deleted(ref))
       counters.forget(ref)
       return
