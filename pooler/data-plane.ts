@@ -21,6 +21,7 @@ import { ClientCounts } from './client/client-counts.ts'
 import type { ClientServices } from './client/client-services.ts'
 import { sayGoodbye } from './client/socket-reading.ts'
 import { StartupSettings } from './client/startup-settings.ts'
+import { turnedAwayMax } from './config/limits.ts'
 import type { Config } from './config/settings.ts'
 import type { CounterBook } from './metrics/counter-book.ts'
 import { PoolCounters } from './metrics/counters.ts'
@@ -69,6 +70,8 @@ export class DataPlane {
   /** Of this process: statements' names on servers come from it. */
   readonly #statementSecret = randomBytes(32)
   #timer: Timer | null = null
+  /** Connections beyond the quota that are being told so. */
+  #turnedAway = 0
   #isDraining = false
   #isRefusing = false
   /** Above MEMORY_SOFT_LIMIT: no further logins. */
@@ -233,8 +236,21 @@ export class DataPlane {
     } catch (error) {
       if (!(error instanceof PoolerError)) throw error
       this.#options.counters.of(null).errors.count(error.code)
-      sayGoodbye(socket, errorResponseOf(error), this.#options.clock)
+      this.#turnAway(socket, error)
     }
+  }
+
+  /** Says why, as long as few are being told: a flood must not hold sockets beyond all limits. */
+  #turnAway(socket: Socket, error: PoolerError): void {
+    if (this.#turnedAway >= turnedAwayMax) {
+      socket.destroy()
+      return
+    }
+    this.#turnedAway++
+    socket.once('close', () => {
+      this.#turnedAway--
+    })
+    sayGoodbye(socket, errorResponseOf(error), this.#options.clock)
   }
 
   #createPool(key: PoolKey, startup: ReadonlyMap<string, string>): Pool {

@@ -4,6 +4,7 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import fastify, { type FastifyInstance } from 'fastify'
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
+import { apiConnectionsMax } from '../config/limits.ts'
 import type { ApiApp } from './api-app.ts'
 import type { ApiDeps, ApiSettings } from './api-deps.ts'
 import { addApiDocument, documentRoute } from './api-document.ts'
@@ -100,7 +101,10 @@ function openServer({ tls }: ApiSettings, handler: RequestListener): Server {
     headersTimeout: headersTimeoutMs,
     keepAliveTimeout: keepAliveTimeoutMs,
   }
-  return tls === null
-    ? createServer(options, handler)
-    : createTlsServer({ ...options, cert: tls.cert, key: tls.key }, handler)
+  const server =
+    tls === null
+      ? createServer(options, handler)
+      : createTlsServer({ ...options, cert: tls.cert, key: tls.key }, handler)
+  server.maxConnections = apiConnectionsMax
+  return server
 }

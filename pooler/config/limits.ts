@@ -99,3 +99,9 @@ export const reportedSettingsMax = 100
 
 /** Their names and values: some 500 characters with Postgres, but search_path may be long. */
 export const reportedCharactersMax = 32 * 1024
+
+/** Connections over the limits that are told so at the same time; those beyond are closed silently. */
+export const turnedAwayMax = 64
+
+/** HTTP connections at once: they share the open files with clients and servers, and anybody may connect. */
+export const apiConnectionsMax = 512
