@@ -3,8 +3,11 @@
 import { randomBytes, randomInt, timingSafeEqual } from 'node:crypto'
 
 export interface CancelTarget {
-  /** Cancels what runs for this client or takes it out of the queue; nothing when it is idle. */
-  cancel(): void
+  /**
+   * Cancels what runs for this client or takes it out of the queue; nothing when it is idle.
+   * Fulfilled when it is done or given up; never rejects.
+   */
+  cancel(): Promise<void>
 }
 
 export interface CancelKey {

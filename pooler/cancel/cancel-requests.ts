@@ -21,10 +21,13 @@ export class CancelRequests {
     this.#windows = new LRUCache({ max: sourcesMax })
   }
 
-  /** `source` is the IPv4 address, or the /64 of an IPv6 address. */
-  handle(processId: number, secret: Buffer, source: string): void {
+  /**
+   * `source` is the IPv4 address, or the /64 of an IPv6 address. Fulfilled when the cancel has gone
+   * through: drivers take the end of the connection for that.
+   */
+  async handle(processId: number, secret: Buffer, source: string): Promise<void> {
     if (this.#isOver(source)) return
-    this.#keys.find(processId, secret)?.cancel()
+    await this.#keys.find(processId, secret)?.cancel()
   }
 
   #isOver(source: string): boolean {

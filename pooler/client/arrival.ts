@@ -23,7 +23,7 @@ export interface ArrivalOptions {
   readonly version: string
   /** null: TLS is not offered. */
   readonly certificates: ServerCertificates | null
-  readonly onCancel: (processId: number, secret: Buffer) => void
+  readonly onCancel: (processId: number, secret: Buffer) => Promise<void>
   /** The socket to close from now on, and to say errors on. */
   readonly onSocket: (socket: Socket) => void
 }
@@ -63,7 +63,7 @@ export async function arrive(socket: Socket, options: ArrivalOptions): Promise<A
         current.write(healthAnswer(options.version))
         return null
       case 'cancel':
-        options.onCancel(step.processId, step.secret)
+        await options.onCancel(step.processId, step.secret)
         return null
       case 'direct-tls':
         await secure(step.bytes, true)

@@ -161,11 +161,11 @@ export class Pool implements ServerSource {
     this.#drop(this.#takeBack(link), reason)
   }
 
-  cancel(link: ServerLink): void {
+  async cancel(link: ServerLink): Promise<void> {
     const server = link as ServerConnection
     // One at a time for each server: a second one would cancel the same statement.
     if (server.cancelsInFlight > 0) return
-    cancelServer(server, this.#options.upstream, this.#options.clock)
+    await cancelServer(server, this.#options.upstream, this.#options.clock)
       .then((isClosed) => {
         if (!isClosed) server.isRetired = true
         server.onSettled?.()

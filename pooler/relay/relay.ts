@@ -212,7 +212,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     if (this.#server === null || this.isDeaf) return
     this.times.onBusy(this.#options.ticker.nowMs)
     this.session.expectTimeout(error)
-    this.#options.source.cancel(this.#server)
+    void this.#options.source.cancel(this.#server)
   }
 
   /** Ends the client with an error of ours; said only at a message boundary. */
@@ -226,12 +226,12 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
   }
 
   /** A cancel request with this client's key. */
-  cancel(): void {
+  async cancel(): Promise<void> {
     if (this.state === 'waiting') {
       this.#options.source.withdraw(this)
       this.onNoServer(queryCanceled)
     } else if (this.#server !== null && this.#server.tracker.owed > 0) {
-      this.#options.source.cancel(this.#server)
+      await this.#options.source.cancel(this.#server)
     }
   }
 

@@ -32,6 +32,6 @@ export interface ServerSource {
   endAccess(link: ServerLink): void
   /** The server is closed or cannot be trusted. */
   discard(link: ServerLink, reason: 'lost' | 'broken'): void
-  /** Asks the server to stop what it does for this client; it stays joined. */
-  cancel(link: ServerLink): void
+  /** Asks the server to stop what it does for this client; it stays joined. Never rejects. */
+  cancel(link: ServerLink): Promise<void>
 }
