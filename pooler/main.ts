@@ -91,6 +91,17 @@ function catchSignals(running: Running, log: Log): void {
   }
   process.on('SIGTERM', onSignal)
   process.on('SIGINT', onSignal)
+  process.on('SIGHUP', () => void reload(running, log))
+}
+
+/** SIGHUP: certificates are read again; what cannot be used leaves the old ones in place. */
+async function reload({ pooler }: Running, log: Log): Promise<void> {
+  try {
+    await pooler?.reload()
+    log.info({}, 'certificates read again')
+  } catch (error) {
+    log.error({ err: error }, 'the certificates cannot be used; the old ones stay')
+  }
 }
 
 async function stop({ pooler, demo }: Running): Promise<void> {
@@ -108,11 +119,18 @@ function catchFaults(log: Log): void {
   process.on('unhandledRejection', onFault)
 }
 
-/** One clear line for what a person can put right. */
+/** One clear line for what a person can put right, with its causes. */
 function fail(error: unknown): never {
-  const isExpected = error instanceof Error && error.name !== 'TypeError'
-  process.stderr.write(`${isExpected ? error.message : String((error as Error)?.stack ?? error)}\n`)
+  process.stderr.write(`${lineOf(error)}\n`)
   process.exit(error instanceof ConfigError ? exitUsage : 1)
+}
+
+function lineOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  if (error instanceof TypeError) return error.stack ?? error.message
+  const { cause } = error
+  const isToldAlready = !(cause instanceof Error) || error.message.includes(cause.message)
+  return isToldAlready ? error.message : `${error.message}: ${lineOf(cause)}`
 }
 
 main().catch(fail)

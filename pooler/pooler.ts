@@ -35,6 +35,7 @@ export class Pooler {
   readonly data: DataPlane
   readonly #api: FastifyInstance
   readonly #options: PoolerOptions
+  readonly #certificates: ServerCertificates | null
   readonly #clock: Clock
   readonly #processMetrics: ProcessMetrics
 
@@ -43,6 +44,7 @@ export class Pooler {
     const clock = options.clock ?? systemClock
     const counters = new CounterBook()
     this.#options = options
+    this.#certificates = parts.certificates
     this.#clock = clock
     this.control = new ControlPlane({
       config,
@@ -113,6 +115,11 @@ export class Pooler {
       await sleep(this.#clock, drainCheckMs)
     }
     await this.stop()
+  }
+
+  /** Reads the certificates of the Postgres ports again. Rejects and changes nothing when they are bad. */
+  async reload(): Promise<void> {
+    await this.#certificates?.reload()
   }
 
   async stop(): Promise<void> {

@@ -46,7 +46,7 @@ const optional = <Value>(kind: Kind<Value>, doc: string): Optional<Value> => ({
 })
 
 export const settings = {
-  PORT: setting(port, '4000', 'Port of the API, the dashboard and `/metrics`.'),
+  PORT: setting(port, '4000', 'Port of the API and `/metrics`.'),
   API_HOST: setting(listenAddress, '127.0.0.1', 'Address that the API listens on.'),
   API_TLS: setting(flag, 'false', 'Serves the API over TLS with the certificate below.'),
   API_TRUSTED_PROXIES: setting(

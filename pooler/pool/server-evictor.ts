@@ -1,4 +1,5 @@
 // Which idle servers generic-pool closes on its round: those that are gone, too old, or too long idle.
+import type { Clock } from '../../shared/clock.ts'
 import type { ServerConnection } from './server-connection.ts'
 
 interface IdleMember {
@@ -9,11 +10,13 @@ interface EvictionConfig {
   readonly idleTimeoutMillis: number
 }
 
-export class ServerEvictor {
-  evict(config: EvictionConfig, member: IdleMember): boolean {
-    const server = member.obj
-    const nowMs = performance.now()
-    if (!server.isUsable || server.isOver(nowMs)) return true
-    return config.idleTimeoutMillis > 0 && nowMs - server.idleSinceMs > config.idleTimeoutMillis
+/** generic-pool makes its evictor itself and gives it nothing, so the clock is closed over. */
+export const serverEvictorBy = (clock: Clock) =>
+  class ServerEvictor {
+    evict(config: EvictionConfig, member: IdleMember): boolean {
+      const server = member.obj
+      const nowMs = clock.monotonicMs()
+      if (!server.isUsable || server.isOver(nowMs)) return true
+      return config.idleTimeoutMillis > 0 && nowMs - server.idleSinceMs > config.idleTimeoutMillis
+    }
   }
-}

@@ -7,7 +7,7 @@ import type { Refusal } from '../relay/server-source.ts'
 import { ConnectBackoff } from './connect-backoff.ts'
 import type { PoolOptions } from './pool-options.ts'
 import type { ServerCloseReason, ServerConnection } from './server-connection.ts'
-import { ServerEvictor } from './server-evictor.ts'
+import { serverEvictorBy } from './server-evictor.ts'
 import { FailedOpen, PoolClosed, type PoolMember, ServerFactory } from './server-factory.ts'
 import { ServerOpenError } from './server-open-error.ts'
 
@@ -45,7 +45,7 @@ export class ServerSupply {
     this.#events = events
     this.#factory = new ServerFactory(options, events.onClosing)
     this.#backoff = new ConnectBackoff(options.clock, options.random)
-    this.#library = openLibrary(this.#factory, options.times.serverIdleTimeoutMs)
+    this.#library = openLibrary(this.#factory, options)
   }
 
   /** Servers as Postgres counts them: being opened, open, or not closed yet. */
@@ -166,10 +166,10 @@ export class ServerSupply {
 
 function openLibrary(
   factory: ServerFactory,
-  serverIdleTimeoutMs: number,
+  { clock, times }: PoolOptions,
 ): genericPool.Pool<PoolMember> {
   const { Pool: Library, Deque, PriorityQueue } = genericPool as unknown as LibraryParts
-  return new Library(ServerEvictor, Deque, PriorityQueue, factory, {
+  return new Library(serverEvictorBy(clock), Deque, PriorityQueue, factory, {
     min: 0,
     max: libraryMax,
     fifo: false,
@@ -177,14 +177,20 @@ function openLibrary(
     testOnBorrow: true,
     evictionRunIntervalMillis: evictionPeriodMs,
     numTestsPerEvictionRun: libraryMax,
-    idleTimeoutMillis: serverIdleTimeoutMs,
+    idleTimeoutMillis: times.serverIdleTimeoutMs,
   })
 }
 
 /** Exported by generic-pool and documented there, but missing from its type declarations. */
 interface LibraryParts {
   readonly Pool: new (
-    ...parts: [typeof ServerEvictor, unknown, unknown, ServerFactory, genericPool.Options]
+    ...parts: [
+      ReturnType<typeof serverEvictorBy>,
+      unknown,
+      unknown,
+      ServerFactory,
+      genericPool.Options,
+    ]
   ) => genericPool.Pool<PoolMember>
   readonly Deque: unknown
   readonly PriorityQueue: unknown

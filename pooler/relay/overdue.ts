@@ -27,7 +27,9 @@ export function overdue(relay: Relay, nowMs: number, limits: RelayTimeLimits): P
   if (relay.state !== 'idle' && relay.state !== 'joined') return null
   const sendMs = limits.clientSendTimeoutMs
   if (server !== null && sendMs > 0 && relay.times.stalledMs(nowMs) > sendMs) {
-    return new PoolerError('ESERVERLOST', { values: { reason: 'the client takes no replies' } })
+    return new PoolerError('ETERMINATED', {
+      values: { reason: `the client took no byte of its replies for ${sendMs} ms` },
+    })
   }
   if (server !== null && server.tracker.owed > 0) return null
   if (server !== null && (!server.tracker.isSettled || server.tracker.status !== status.idle)) {
