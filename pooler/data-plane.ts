@@ -142,18 +142,20 @@ export class DataPlane {
     for (const listener of this.#listeners) listener.stopAccepting()
   }
 
-  /** Clients that hold no server now are told; those in a transaction when it is over. */
+  /** Clients at rest are told; those in a transaction when it is over. */
   endIdleClients(): void {
+    const reason = 'the pooler is shutting down'
     for (const connection of this.connections) {
-      const state = connection.session?.relay?.state
-      if (state === undefined || state === 'idle') connection.end(new PoolerError('EDRAINING'))
+      const relay = connection.session?.relay
+      if (relay === undefined || relay === null) connection.end(new PoolerError('EDRAINING'))
+      else if (relay.isAtRest) relay.fail(new PoolerError('ETERMINATED', { values: { reason } }))
     }
   }
 
-  /** A project that ends: whoever is in it is told, and its pools are closed. */
+  /** A project that ends: whoever is in it is told, what they run is stopped, its pools are closed. */
   async endClientsOf(tenantRef: string, error: PoolerError): Promise<void> {
     for (const connection of this.connections) {
-      if (connection.tenantRef === tenantRef) connection.end(error)
+      if (connection.tenantRef === tenantRef) connection.endAccess(error)
     }
     await this.pools.closeTenant(tenantRef, error)
   }

@@ -30,6 +30,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
   readonly clientId: ClientId
   readonly person: string | null
   readonly transport: Transport
+  readonly replyTransport: Transport
   /** Monotonic ms of the last byte from the client, or of the last reply to it. */
   lastActiveMs: number
   bytesFromClient = 0
@@ -53,6 +54,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     this.clientId = options.clientId
     this.person = options.person
     this.transport = options.transport
+    this.replyTransport = options.transport
     this.#refused = new RefusedMessages(options.transport)
     this.#gate = new ReadGate(options.transport)
     this.times = new RelayTimes(options.transport, options.mode)
@@ -69,12 +71,13 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     return this.#server
   }
 
-  get isDeaf(): boolean {
-    return this.state === 'ended' || this.state === 'finishing'
+  /** Nothing is under way: it holds no server, or its session's own server owes it nothing. */
+  get isAtRest(): boolean {
+    return this.#server === null ? this.state === 'idle' : this.#server.tracker.isReleasable
   }
 
-  get replyTransport(): Transport {
-    return this.transport
+  get isDeaf(): boolean {
+    return this.state === 'ended' || this.state === 'finishing'
   }
 
   /** Takes over from login. `server` is the session's own; `rest` came behind the password. */
