@@ -149,12 +149,14 @@ export class Pooler {
     const { data } = this
     // Deleted and made anew under the same ref: nobody of the old one has a place in the new one.
     if (after === null || (before !== null && before.id !== after.id)) {
+      this.#endPeopleOf(ref, 'project deleted')
       void data.endClientsOf(ref, deleted(ref))
       counters.forget(ref)
       return
     }
     if (after.ban !== null && isBanned(after, this.#clock.wallMs())) {
       const { reason } = after.ban
+      this.#endPeopleOf(ref, 'project banned')
       void data.endClientsOf(ref, new PoolerError('EBANNED', { values: { ref, reason } }))
       return
     }
@@ -167,6 +169,12 @@ export class Pooler {
         before.dbDatabase !== after.dbDatabase)
     if (isMoved) data.pools.retireServersOf(ref)
     else for (const { pool } of data.pools.entriesOf(ref)) pool.retryNow()
+  }
+
+  /** People first and by their own register: they and the record are told what ended their access. */
+  #endPeopleOf(ref: string, reason: string): void {
+    const { liveSessions } = this.control
+    for (const session of liveSessions.list(ref)) liveSessions.end(session, reason)
   }
 }
 
