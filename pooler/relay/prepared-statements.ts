@@ -5,7 +5,7 @@ import { PoolerError } from '../../shared/errors.ts'
 import { errorResponseOf } from '../../shared/protocol/error-response.ts'
 import { frontend, headerBytes, status } from '../../shared/protocol/message-types.ts'
 import { MessageWriter } from '../../shared/protocol/message-writer.ts'
-import { clientStatementBytesMax } from '../config/limits.ts'
+import { clientStatementBytesMax, statementNameBytesMax } from '../config/limits.ts'
 import type { ServerLink } from './server-link.ts'
 import type { Statement, StatementCatalog } from './statement-catalog.ts'
 import type { StatementObserver } from './statement-observer.ts'
@@ -112,6 +112,10 @@ export class PreparedStatements implements StatementObserver {
   onLargeParse(name: string, bodyBytes: number, serverName: string): Substitute | null {
     const { tracker } = this.#server
     const taken = this.#statementOf(name)
+    if (taken === null && this.#isFull(name.length, 0)) {
+      this.#refuse(limitReached(this.#limits, name))
+      return null
+    }
     if (taken !== null) this.#ensure(taken)
     if (!tracker.sentNoted(frontend.parse)) return null
     const statement = this.#catalog.takeNamed(serverName)
@@ -136,8 +140,8 @@ export class PreparedStatements implements StatementObserver {
       this.#refuseTaken(taken, content)
       return
     }
-    if (this.#isFull(content.length)) {
-      this.#refuse(limitReached(this.#limits))
+    if (this.#isFull(name.length, content.length)) {
+      this.#refuse(limitReached(this.#limits, name))
       return
     }
     // In a failed transaction Postgres refuses most texts and takes ROLLBACK: it is for the server
@@ -343,22 +347,24 @@ export class PreparedStatements implements StatementObserver {
     return this.#names.get(name) ?? null
   }
 
-  #isFull(bytes: number): boolean {
+  /** Names are the client's to choose and kept with what they name. */
+  #isFull(nameBytes: number, textBytes: number): boolean {
+    if (nameBytes > statementNameBytesMax) return true
     const isMany = this.#names.size + this.#expected.size >= this.#limits.clientStatementsMax
-    return isMany || this.#bytes + bytes > clientStatementBytesMax
+    return isMany || this.#bytes + nameBytes + textBytes > clientStatementBytesMax
   }
 
   #setName(name: string, statement: Statement): void {
     this.#dropName(name)
     this.#names.set(name, statement)
-    this.#bytes += statement.parse.length
+    this.#bytes += statement.parse.length + name.length
   }
 
   #dropName(name: string): void {
     const statement = this.#names.get(name)
     if (statement === undefined) return
     this.#names.delete(name)
-    this.#bytes -= statement.parse.length
+    this.#bytes -= statement.parse.length + name.length
     this.#catalog.give(statement)
   }
 }
@@ -382,5 +388,9 @@ const unparsable = new MessageWriter()
   .end()
   .take()
 
-const limitReached = ({ clientStatementsMax }: StatementLimits): Buffer =>
-  errorResponseOf(new PoolerError('EPREPAREDLIMIT', { values: { limit: clientStatementsMax } }))
+const limitReached = ({ clientStatementsMax }: StatementLimits, name: string): Buffer => {
+  const isLong = name.length > statementNameBytesMax
+  const detail = isLong ? { detail: `the statement's name has ${name.length} bytes` } : {}
+  const values = { limit: clientStatementsMax }
+  return errorResponseOf(new PoolerError('EPREPAREDLIMIT', { values, ...detail }))
+}

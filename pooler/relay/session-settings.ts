@@ -1,5 +1,6 @@
 // Settings that follow a client from server to server. A profile is what one client wants; equal
 // profiles are one object, so that the hot path compares two references and nothing else.
+import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { extendedQuery, sync } from '../../shared/protocol/frontend-messages.ts'
 
@@ -33,7 +34,7 @@ export const settingKey = (name: string): string => name.toLowerCase()
 export interface SettingsProfile {
   /** settingKey to value in the server's spelling. Read-only reports are in it as last told. */
   readonly wanted: ReadonlyMap<string, string>
-  /** The settings that change what a statement's text means, as one text. */
+  /** The settings that change what a statement's text means, as one text or its digest. */
   readonly environment: string
 }
 
@@ -55,11 +56,16 @@ export function profileOf(wanted: ReadonlyMap<string, string>): SettingsProfile 
   const known = profiles.get(key)
   if (known !== undefined) return known
   const kept = new Map(entries)
-  const environment = textSettings.map((name) => kept.get(name) ?? '').join('\0')
+  const environment = digestOf(textSettings.map((name) => kept.get(name) ?? '').join('\0'))
   const profile: SettingsProfile = { wanted: kept, environment }
   profiles.set(key, profile)
   return profile
 }
+
+/** It stands in the key of each prepared statement: a search_path may have 32 KB. */
+const digestOf = (text: string): string =>
+  text.length <= sha256Characters ? text : createHash('sha256').update(text).digest('hex')
+const sha256Characters = 64
 
 /** This profile with one value changed. */
 export function withSetting(

@@ -62,7 +62,12 @@ export class StatementMessages {
       this.#statements.onUnnamedParse(isKept ? chunk.subarray(at, end) : null)
       return forward
     }
-    if (bodyBytes > keptTextBytesMax) return this.#onLargeParse(message)
+    if (bodyBytes > keptTextBytesMax) {
+      const verdict = this.#onLargeParse(message)
+      // Under a name that was not read it may be there for the next client.
+      if (verdict === null) link.dirtyBy ??= 'Parse'
+      return verdict
+    }
     if (!isWhole) return this.#pump.wait(headerBytes + bodyBytes)
     const nameEnd = chunk.indexOf(0, at)
     if (nameEnd === -1 || nameEnd >= end) return null
