@@ -13,6 +13,8 @@ import {
 } from './session-settings.ts'
 import type { SessionTag } from './session-tags.ts'
 
+type Setting = readonly [name: string, value: string]
+
 const discardAll = query('DISCARD ALL')
 const nothingApplied: ReadonlyMap<string, string> = new Map()
 
@@ -33,11 +35,7 @@ export class SessionRestorer {
    * Writes what brings `link` to `profile`; the transport holds it back so that it leaves together
    * with the client's message. Returns read-only reports that the client has to be told.
    */
-  restore(
-    link: ServerLink,
-    profile: SettingsProfile,
-    person: string | null,
-  ): readonly (readonly [name: string, value: string])[] {
+  restore(link: ServerLink, profile: SettingsProfile, person: string | null): readonly Setting[] {
     this.isReapplying = false
     link.transport.hold()
     let difference = differenceOf(profile, link)
@@ -79,20 +77,33 @@ export class SessionRestorer {
     }
   }
 
+  /**
+   * The startup settings that a RESET took from a client of this profile, for the server that it
+   * gets next. Those that the client has set since keep the client's value.
+   */
+  takeDue(profile: SettingsProfile, link: ServerLink): readonly Setting[] {
+    this.isDue = false
+    return this.#missing(link, profile.wanted)
+  }
+
   /** Sets the startup settings anew where they are gone. Not possible in a failed transaction. */
   reapply(link: ServerLink): void {
     if (link.tracker.status === status.failed) return
     this.isDue = false
-    const set = [...this.#startup].filter(([name, value]) => {
-      const current = link.reported.get(name)
-      if (current === undefined) return true
-      return current !== value && current === link.baseline.get(name)
-    })
+    const set = this.#missing(link, link.reported)
     if (set.length === 0) return
     this.isReapplying = true
     link.transport.hold()
     this.#write(link, { set, reset: [], tell: [] })
     link.profile = null
+  }
+
+  #missing(link: ServerLink, values: ReadonlyMap<string, string>): readonly Setting[] {
+    return [...this.#startup].filter(([name, value]) => {
+      const current = values.get(name)
+      if (current === undefined || !link.reported.has(name)) return true
+      return current !== value && current === link.baseline.get(name)
+    })
   }
 
   #write(link: ServerLink, difference: ReturnType<typeof differenceOf>): void {

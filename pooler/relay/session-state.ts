@@ -66,12 +66,12 @@ export class SessionState implements SessionSink {
   /** The client gets a pooled server. False when its message has to wait, see isAwaited. */
   attach(link: ServerLink): boolean {
     this.#statements?.names.attach(link)
+    if (this.#restorer.isDue) {
+      for (const setting of this.#restorer.takeDue(this.#profile, link)) this.#tell(link, setting)
+    }
     if (link.profile === this.#profile && link.lastPerson === this.#person) return true
     const tell = this.#restorer.restore(link, this.#profile, this.#person)
-    for (const [name, value] of tell) {
-      this.#profile = withSetting(this.#profile, name, value)
-      this.#transport.write(parameterStatus(link.spelling.get(name) ?? name, value))
-    }
+    for (const setting of tell) this.#tell(link, setting)
     return !this.#restorer.isAwaited
   }
 
@@ -120,6 +120,13 @@ export class SessionState implements SessionSink {
     this.#restorer.onTag(tag, link)
     if (tag === 'DISCARD ALL' || tag === 'DEALLOCATE ALL') this.#statements?.names.onAllClosed()
     if (tag === 'DISCARD ALL') this.#pinnedBy = null
+  }
+
+  /** The client's profile has another value from here on, and where it is reported the client hears. */
+  #tell(link: ServerLink, [name, value]: readonly [name: string, value: string]): void {
+    this.#profile = withSetting(this.#profile, name, value)
+    const spelling = link.spelling.get(name)
+    if (spelling !== undefined) this.#transport.write(parameterStatus(spelling, value))
   }
 
   /** What runs is being cancelled: the client is told why. */
