@@ -31,6 +31,12 @@ export function overdue(relay: Relay, nowMs: number, limits: RelayTimeLimits): P
       values: { reason: `the client took no byte of its replies for ${sendMs} ms` },
     })
   }
+  const isDawdling = server !== null && relay.times.isDawdling
+  if (isDawdling && sendMs > 0 && silentMs > sendMs) {
+    return new PoolerError('ETERMINATED', {
+      values: { reason: `the client left a message unfinished for ${sendMs} ms` },
+    })
+  }
   if (server !== null && server.tracker.owed > 0) return null
   if (server !== null && (!server.tracker.isSettled || server.tracker.status !== status.idle)) {
     const ms = limits.clientIdleInTransactionTimeoutMs

@@ -1,3 +1,4 @@
+import type { ClientPump } from './client-pump.ts'
 import type { Transport } from './transport.ts'
 
 /** Since when a client's query has run, and its replies have not been taken; looked at by a tick. */
@@ -6,12 +7,18 @@ export class RelayTimes {
   busySinceMs = 0
   readonly #transport: Transport
   readonly #mayStall: boolean
+  readonly #pump: Pick<ClientPump, 'isAtBoundary'>
   #replies = 0
   #untakenBytes = -1
   #stalledSinceMs = 0
 
-  constructor(transport: Transport, mode: 'transaction' | 'session') {
+  constructor(
+    transport: Transport,
+    mode: 'transaction' | 'session',
+    pump: Pick<ClientPump, 'isAtBoundary'>,
+  ) {
     this.#transport = transport
+    this.#pump = pump
     // A session's own server waits for nobody else.
     this.#mayStall = mode === 'transaction'
   }
@@ -26,6 +33,11 @@ export class RelayTimes {
     if (replies === this.#replies) return
     this.#replies = replies
     this.busySinceMs = nowMs
+  }
+
+  /** The client has not sent its message to the end, though it is read: a pooled server waits for it. */
+  get isDawdling(): boolean {
+    return this.#mayStall && !this.#pump.isAtBoundary && this.#transport.isReading
   }
 
   /** For how long nothing has been taken, as far as ticks can tell; 0: it is not stalling. */

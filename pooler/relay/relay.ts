@@ -57,7 +57,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     this.replyTransport = options.transport
     this.#refused = new RefusedMessages(options.transport)
     this.#gate = new ReadGate(options.transport)
-    this.times = new RelayTimes(options.transport, options.mode)
+    this.times = new RelayTimes(options.transport, options.mode, this.#pump)
     this.session = new SessionState(options, this.#pump)
     this.lastActiveMs = options.ticker.nowMs
   }

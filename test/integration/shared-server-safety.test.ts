@@ -16,7 +16,8 @@ beforeAll(async () => {
   const role = makeRole(postgres.superuser, new Secret(postgres.password), { poolSize: 1 })
   const roles = new Map([[role.role, role]])
   const { host: dbHost, port: dbPort } = postgres
-  bare = await BareDataPlane.start({ tenant: makeTenant({ dbHost, dbPort, roles }) })
+  const config = { clientSendTimeoutMs: 1000 }
+  bare = await BareDataPlane.start({ tenant: makeTenant({ dbHost, dbPort, roles }), config })
 })
 afterAll(() => bare.stop())
 
@@ -56,5 +57,14 @@ test.each(spoilt)('%s from a client without a server ends it', async (_name, byt
   const [error] = await client.readAll()
   expect(error?.type).toBe('E')
   expect(error?.body.toString()).toContain('08P01')
+  client.close()
+})
+
+test('a client that stops in the middle of a message does not keep its server for ever', async () => {
+  const client = await clientOf()
+  await client.send(raw.messageHeader('Q', 100))
+  await neighbourIsWell()
+  const [error] = await client.readAll()
+  expect(error?.body.toString()).toContain('left a message unfinished')
   client.close()
 })
