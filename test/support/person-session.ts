@@ -2,7 +2,7 @@
 // behind it, and whether either is over.
 import { expect } from 'vitest'
 import { eventually } from './eventually.ts'
-import { sharedPostgres } from './postgres.ts'
+import { sharedPostgres, uniqueName } from './postgres.ts'
 import type { RawClient } from './raw-client.ts'
 import { errorFields, rowsOf, typesOf } from './raw-replies.ts'
 import { type Mode, poolerDomain, type RunningPooler } from './running-pooler.ts'
@@ -53,10 +53,16 @@ export class PersonSession {
     return this.#pid
   }
 
-  /** Sends a statement and waits until the server works on it. */
+  /** Sends a statement and waits until a server works on it. */
   async work(sql: string): Promise<void> {
-    await this.client.query(sql)
-    await this.untilServer("state = 'active'")
+    const mark = uniqueName('work')
+    await this.client.query(`/* ${mark} */ ${sql}`)
+    const found = "SELECT pid FROM pg_stat_activity WHERE state = 'active' AND query LIKE $1"
+    await eventually(async () => {
+      const [row] = await sharedPostgres().query(found, [`/* ${mark} */%`])
+      if (row === undefined) throw new Error('no server works on it')
+      this.#pid = Number(row.pid)
+    })
   }
 
   async begin(): Promise<void> {
