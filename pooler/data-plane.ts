@@ -258,7 +258,10 @@ export class DataPlane {
   #createPool(key: PoolKey, startup: ReadonlyMap<string, string>): Pool {
     const { config, clock, log, tenants } = this.#options
     // A project that is gone, or not remembered just now, stays what it was for this pool.
-    let known = tenants.peek(key.tenantRef) as Tenant
+    const first = tenants.peek(key.tenantRef)
+    // Deleted while its client logged in.
+    if (first === null) throw new PoolerError('ENOTFOUND', { values: { ref: key.tenantRef } })
+    let known = first
     const tenant = (): Tenant => {
       known = tenants.peek(key.tenantRef) ?? known
       return known

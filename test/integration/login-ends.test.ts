@@ -72,3 +72,17 @@ test('a client that is told to go while it logs in runs nothing any more', async
   expect(left).toHaveLength(1)
   client.close()
 })
+
+test('a project that is deleted while its client logs in is not found, which is no fault of ours', async () => {
+  bare = await BareDataPlane.start({
+    tenant: tenant(),
+    authenticate: async () => {
+      bare.tenant = null as unknown as ReturnType<typeof tenant>
+      return { method: 'password', person: null }
+    },
+  })
+  const { ref } = bare.tenant
+  const user = `${postgres.superuser}.${ref}`
+  const login = RawClient.loggedIn({ port: bare.transactionPort, user })
+  await expect(login).rejects.toThrow('ENOTFOUND')
+})
