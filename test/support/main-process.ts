@@ -1,0 +1,106 @@
+// `node pooler/main.ts` as a process of its own, as an operator runs it: ports that were free a moment
+// ago, output so far, signals, the end.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { resolve } from 'node:path'
+import { freePort } from '../../pooler/embedded/free-port.ts'
+import { eventually } from './eventually.ts'
+
+export interface Ports {
+  readonly api: number
+  readonly transaction: number
+  readonly session: number
+}
+
+export interface MainOptions {
+  readonly env?: Readonly<Record<string, string>>
+  /** Instead of the program alone. */
+  readonly args?: readonly string[]
+  /** Where the tree is; this one unless given. */
+  readonly root?: string
+}
+
+const checkout = resolve(import.meta.dirname, '../..')
+const runningMsMax = 120_000
+
+export async function freePorts(): Promise<Ports> {
+  const ports = new Set<number>()
+  while (ports.size < 3) {
+    const port = await freePort()
+    if (port !== null) ports.add(port)
+  }
+  const [api, transaction, session] = [...ports] as [number, number, number]
+  return { api, transaction, session }
+}
+
+export const portSettings = ({ api, transaction, session }: Ports): Record<string, string> => ({
+  PORT: String(api),
+  PROXY_PORT_TRANSACTION: String(transaction),
+  PROXY_PORT_SESSION: String(session),
+})
+
+export class MainProcess {
+  readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
+  readonly #child: ReturnType<typeof spawn>
+  #stdout = ''
+  #stderr = ''
+
+  /** Nothing of the tester's own environment reaches it but the way to the programs. */
+  constructor({ env = {}, args = [], root = checkout }: MainOptions = {}) {
+    const { PATH = '' } = process.env
+    this.#child = spawn(process.execPath, [resolve(root, 'pooler/main.ts'), ...args], {
+      cwd: root,
+      env: { PATH, LC_ALL: 'C.UTF-8', LOG_FORMAT: 'json', ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.#stdout += text
+    })
+    this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#stderr += text
+    })
+    const timer = setTimeout(() => this.kill('SIGKILL'), runningMsMax)
+    this.exited = once(this.#child, 'close').then(([code, signal]) => {
+      clearTimeout(timer)
+      return { code, signal }
+    })
+  }
+
+  get pid(): number {
+    return this.#child.pid as number
+  }
+
+  get stdout(): string {
+    return this.#stdout
+  }
+
+  get stderr(): string {
+    return this.#stderr
+  }
+
+  get isRunning(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null
+  }
+
+  kill(signal: NodeJS.Signals = 'SIGTERM'): void {
+    this.#child.kill(signal)
+  }
+
+  /** It has said so; fails at once when it has ended instead. */
+  async ready(): Promise<void> {
+    await this.says('"msg":"ready"')
+  }
+
+  async says(text: string): Promise<void> {
+    const isThere = () => this.#stdout.includes(text)
+    await eventually(() => isThere() || !this.isRunning, { timeoutMs: 60_000 })
+    if (!isThere())
+      throw new Error(`it ended without saying ${text}: ${this.#stderr}${this.#stdout}`)
+  }
+
+  /** Ends it whatever it does; for after a test. */
+  async end(): Promise<void> {
+    if (this.isRunning) this.kill('SIGKILL')
+    await this.exited
+  }
+}
