@@ -376,7 +376,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     server.isCutOff = !this.#pump.isAtBoundary
     const isClean = !server.isCutOff && server.isAtBoundary && server.tracker.isSettled
     this.#detach(server)
-    if (!server.isUsable) source.discard(server, 'lost')
+    if (!server.isUsable) source.discard(server, server.brokenBy === null ? 'lost' : 'broken')
     else if (isAccessEnd) source.endAccess(server)
     else if (!isClean) source.abort(server)
     else if (server.tracker.status === status.idle) source.checkin(server)

@@ -7,7 +7,7 @@ import { ReplyTracker } from './reply-tracker.ts'
 import { ServerPump } from './server-pump.ts'
 import type { ServerSink } from './server-sink.ts'
 import { ServerStatements } from './server-statements.ts'
-import { isReadOnlySetting, type SettingsProfile, settingKey } from './session-settings.ts'
+import { type SettingsProfile, settingKey } from './session-settings.ts'
 import { Transport, type TransportReader } from './transport.ts'
 
 export interface ServerLinkOptions {
@@ -40,8 +40,8 @@ export abstract class ServerLink implements TransportReader {
   dirtyBy: string | null = null
   /** Whom the session state on this server may stem from; undefined: nobody has had it since its reset. */
   lastPerson: string | null | undefined = undefined
-  /** Set when the server broke the protocol: nothing more of it is read. */
-  isBroken = false
+  /** How the server broke the protocol: nothing more of it is read; null: it did not. */
+  brokenBy: string | null = null
   /** Set when the server said FATAL: it is as good as closed. */
   fatal: PostgresError | null = null
   /** The last message to it was not sent whole: what is written now would be read as its rest. */
@@ -72,7 +72,7 @@ export abstract class ServerLink implements TransportReader {
 
   /** False once it said FATAL or its connection is gone. */
   get isUsable(): boolean {
-    return this.fatal === null && !this.isBroken && this.transport.isOpen
+    return this.fatal === null && this.brokenBy === null && this.transport.isOpen
   }
 
   /** Gives the server to somebody else. Only while nothing is owed. */
@@ -83,7 +83,9 @@ export abstract class ServerLink implements TransportReader {
 
   onTransportData(chunk: Buffer): void {
     this.#pump.feed(chunk)
-    this.sink.onServerProgress(chunk.length)
+    // Told only now, when what was good in front of it has been passed on.
+    if (this.brokenBy === null) this.sink.onServerProgress(chunk.length)
+    else this.sink.onServerBroken(this.brokenBy)
   }
 
   onTransportDrain(): void {
@@ -107,7 +109,7 @@ export abstract class ServerLink implements TransportReader {
     this.#noteReport(name, value)
     if (this.reported.size > reportedSettingsMax) return false
     if (this.#reportedCharacters > reportedCharactersMax) return false
-    if (!isReadOnlySetting(settingKey(name))) this.profile = null
+    this.profile = null
     this.sink.session?.onReport(name, value, isOwn)
     return true
   }

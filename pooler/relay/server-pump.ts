@@ -21,7 +21,7 @@ export class ServerPump extends Pump {
   }
 
   protected override get isStopped(): boolean {
-    return this.#link.isBroken
+    return this.#link.brokenBy !== null
   }
 
   protected override onHeader(type: number, bodyBytes: number): Verdict {
@@ -32,6 +32,9 @@ export class ServerPump extends Pump {
     if (!tracker.received(type)) return this.#break(`unexpected message 0x${type.toString(16)}`)
     switch (type) {
       case backend.readyForQuery:
+        if (bodyBytes !== 1) return this.#break(`ReadyForQuery of ${bodyBytes} bytes`)
+        this.see()
+        break
       case backend.commandComplete:
         this.see()
         break
@@ -75,9 +78,7 @@ export class ServerPump extends Pump {
     const link = this.#link
     switch (type) {
       case backend.readyForQuery:
-        if (end - at !== 1 || !link.tracker.ready(bytes[at] as number)) {
-          this.#break('ReadyForQuery that nothing asked for')
-        }
+        if (!link.tracker.ready(bytes[at] as number)) this.#break('ReadyForQuery at the wrong time')
         return
       case backend.commandComplete: {
         const tag = sessionTagOf(bytes, at, end)
@@ -104,8 +105,7 @@ export class ServerPump extends Pump {
   }
 
   #break(reason: string): Verdict {
-    this.#link.isBroken = true
-    this.#link.sink.onServerBroken(reason)
+    this.#link.brokenBy = reason
     return drop
   }
 }

@@ -1,0 +1,493 @@
+// What a client is told, and what it is spared, when servers are scarce, gone or never come.
+import { afterEach, describe, expect, test } from 'vitest'
+import { BareDataPlane } from '../support/bare-data-plane.ts'
+import { eventually } from '../support/eventually.ts'
+import { ModelServer } from '../support/model-server.ts'
+import { sql } from '../support/model-statements.ts'
+import {
+  PooledPostgres,
+  type PooledPostgresOptions,
+  type Port,
+} from '../support/pooled-postgres.ts'
+import { sharedPostgres, startPostgres, type TestPostgres } from '../support/postgres.ts'
+import { RawClient } from '../support/raw-client.ts'
+import * as raw from '../support/raw-messages.ts'
+import { errorFields, rowsOf, typesOf } from '../support/raw-replies.ts'
+import { SeededRandom } from '../support/seeded-random.ts'
+import { tenantNamed } from '../support/some-tenant.ts'
+
+let pooled: PooledPostgres
+const closers: (() => Promise<void>)[] = []
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close()
+})
+
+async function start(options: PooledPostgresOptions = {}, postgres = sharedPostgres()) {
+  pooled = await PooledPostgres.start(postgres, { poolSize: 1, ...options })
+  closers.push(() => pooled.stop())
+}
+
+/** A Postgres that may be hurt. */
+async function startOnOwn(options: PooledPostgresOptions = {}): Promise<TestPostgres> {
+  const own = await startPostgres()
+  closers.push(() => own.stop('immediate'))
+  pooled = await PooledPostgres.start(own, { poolSize: 1, ...options })
+  closers.push(async () => {
+    if (!own.isRunning) await own.restart()
+    await pooled.stop()
+  })
+  return own
+}
+
+async function run(client: RawClient, text: string): Promise<raw.RawMessage[]> {
+  await client.query(text)
+  return client.untilReady()
+}
+
+const onlyPool = () => {
+  const [entry] = pooled.pooler.plane.pools.entries()
+  if (entry === undefined) throw new Error('there is no pool')
+  return entry.pool
+}
+const fieldsOf = (replies: readonly raw.RawMessage[]) =>
+  errorFields(replies.find(({ type }) => type === 'E')?.body ?? Buffer.alloc(0))
+const ports: readonly Port[] = ['transaction', 'session']
+
+describe('a client that gets no server in time', () => {
+  test('is told how long, of how many, and how many others wait; and can go on', async () => {
+    await start({ checkoutTimeoutMs: 300 })
+    const holder = await pooled.client('transaction')
+    await run(holder, 'begin')
+    const client = await pooled.client('transaction')
+    const replies = await run(client, 'select 1')
+    expect(typesOf(replies)).toBe('EZ')
+    expect(fieldsOf(replies)).toMatchObject({ S: 'ERROR', C: '53300' })
+    expect(fieldsOf(replies).M).toMatch(/^\(ECHECKOUTTIMEOUT\) .*300 ms.*\b1\b/)
+    expect(replies[1]?.body.toString()).toBe('I')
+    await run(holder, 'commit')
+    expect(await pooled.value(client, 'select 2')).toBe('2')
+  })
+
+  test('has each message that it sent answered once, and late ones thrown away', async () => {
+    await start({ checkoutTimeoutMs: 200 })
+    const holder = await pooled.client('transaction')
+    await run(holder, 'begin')
+    const client = await pooled.client('transaction')
+    const batch = [raw.parse('', 'select 1'), raw.bind(), raw.execute(), raw.sync()]
+    await client.send(
+      Buffer.concat([
+        raw.query('select 1'),
+        ...batch,
+        raw.copyDone(),
+        raw.query('copy x from stdin'),
+      ]),
+    )
+    expect(typesOf(await client.untilReadies(3))).toBe('EZEZEZ')
+    await client.send(Buffer.concat([raw.copyData('late\n'), raw.copyDone(), raw.flush()]))
+    await run(holder, 'commit')
+    expect(typesOf(await run(client, 'select 1'))).toBe('TDCZ')
+    expect(client.pending()).toEqual([])
+  })
+
+  test('whose batch is cut by the refusal is answered up to its own Sync', async () => {
+    await start({ checkoutTimeoutMs: 200 })
+    const holder = await pooled.client('transaction')
+    await run(holder, 'begin')
+    const client = await pooled.client('transaction')
+    await client.send(Buffer.concat([raw.parse('', 'select 1'), raw.flush()]))
+    await client.expect('E')
+    await run(holder, 'commit')
+    await client.send(Buffer.concat([raw.bind(), raw.execute(), raw.query('select 1'), raw.sync()]))
+    expect(typesOf(await client.untilReady())).toBe('Z')
+    expect(typesOf(await run(client, 'select 1'))).toBe('TDCZ')
+  })
+
+  test('hears the true cause when the upstream refuses connections', async () => {
+    const own = await startOnOwn({ checkoutTimeoutMs: 400 })
+    const client = await pooled.client('transaction')
+    expect(await pooled.value(client, 'select 1')).toBe('1')
+    await own.halt()
+    const replies = await run(client, 'select 1')
+    expect(fieldsOf(replies)).toMatchObject({ S: 'ERROR', C: '53300' })
+    expect(fieldsOf(replies).D).toMatch(/ECONNREFUSED|refused/)
+    await expect(pooled.client('transaction', { settings: { work_mem: '3MB' } })).rejects.toThrow(
+      'ECHECKOUTTIMEOUT',
+    )
+  })
+
+  test('hears it when Postgres has no connection to spare', async () => {
+    await start({ poolSize: 2, checkoutTimeoutMs: 500, attributes: 'connection limit 1' })
+    const [one, other] = [await pooled.client('transaction'), await pooled.client('transaction')]
+    await run(one, 'begin')
+    const replies = await run(other, 'select 1')
+    expect(fieldsOf(replies)).toMatchObject({ S: 'ERROR', C: '53300' })
+    expect(fieldsOf(replies).D).toMatch(/too many connections for role/)
+    await run(one, 'commit')
+    expect(await pooled.value(other, 'select 1')).toBe('1')
+  })
+})
+
+describe('what waiting cannot help is told at once', () => {
+  const once = async (client: () => Promise<RawClient>) =>
+    client().then(
+      () => ({}) as Record<string, string>,
+      (error: { fields: Record<string, string> }) => error.fields,
+    )
+
+  test('to all who wait: a password that Postgres does not take', async () => {
+    await start()
+    await pooled.postgres.query(`alter role "${pooled.role}" password 'another'`)
+    const refusals = await Promise.all([
+      once(() => pooled.client('transaction')),
+      once(() => pooled.client('transaction')),
+      once(() => pooled.client('session')),
+    ])
+    for (const fields of refusals) {
+      expect(fields).toMatchObject({ S: 'FATAL', C: '08004' })
+      expect(fields.M).toMatch(/^\(EUPSTREAMAUTH\)/)
+    }
+    await pooled.postgres.query(`alter role "${pooled.role}" password '${pooled.password}'`)
+    const client = await eventually(() => pooled.client('transaction'))
+    expect(await pooled.value(client, 'select 1')).toBe('1')
+  })
+
+  test.each(ports)(
+    'at the %s port: a database that there is not, in Postgres’ words',
+    async (port) => {
+      await start()
+      expect(await once(() => pooled.client(port, { database: 'no such' }))).toMatchObject({
+        S: 'FATAL',
+        C: '3D000',
+        M: 'database "no such" does not exist',
+      })
+    },
+  )
+})
+
+describe('pool_size', () => {
+  test('is never exceeded as Postgres counts, whatever clients do', async () => {
+    await start({ poolSize: 3 })
+    const counts: number[] = []
+    let isOver = false
+    const watch = async () => {
+      while (!isOver) counts.push((await pooled.backends()).length)
+    }
+    const watching = watch()
+    const random = new SeededRandom(11)
+    const live = async (chance: SeededRandom) => {
+      for (let round = 0; round < 6; round += 1) {
+        const client = await pooled.client('transaction')
+        await run(client, 'select 1')
+        await client.query('begin; select pg_sleep(0.02)')
+        if (chance.chance(0.5)) await client.untilReady()
+        if (chance.chance(0.5)) client.reset()
+        else await client.terminate()
+      }
+    }
+    await Promise.all(Array.from({ length: 12 }, () => live(random.fork())))
+    isOver = true
+    await watching
+    expect(Math.max(...counts)).toBe(3)
+  })
+
+  test('of one gives the server to who came first', async () => {
+    await start()
+    const holder = await pooled.client('transaction')
+    await run(holder, 'begin')
+    const order: number[] = []
+    const waiting: Promise<void>[] = []
+    for (let number = 1; number <= 6; number += 1) {
+      const client = await pooled.client('transaction')
+      await client.query(`select ${number}`)
+      await eventually(() => onlyPool().waiters === number)
+      waiting.push(client.untilReady().then(() => void order.push(number)))
+    }
+    await run(holder, 'commit')
+    await Promise.all(waiting)
+    expect(order).toEqual([1, 2, 3, 4, 5, 6])
+  })
+
+  test('that is lowered or raised applies to what is open', async () => {
+    await start({ poolSize: 3 })
+    const clients = await Promise.all([1, 2, 3].map(() => pooled.client('transaction')))
+    const begin = () => Promise.all(clients.map((client) => run(client, 'begin')))
+    const commit = () => Promise.all(clients.map((client) => run(client, 'commit')))
+    await begin()
+    await commit()
+    expect((await pooled.backends()).length).toBe(3)
+    const resize = (poolSize: number) => {
+      const role = pooled.pooler.tenant.roles.get(pooled.role)
+      if (role === undefined) throw new Error('the project has lost its role')
+      const roles = new Map([[pooled.role, { ...role, poolSize }]])
+      pooled.pooler.tenant = { ...pooled.pooler.tenant, roles }
+    }
+    resize(1)
+    await eventually(async () => {
+      await Promise.all(clients.map((client) => run(client, 'select pg_sleep(0.01)')))
+      return (await pooled.backends()).length === 1
+    })
+    resize(3)
+    await begin()
+    expect((await pooled.backends()).length).toBe(3)
+    await commit()
+  })
+})
+
+describe('an upstream that goes and comes', () => {
+  test('costs an idle client nothing', async () => {
+    const own = await startOnOwn({ poolSize: 2 })
+    const clients = await Promise.all([1, 2, 3].map(() => pooled.client('transaction')))
+    for (const client of clients) await run(client, 'select 1')
+    await own.restart('fast')
+    for (const client of clients) {
+      expect(client.end).toBe('open')
+      expect(client.pending()).toEqual([])
+      expect(await pooled.value(client, 'select 1')).toBe('1')
+    }
+  })
+
+  test('has logins and transactions wait until it is there', async () => {
+    const own = await startOnOwn()
+    const client = await pooled.client('transaction')
+    await run(client, 'select 1')
+    await own.halt()
+    await client.query("select 'after'")
+    const login = pooled.client('session')
+    await eventually(() =>
+      [...pooled.pooler.plane.pools.entries()].every(({ pool }) => pool.waiters === 1),
+    )
+    await eventually(() => onlyPool().backoffMs > 0)
+    await own.restart()
+    expect(rowsOf(await client.untilReady())).toEqual([['after']])
+    expect(await pooled.value(await login, 'select 1')).toBe('1')
+  })
+
+  test('after a crash takes no further client along than those who were at work', async () => {
+    const own = await startOnOwn({ poolSize: 3 })
+    const idle = await pooled.client('transaction')
+    await run(idle, 'select 1')
+    const [one, other] = [await pooled.client('transaction'), await pooled.client('transaction')]
+    await run(one, 'begin')
+    await other.query("select pg_sleep(600), 'victim'")
+    const { pid } = await pooled.running('victim')
+    own.kill9Backend(pid)
+    for (const client of [one, other]) {
+      const replies = await client.readAll()
+      expect(typesOf(replies.filter(({ type }) => type !== 'N'))).toBe('E')
+      expect(fieldsOf(replies)).toMatchObject({ S: 'FATAL' })
+    }
+    await eventually(async () => (await run(idle, 'select 1').catch(() => [])).length > 0)
+    expect(idle.end).toBe('open')
+    expect(await pooled.value(idle, 'select 1')).toBe('1')
+  })
+
+  test('stops the pooler from stopping no longer than a moment', async () => {
+    const own = await startOnOwn()
+    const client = await pooled.client('transaction')
+    await run(client, 'select 1')
+    await own.halt()
+    await client.query('select 1')
+    await eventually(() => onlyPool().backoffMs > 0)
+    const [entry] = pooled.pooler.plane.pools.entries()
+    await pooled.pooler.stop()
+    expect(entry?.pool.slots).toBe(0)
+    expect(fieldsOf(await client.readAll())).toMatchObject({ S: 'FATAL', C: '57P03' })
+  })
+})
+
+describe.each(ports)('%s port, a backend that is terminated', (port) => {
+  const terminate = (pid: number | string | null) =>
+    pooled.postgres.query('select pg_terminate_backend($1::int)', [pid])
+
+  test('in the middle of a query tells its client once, in Postgres’ words', async () => {
+    await start()
+    const client = await pooled.client(port)
+    await client.query("select pg_sleep(600), 'victim'")
+    const { pid } = await pooled.running('victim')
+    await terminate(pid)
+    const replies = await client.readAll()
+    expect(typesOf(replies)).toMatch(/^T?E$/)
+    expect(fieldsOf(replies)).toMatchObject({ S: 'FATAL', C: '57P01' })
+    expect(fieldsOf(replies).M).toBe('terminating connection due to administrator command')
+    const next = await pooled.client(port)
+    expect(await pooled.value(next, 'select 1')).toBe('1')
+  })
+
+  test('in an idle transaction tells its client at once', async () => {
+    await start()
+    const client = await pooled.client(port)
+    await run(client, 'begin')
+    const [backend] = await pooled.backends()
+    await terminate(backend?.pid ?? null)
+    const replies = await client.readAll()
+    expect(typesOf(replies)).toBe('E')
+    expect(fieldsOf(replies)).toMatchObject({ S: 'FATAL', C: '57P01' })
+  })
+
+  test('while its client waits in COPY tells it once', async () => {
+    await start()
+    const client = await pooled.client(port)
+    await run(client, 'create table kit (n int)')
+    await client.query('copy kit from stdin')
+    await client.untilType('G')
+    const [backend] = await pooled.backends()
+    await terminate(backend?.pid ?? null)
+    const replies = await client.readAll()
+    expect(typesOf(replies)).toBe('E')
+    expect(fieldsOf(replies)).toMatchObject({ S: 'FATAL', C: '57P01' })
+  })
+
+  test('with a pipeline outstanding says FATAL once and nothing behind it', async () => {
+    await start()
+    const client = await pooled.client(port)
+    const batch = [raw.parse('', 'select 1'), raw.bind(), raw.execute(), raw.sync()]
+    await client.send(
+      Buffer.concat([raw.query("select pg_sleep(600), 'victim'"), ...batch, raw.query('select 1')]),
+    )
+    const { pid } = await pooled.running('victim')
+    await terminate(pid)
+    expect(typesOf(await client.readAll())).toMatch(/^T?E$/)
+  })
+
+  test('by its own idle-in-transaction limit passes that on', async () => {
+    await start()
+    const client = await pooled.client(port)
+    await run(client, "begin; set local idle_in_transaction_session_timeout to '50ms'")
+    const replies = await client.readAll()
+    expect(typesOf(replies)).toBe('E')
+    expect(fieldsOf(replies)).toMatchObject({ S: 'FATAL', C: '25P03' })
+  })
+})
+
+test('a backend that is terminated in the pool is nobody’s loss', async () => {
+  await start({ poolSize: 2 })
+  const [one, other] = [await pooled.client('transaction'), await pooled.client('transaction')]
+  await run(one, 'begin')
+  await run(other, 'select 1')
+  await run(one, 'commit')
+  for (const { pid } of await pooled.backends()) {
+    await pooled.postgres.query('select pg_terminate_backend($1::int)', [pid])
+  }
+  for (const client of [one, other]) {
+    expect(await pooled.value(client, 'select 1')).toBe('1')
+    expect(client.pending()).toEqual([])
+  }
+})
+
+describe('a server of the model', () => {
+  async function world(config = {}): Promise<{ model: ModelServer; pooler: BareDataPlane }> {
+    const model = await ModelServer.start({ random: new SeededRandom(1) })
+    closers.push(() => model.stop())
+    const tenant = tenantNamed('project', {
+      dbHost: '127.0.0.1',
+      dbPort: model.port,
+      defaultPoolSize: 1,
+    })
+    const pooler = await BareDataPlane.start({ tenant, config })
+    closers.push(() => pooler.stop())
+    return { model, pooler }
+  }
+
+  const login = async (pooler: BareDataPlane, port: Port) => {
+    const number = port === 'transaction' ? pooler.transactionPort : pooler.sessionPort
+    const client = await RawClient.loggedIn({
+      port: number,
+      user: pooler.userOf('app'),
+      database: null,
+      waitMs: 15_000,
+    })
+    closers.push(async () => client.close())
+    return client
+  }
+
+  test('that does not answer its reset is discarded, and another one comes', async () => {
+    const { model, pooler } = await world({ serverResetTimeoutMs: 50 })
+    const before = await login(pooler, 'session')
+    await run(before, sql.rows('c1.1', 1))
+    const [connection] = model.connections
+    connection?.stall()
+    before.reset()
+    const next = await login(pooler, 'session')
+    expect(rowsOf(await run(next, sql.rows('c2.1', 1)))).toEqual([['c2.1', '1']])
+    expect(model.connections.at(-1)?.processId).not.toBe(connection?.processId)
+    model.auditor.assertClean()
+  })
+
+  test.each(ports)(
+    'that vanishes without a word at the %s port is told of by us, once',
+    async (port) => {
+      const { model, pooler } = await world()
+      for (const isReset of [true, false]) {
+        const client = await login(pooler, port)
+        await run(client, sql.begin())
+        model.connections.at(-1)?.drop(isReset)
+        const replies = await client.readAll()
+        expect(typesOf(replies)).toBe('E')
+        expect(fieldsOf(replies)).toMatchObject({ S: 'FATAL', C: '08006' })
+        expect(fieldsOf(replies).M).toMatch(/^\(ESERVERLOST\)/)
+      }
+    },
+  )
+
+  test.each(ports)(
+    'that says what there is not at the %s port ends its client with FATAL',
+    async (port) => {
+      const { model, pooler } = await world()
+      for (const broken of [
+        raw.message('y', Buffer.from('?')),
+        raw.message('y'),
+        raw.commandComplete('OUT OF THE BLUE'),
+        raw.dataRow(['of nobody']),
+        raw.readyForQuery('I'),
+        raw.messageHeader('D', 3),
+        raw.messageHeader('D', 0x7fff_ffff),
+      ]) {
+        const client = await login(pooler, port)
+        await run(client, sql.begin())
+        const connection = model.connections.at(-1)
+        // In one piece with something good, which the client must get.
+        connection?.inject(
+          Buffer.concat([raw.noticeResponse({ S: 'NOTICE', C: '00000', M: 'good' }), broken]),
+        )
+        const replies = await client.readAll()
+        expect(typesOf(replies)).toBe('NE')
+        expect(fieldsOf(replies)).toMatchObject({ S: 'FATAL', C: '08P01' })
+        await eventually(() => model.connections.every((one) => one !== connection))
+      }
+    },
+  )
+
+  test('that breaks the protocol while it is idle is discarded, and nobody hears of it', async () => {
+    const { model, pooler } = await world()
+    const client = await login(pooler, 'transaction')
+    for (const broken of [raw.message('y'), raw.dataRow(['of nobody']), raw.readyForQuery('I')]) {
+      await run(client, sql.rows('c1.1', 1))
+      const connection = model.connections.at(-1)
+      connection?.inject(broken)
+      await eventually(() => model.connections.every((one) => one !== connection))
+    }
+    expect(rowsOf(await run(client, sql.rows('c1.2', 1)))).toEqual([['c1.2', '1']])
+    expect(client.received.filter(({ type }) => type === 'E')).toEqual([])
+  })
+
+  test('that speaks while it is idle is heard, and not by a client that does not concern it', async () => {
+    const { model, pooler } = await world()
+    const [one, other] = [await login(pooler, 'transaction'), await login(pooler, 'transaction')]
+    await run(one, sql.rows('c1.1', 1))
+    const connection = model.connections.at(-1)
+    connection?.inject(
+      Buffer.concat([
+        raw.noticeResponse({ S: 'NOTICE', C: '00000', M: 'to nobody' }),
+        raw.notificationResponse(7, 'news', 'to nobody'),
+        raw.parameterStatus('in_hot_standby', 'on'),
+      ]),
+    )
+    const replies = await eventually(async () => {
+      const got = await run(other, sql.rows('c2.1', 1))
+      return got.some(({ type }) => type === 'S') && got
+    })
+    expect(typesOf(replies)).toBe('STDCZ')
+    expect(typesOf(await run(one, sql.rows('c1.2', 1)))).toMatch(/^S?TDCZ$/)
+    expect(one.received.filter(({ type }) => 'NA'.includes(type))).toEqual([])
+  })
+})
