@@ -24,6 +24,7 @@ options:
   --pool-size <n>       servers of a pool (20)
   --seed <n>            of what happens by chance
   --against <folder>    another checkout of Latchkey, measured in the same rounds
+  --plain               a proxy that only passes bytes, measured in the same rounds
   --cpu-prof <folder>   Latchkey writes its processor profile there
   --dry                 keeps no results
 `
@@ -44,6 +45,7 @@ async function main(): Promise<number> {
       seed: { type: 'string', default: String(Date.now() % 1_000_000) },
       against: { type: 'string' },
       'cpu-prof': { type: 'string' },
+      plain: { type: 'boolean', default: false },
       dry: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -73,6 +75,7 @@ async function main(): Promise<number> {
       poolSize: wholeNumber(values['pool-size']),
       against: values.against ?? null,
       profileFolder: values['cpu-prof'] ?? null,
+      hasPlainProxy: values.plain,
     })
     try {
       const startedAt = new Date().toISOString()

@@ -89,9 +89,17 @@ async function runCase(
   const rounds: Round[] = []
   for (let round = 1; round <= options.rounds; round++) {
     await untilQuiet(quietWaitMsMax)
-    for (const target of world.targets) rounds.push(await run(target, round, pgbenchArgs))
+    for (const target of inTurn(world.targets, round)) {
+      rounds.push(await run(target, round, pgbenchArgs))
+    }
   }
   return { protocol, clients, pgbenchArgs, rounds }
+}
+
+/** Each round begins with another target, so that a place in the order favours none. */
+const inTurn = (targets: readonly Target[], round: number): Target[] => {
+  const first = (round - 1) % targets.length
+  return [...targets.slice(first), ...targets.slice(0, first)]
 }
 
 const figures = {
@@ -163,7 +171,8 @@ function caseText(result: CaseResult, targets: readonly Target[]): string {
 function comparisons(targets: readonly Target[]): [string, string][] {
   const names = targets.map(({ name }) => name)
   return [
-    ...['pgbouncer', 'direct', 'against'].map((it): [string, string] => ['latchkey', it]),
+    ...['pgbouncer', 'direct', 'plain', 'against'].map((it): [string, string] => ['latchkey', it]),
+    ['plain', 'pgbouncer'] as [string, string],
     ['pgbouncer', 'direct'] as [string, string],
   ].filter((pair) => pair.every((name) => names.includes(name)))
 }

@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 import { type LatchkeyRun, ownFolder, startLatchkey } from './latchkey.ts'
 import { commitOf } from './machine.ts'
 import { type PgBouncerRun, pgBouncerVersion, startPgBouncer } from './pgbouncer.ts'
+import { startPlainProxy } from './plain-proxy.ts'
 import { BenchPostgres, postgresSettings } from './postgres.ts'
 import type { Target } from './target.ts'
 
@@ -15,6 +16,8 @@ export interface WorldOptions {
   readonly against: string | null
   /** Where Latchkey writes its processor profile when it ends; null: nowhere. */
   readonly profileFolder: string | null
+  /** A proxy that does nothing but pass bytes, as a further yardstick. */
+  readonly hasPlainProxy: boolean
 }
 
 export interface World {
@@ -46,6 +49,9 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       stops.push(() => run.service.stop())
       return run
     }
+    const plain =
+      options.isCompared && options.hasPlainProxy ? await startPlainProxy(postgres) : null
+    if (plain !== null) stops.push(() => plain.service.stop())
     const other = against === null ? null : await start('against', resolve(against), [])
     const latchkey = await start('latchkey', ownFolder, profileArgs(profileFolder))
     const direct = postgres.address()
@@ -55,7 +61,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       pgbouncer,
       targets: [
         { name: 'direct', pid: null, transaction: direct, session: direct },
-        ...[pgbouncer?.target, other?.target].filter((it) => it !== undefined),
+        ...[pgbouncer?.target, plain?.target, other?.target].filter((it) => it !== undefined),
         latchkey.target,
       ],
       settings: {

@@ -1,0 +1,28 @@
+// The least that a proxy on Node's streams can cost: what Latchkey costs beyond it is our own doing,
+// what it costs itself is the runtime's and the kernel's.
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
+import type { BenchPostgres } from './postgres.ts'
+import { Service, untilServing } from './service.ts'
+import { checkLogin, type Target } from './target.ts'
+
+export interface PlainProxyRun {
+  readonly service: Service
+  readonly target: Target
+}
+
+const program = join(import.meta.dirname, 'plain-proxy-main.ts')
+
+export async function startPlainProxy(postgres: BenchPostgres): Promise<PlainProxyRun> {
+  const command = ['--pdeathsig', 'KILL', process.execPath, program, String(postgres.port)]
+  const service = new Service('plain', spawn('setpriv', command, { stdio: 'pipe' }))
+  const address = await untilServing(service, async () => {
+    const port = Number(service.lines[0])
+    if (!(port > 0)) throw new Error('it has not said its port')
+    const one = { ...postgres.address(), port }
+    await checkLogin(one)
+    return one
+  })
+  const target = { name: 'plain', pid: service.pid, transaction: address, session: address }
+  return { service, target }
+}
