@@ -130,7 +130,9 @@ function lineOf(error: unknown): string {
   if (error instanceof TypeError) return error.stack ?? error.message
   const { cause } = error
   const isToldAlready = !(cause instanceof Error) || error.message.includes(cause.message)
-  return isToldAlready ? error.message : `${error.message}: ${lineOf(cause)}`
+  // Node's own texts go on with a list, as of the modules that required one.
+  const [firstLine] = lineOf(cause).split('\n')
+  return isToldAlready ? error.message : `${error.message}: ${firstLine}`
 }
 
 main().catch(fail)

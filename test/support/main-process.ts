@@ -18,6 +18,8 @@ export interface MainOptions {
   readonly args?: readonly string[]
   /** Where the tree is; this one unless given. */
   readonly root?: string
+  /** By `npm start`; signals then go to all of its group, as Ctrl-C in a terminal does. */
+  readonly isByNpm?: boolean
 }
 
 const checkout = resolve(import.meta.dirname, '../..')
@@ -42,14 +44,19 @@ export const portSettings = ({ api, transaction, session }: Ports): Record<strin
 export class MainProcess {
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
   readonly #child: ReturnType<typeof spawn>
+  readonly #isGroup: boolean
   #stdout = ''
   #stderr = ''
 
   /** Nothing of the tester's own environment reaches it but the way to the programs. */
-  constructor({ env = {}, args = [], root = checkout }: MainOptions = {}) {
+  constructor({ env = {}, args = [], root = checkout, isByNpm = false }: MainOptions = {}) {
     const { PATH = '' } = process.env
-    this.#child = spawn(process.execPath, [resolve(root, 'pooler/main.ts'), ...args], {
+    const main = resolve(root, 'pooler/main.ts')
+    const [file, ...words] = isByNpm ? ['npm', 'start'] : [process.execPath, main, ...args]
+    this.#isGroup = isByNpm
+    this.#child = spawn(file as string, words, {
       cwd: root,
+      detached: isByNpm,
       env: { PATH, LC_ALL: 'C.UTF-8', LOG_FORMAT: 'json', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
@@ -83,7 +90,8 @@ export class MainProcess {
   }
 
   kill(signal: NodeJS.Signals = 'SIGTERM'): void {
-    this.#child.kill(signal)
+    if (this.#isGroup) process.kill(-this.pid, signal)
+    else this.#child.kill(signal)
   }
 
   /** It has said so; fails at once when it has ended instead. */
