@@ -1,0 +1,76 @@
+// The same script direct to Postgres and through Latchkey: what comes back is equal byte for byte.
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { PooledPostgres, type Port } from '../support/pooled-postgres.ts'
+import { sharedPostgres } from '../support/postgres.ts'
+import { RawClient } from '../support/raw-client.ts'
+import type * as raw from '../support/raw-messages.ts'
+import { describeReply } from '../support/raw-replies.ts'
+import { oneByteEach, type Segmentation, splitAt, whole } from '../support/segments.ts'
+import { conversations, type Turn } from './conversations.ts'
+
+let pooled: PooledPostgres
+beforeAll(async () => {
+  pooled = await PooledPostgres.start(sharedPostgres(), { poolSize: 1 })
+})
+afterAll(() => pooled.stop())
+
+type Way = 'direct' | Port
+
+async function replay(way: Way, script: readonly Turn[], segmentation: Segmentation) {
+  const target = way === 'direct' ? pooled.direct() : pooled.target(way)
+  const client = await RawClient.loggedIn({ ...target, waitMs: 15_000 })
+  const replies: raw.RawMessage[][] = []
+  try {
+    for (const { bytes, until } of script) {
+      await client.send(bytes, segmentation)
+      if (until === 'end') replies.push(await client.readAll())
+      else if (typeof until === 'number') replies.push(await client.untilReadies(until))
+      else replies.push(await client.untilType(until))
+    }
+    expect(client.pending().map(describeReply)).toEqual([])
+  } finally {
+    client.close()
+  }
+  return replies
+}
+
+/** Whole bodies but for the number of the schema that each backend has of its own. */
+const told = (replies: raw.RawMessage[][]) =>
+  replies.map((turn) =>
+    turn.map(({ type, body }) => [type, body.toString('latin1').replace(/pg_temp_\d+/, 'pg_temp')]),
+  )
+
+const ways: readonly Port[] = ['transaction', 'session']
+const cuts = [
+  ['whole', whole],
+  ['cut behind the first three bytes', splitAt(3)],
+  ['one byte at a time', oneByteEach],
+] as const
+
+/** Byte by byte these take a second and show nothing that shorter ones do not. */
+const long = ['a large query', 'many parameters']
+
+describe.each(Object.entries(conversations))('%s', (_kind, scripts) => {
+  test.each(Object.entries(scripts))('%s', async (name, script) => {
+    const expected = told(await replay('direct', script, whole))
+    for (const way of ways) {
+      for (const [cut, segmentation] of cuts) {
+        if (segmentation === oneByteEach && long.includes(name)) continue
+        const actual = told(await replay(way, script, segmentation))
+        expect(actual, `${way} port, ${cut}`).toEqual(expected)
+      }
+    }
+  })
+})
+
+test('a login tells the same settings as Postgres', async () => {
+  const settings = { application_name: 'conformance', TimeZone: 'Asia/Tokyo', DateStyle: 'iso' }
+  const client = await RawClient.connect(pooled.direct())
+  const direct = await client.login({ ...pooled.direct(), settings })
+  client.close()
+  for (const way of ways) {
+    const { login } = await pooled.login(way, { settings })
+    expect(Object.fromEntries(login.parameters), way).toEqual(Object.fromEntries(direct.parameters))
+    expect(login.messages.at(-1)?.body).toEqual(direct.messages.at(-1)?.body)
+  }
+})
