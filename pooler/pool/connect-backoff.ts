@@ -16,7 +16,7 @@ export class ConnectBackoff {
     this.#random = random
   }
 
-  /** Attempts in a row that failed; 0 when the upstream is well as far as known. */
+  /** Rounds of attempts in a row that failed; 0 when the upstream is well as far as known. */
   get failures(): number {
     return this.#failures
   }
@@ -31,6 +31,8 @@ export class ConnectBackoff {
   }
 
   failed(): void {
+    // Servers are opened side by side: what fails while a wait is on began before it.
+    if (this.waitMs > 0) return
     const fullMs = Math.min(longestMs, firstMs * 2 ** this.#failures)
     this.#failures = Math.min(this.#failures + 1, 16)
     this.#readyAtMs = this.#clock.monotonicMs() + fullMs * (0.5 + this.#random() / 2)
