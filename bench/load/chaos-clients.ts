@@ -3,7 +3,7 @@
 import type { Socket } from 'node:net'
 import { Client } from 'pg'
 import type { Address } from '../support/address.ts'
-import type { BenchPostgres, Row } from '../support/postgres.ts'
+import { type BenchPostgres, otherRole, type Row } from '../support/postgres.ts'
 import { Program } from '../support/program.ts'
 
 export interface ChaosDeps {
@@ -117,16 +117,12 @@ export const chaosActions: Readonly<Record<string, ChaosAction>> = {
   },
 
   async 'any server of the other pool terminated'(deps) {
-    const { client } = await connect(deps.other)
-    const answers = (async () => {
-      for (let left = 20; left > 0; left--) await client.query('SELECT pg_sleep(0.005)')
-    })().catch(() => {})
+    const asking = askOften(deps.other).catch(() => {})
     await deps.postgres.query(
       'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1',
-      [deps.postgres.address('other').user],
+      [deps.postgres.address(otherRole).user],
     )
-    await answers
-    await client.end().catch(() => {})
+    await asking
   },
 
   /** They end well, and leave the pool with more servers than the load needs. */
@@ -140,6 +136,16 @@ export const chaosActions: Readonly<Record<string, ChaosAction>> = {
       }),
     )
   },
+}
+
+/** Rejects when its server is terminated, be it in the login. */
+async function askOften(address: Address): Promise<void> {
+  const { client } = await connect(address)
+  try {
+    for (let left = 20; left > 0; left--) await client.query('SELECT pg_sleep(0.005)')
+  } finally {
+    await client.end().catch(() => {})
+  }
 }
 
 /** Servers of a killed client are told apart by this text in pg_stat_activity. */

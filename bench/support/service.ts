@@ -1,7 +1,7 @@
 // A pooler under test as a process: started, ended with this run, its last words kept.
 import type { ChildProcess } from 'node:child_process'
 
-const lastLinesMax = 2_000
+const lastLinesMax = 50_000
 const stopTimeoutMs = 10_000
 
 const running = new Set<Service>()
