@@ -89,8 +89,13 @@ function settingsOf({ config, data, apiTls }: ApiParts): ApiSettings {
     isRuleExpiryRequired: config.ruleExpiryRequired,
     canTakeTokens: config.globalDownstreamCertPath !== null || config.allowInsecureLoopbackTokens,
     poolerHost: config.poolerDomain ?? config.proxyHost ?? 'localhost',
-    transactionPort: data.portOf('transaction') ?? config.proxyPortTransaction,
-    sessionPort: data.portOf('session') ?? config.proxyPortSession,
+    // Asked when they are told: with port 0 it is only known once the port is open.
+    get transactionPort() {
+      return data.portOf('transaction') ?? config.proxyPortTransaction
+    },
+    get sessionPort() {
+      return data.portOf('session') ?? config.proxyPortSession
+    },
   }
 }
 

@@ -292,6 +292,23 @@ test("a token's last use is listed", async () => {
   ])
 })
 
+test('the connection strings that the API gives work with the password put in', async (context) => {
+  needsProgram(context, 'psql')
+  const project = await pooler.project({ input: { enforceSsl: true } })
+  const { token } = await pooler.person(project)
+  const path = `/v1/projects/${project.ref}/config/database/pooler`
+  const { body } = await pooler.api('GET', path, token)
+  const modes = body as { connection_string: string; db_user: string; pool_mode: string }[]
+  expect(modes.map(({ pool_mode }) => pool_mode)).toEqual(['transaction', 'session'])
+  for (const { connection_string, db_user } of modes) {
+    const { app, people } = project
+    const { password } = db_user.startsWith(app.role) ? app : people
+    const line = connection_string.replace('[YOUR-PASSWORD]', password)
+    const { stdout, stderr } = await psql(line, 'SELECT 1', { env: { PGHOSTADDR: '127.0.0.1' } })
+    expect([line, stderr, stdout]).toEqual([line, '', '1\n'])
+  }
+})
+
 describe('a role without a stored password, in a project that asks the database', () => {
   test('is refused with a hint until somebody has logged in with the password', async () => {
     const project = await pooler.project({ auth: 'query' })
