@@ -1,20 +1,15 @@
-// What a client is told, and what it is spared, when servers are scarce, gone or never come.
+// What a client is told, and what it is spared, when servers are taken, gone or never come.
 import { afterEach, describe, expect, test } from 'vitest'
-import { BareDataPlane } from '../support/bare-data-plane.ts'
 import { eventually } from '../support/eventually.ts'
-import { ModelServer } from '../support/model-server.ts'
-import { sql } from '../support/model-statements.ts'
 import {
   PooledPostgres,
   type PooledPostgresOptions,
   type Port,
 } from '../support/pooled-postgres.ts'
 import { sharedPostgres, startPostgres, type TestPostgres } from '../support/postgres.ts'
-import { RawClient } from '../support/raw-client.ts'
+import type { RawClient } from '../support/raw-client.ts'
 import * as raw from '../support/raw-messages.ts'
 import { errorFields, rowsOf, typesOf } from '../support/raw-replies.ts'
-import { SeededRandom } from '../support/seeded-random.ts'
-import { tenantNamed } from '../support/some-tenant.ts'
 
 let pooled: PooledPostgres
 const closers: (() => Promise<void>)[] = []
@@ -55,10 +50,11 @@ const ports: readonly Port[] = ['transaction', 'session']
 
 describe('a client that gets no server in time', () => {
   test('is told how long, of how many, and how many others wait; and can go on', async () => {
-    await start({ checkoutTimeoutMs: 300 })
+    await start()
     const holder = await pooled.client('transaction')
     await run(holder, 'begin')
     const client = await pooled.client('transaction')
+    pooled.changeRole({ checkoutTimeoutMs: 300 })
     const replies = await run(client, 'select 1')
     expect(typesOf(replies)).toBe('EZ')
     expect(fieldsOf(replies)).toMatchObject({ S: 'ERROR', C: '53300' })
@@ -69,10 +65,11 @@ describe('a client that gets no server in time', () => {
   })
 
   test('has each message that it sent answered once, and late ones thrown away', async () => {
-    await start({ checkoutTimeoutMs: 200 })
+    await start()
     const holder = await pooled.client('transaction')
     await run(holder, 'begin')
     const client = await pooled.client('transaction')
+    pooled.changeRole({ checkoutTimeoutMs: 200 })
     const batch = [raw.parse('', 'select 1'), raw.bind(), raw.execute(), raw.sync()]
     await client.send(
       Buffer.concat([
@@ -90,10 +87,11 @@ describe('a client that gets no server in time', () => {
   })
 
   test('whose batch is cut by the refusal is answered up to its own Sync', async () => {
-    await start({ checkoutTimeoutMs: 200 })
+    await start()
     const holder = await pooled.client('transaction')
     await run(holder, 'begin')
     const client = await pooled.client('transaction')
+    pooled.changeRole({ checkoutTimeoutMs: 200 })
     await client.send(Buffer.concat([raw.parse('', 'select 1'), raw.flush()]))
     await client.expect('E')
     await run(holder, 'commit')
@@ -103,10 +101,11 @@ describe('a client that gets no server in time', () => {
   })
 
   test('hears the true cause when the upstream refuses connections', async () => {
-    const own = await startOnOwn({ checkoutTimeoutMs: 400 })
+    const own = await startOnOwn()
     const client = await pooled.client('transaction')
     expect(await pooled.value(client, 'select 1')).toBe('1')
     await own.halt()
+    pooled.changeRole({ checkoutTimeoutMs: 400 })
     const replies = await run(client, 'select 1')
     expect(fieldsOf(replies)).toMatchObject({ S: 'ERROR', C: '53300' })
     expect(fieldsOf(replies).D).toMatch(/ECONNREFUSED|refused/)
@@ -116,9 +115,10 @@ describe('a client that gets no server in time', () => {
   })
 
   test('hears it when Postgres has no connection to spare', async () => {
-    await start({ poolSize: 2, checkoutTimeoutMs: 500, attributes: 'connection limit 1' })
+    await start({ poolSize: 2, attributes: 'connection limit 1' })
     const [one, other] = [await pooled.client('transaction'), await pooled.client('transaction')]
     await run(one, 'begin')
+    pooled.changeRole({ checkoutTimeoutMs: 500 })
     const replies = await run(other, 'select 1')
     expect(fieldsOf(replies)).toMatchObject({ S: 'ERROR', C: '53300' })
     expect(fieldsOf(replies).D).toMatch(/too many connections for role/)
@@ -162,75 +162,6 @@ describe('what waiting cannot help is told at once', () => {
       })
     },
   )
-})
-
-describe('pool_size', () => {
-  test('is never exceeded as Postgres counts, whatever clients do', async () => {
-    await start({ poolSize: 3 })
-    const counts: number[] = []
-    let isOver = false
-    const watch = async () => {
-      while (!isOver) counts.push((await pooled.backends()).length)
-    }
-    const watching = watch()
-    const random = new SeededRandom(11)
-    const live = async (chance: SeededRandom) => {
-      for (let round = 0; round < 6; round += 1) {
-        const client = await pooled.client('transaction')
-        await run(client, 'select 1')
-        await client.query('begin; select pg_sleep(0.02)')
-        if (chance.chance(0.5)) await client.untilReady()
-        if (chance.chance(0.5)) client.reset()
-        else await client.terminate()
-      }
-    }
-    await Promise.all(Array.from({ length: 12 }, () => live(random.fork())))
-    isOver = true
-    await watching
-    expect(Math.max(...counts)).toBe(3)
-  })
-
-  test('of one gives the server to who came first', async () => {
-    await start()
-    const holder = await pooled.client('transaction')
-    await run(holder, 'begin')
-    const order: number[] = []
-    const waiting: Promise<void>[] = []
-    for (let number = 1; number <= 6; number += 1) {
-      const client = await pooled.client('transaction')
-      await client.query(`select ${number}`)
-      await eventually(() => onlyPool().waiters === number)
-      waiting.push(client.untilReady().then(() => void order.push(number)))
-    }
-    await run(holder, 'commit')
-    await Promise.all(waiting)
-    expect(order).toEqual([1, 2, 3, 4, 5, 6])
-  })
-
-  test('that is lowered or raised applies to what is open', async () => {
-    await start({ poolSize: 3 })
-    const clients = await Promise.all([1, 2, 3].map(() => pooled.client('transaction')))
-    const begin = () => Promise.all(clients.map((client) => run(client, 'begin')))
-    const commit = () => Promise.all(clients.map((client) => run(client, 'commit')))
-    await begin()
-    await commit()
-    expect((await pooled.backends()).length).toBe(3)
-    const resize = (poolSize: number) => {
-      const role = pooled.pooler.tenant.roles.get(pooled.role)
-      if (role === undefined) throw new Error('the project has lost its role')
-      const roles = new Map([[pooled.role, { ...role, poolSize }]])
-      pooled.pooler.tenant = { ...pooled.pooler.tenant, roles }
-    }
-    resize(1)
-    await eventually(async () => {
-      await Promise.all(clients.map((client) => run(client, 'select pg_sleep(0.01)')))
-      return (await pooled.backends()).length === 1
-    })
-    resize(3)
-    await begin()
-    expect((await pooled.backends()).length).toBe(3)
-    await commit()
-  })
 })
 
 describe('an upstream that goes and comes', () => {
@@ -372,122 +303,4 @@ test('a backend that is terminated in the pool is nobody’s loss', async () => 
     expect(await pooled.value(client, 'select 1')).toBe('1')
     expect(client.pending()).toEqual([])
   }
-})
-
-describe('a server of the model', () => {
-  async function world(config = {}): Promise<{ model: ModelServer; pooler: BareDataPlane }> {
-    const model = await ModelServer.start({ random: new SeededRandom(1) })
-    closers.push(() => model.stop())
-    const tenant = tenantNamed('project', {
-      dbHost: '127.0.0.1',
-      dbPort: model.port,
-      defaultPoolSize: 1,
-    })
-    const pooler = await BareDataPlane.start({ tenant, config })
-    closers.push(() => pooler.stop())
-    return { model, pooler }
-  }
-
-  const login = async (pooler: BareDataPlane, port: Port) => {
-    const number = port === 'transaction' ? pooler.transactionPort : pooler.sessionPort
-    const client = await RawClient.loggedIn({
-      port: number,
-      user: pooler.userOf('app'),
-      database: null,
-      waitMs: 15_000,
-    })
-    closers.push(async () => client.close())
-    return client
-  }
-
-  test('that does not answer its reset is discarded, and another one comes', async () => {
-    const { model, pooler } = await world({ serverResetTimeoutMs: 50 })
-    const before = await login(pooler, 'session')
-    await run(before, sql.rows('c1.1', 1))
-    const [connection] = model.connections
-    connection?.stall()
-    before.reset()
-    const next = await login(pooler, 'session')
-    expect(rowsOf(await run(next, sql.rows('c2.1', 1)))).toEqual([['c2.1', '1']])
-    expect(model.connections.at(-1)?.processId).not.toBe(connection?.processId)
-    model.auditor.assertClean()
-  })
-
-  test.each(ports)(
-    'that vanishes without a word at the %s port is told of by us, once',
-    async (port) => {
-      const { model, pooler } = await world()
-      for (const isReset of [true, false]) {
-        const client = await login(pooler, port)
-        await run(client, sql.begin())
-        model.connections.at(-1)?.drop(isReset)
-        const replies = await client.readAll()
-        expect(typesOf(replies)).toBe('E')
-        expect(fieldsOf(replies)).toMatchObject({ S: 'FATAL', C: '08006' })
-        expect(fieldsOf(replies).M).toMatch(/^\(ESERVERLOST\)/)
-      }
-    },
-  )
-
-  test.each(ports)(
-    'that says what there is not at the %s port ends its client with FATAL',
-    async (port) => {
-      const { model, pooler } = await world()
-      for (const broken of [
-        raw.message('y', Buffer.from('?')),
-        raw.message('y'),
-        raw.commandComplete('OUT OF THE BLUE'),
-        raw.dataRow(['of nobody']),
-        raw.readyForQuery('I'),
-        raw.messageHeader('D', 3),
-        raw.messageHeader('D', 0x7fff_ffff),
-      ]) {
-        const client = await login(pooler, port)
-        await run(client, sql.begin())
-        const connection = model.connections.at(-1)
-        // In one piece with something good, which the client must get.
-        connection?.inject(
-          Buffer.concat([raw.noticeResponse({ S: 'NOTICE', C: '00000', M: 'good' }), broken]),
-        )
-        const replies = await client.readAll()
-        expect(typesOf(replies)).toBe('NE')
-        expect(fieldsOf(replies)).toMatchObject({ S: 'FATAL', C: '08P01' })
-        await eventually(() => model.connections.every((one) => one !== connection))
-      }
-    },
-  )
-
-  test('that breaks the protocol while it is idle is discarded, and nobody hears of it', async () => {
-    const { model, pooler } = await world()
-    const client = await login(pooler, 'transaction')
-    for (const broken of [raw.message('y'), raw.dataRow(['of nobody']), raw.readyForQuery('I')]) {
-      await run(client, sql.rows('c1.1', 1))
-      const connection = model.connections.at(-1)
-      connection?.inject(broken)
-      await eventually(() => model.connections.every((one) => one !== connection))
-    }
-    expect(rowsOf(await run(client, sql.rows('c1.2', 1)))).toEqual([['c1.2', '1']])
-    expect(client.received.filter(({ type }) => type === 'E')).toEqual([])
-  })
-
-  test('that speaks while it is idle is heard, and not by a client that does not concern it', async () => {
-    const { model, pooler } = await world()
-    const [one, other] = [await login(pooler, 'transaction'), await login(pooler, 'transaction')]
-    await run(one, sql.rows('c1.1', 1))
-    const connection = model.connections.at(-1)
-    connection?.inject(
-      Buffer.concat([
-        raw.noticeResponse({ S: 'NOTICE', C: '00000', M: 'to nobody' }),
-        raw.notificationResponse(7, 'news', 'to nobody'),
-        raw.parameterStatus('in_hot_standby', 'on'),
-      ]),
-    )
-    const replies = await eventually(async () => {
-      const got = await run(other, sql.rows('c2.1', 1))
-      return got.some(({ type }) => type === 'S') && got
-    })
-    expect(typesOf(replies)).toBe('STDCZ')
-    expect(typesOf(await run(one, sql.rows('c1.2', 1)))).toMatch(/^S?TDCZ$/)
-    expect(one.received.filter(({ type }) => 'NA'.includes(type))).toEqual([])
-  })
 })

@@ -1,6 +1,7 @@
 // The data plane alone in front of real Postgres: one project with one role and a database of its
 // own, and what Postgres itself says of the servers. Everybody is let in.
 import type { Config } from '../../pooler/config/settings.ts'
+import type { TenantRole } from '../../pooler/tenant/tenant.ts'
 import { Secret } from '../../shared/secret.ts'
 import { BareDataPlane } from './bare-data-plane.ts'
 import { eventually } from './eventually.ts'
@@ -73,6 +74,15 @@ export class PooledPostgres {
   direct(): RawClientOptions & LoginOptions {
     const { host, port } = this.postgres
     return { host, port, user: this.role, database: this.database, password: this.password }
+  }
+
+  /** As an operator's change of the project does. */
+  changeRole(changes: Partial<Pick<TenantRole, 'poolSize' | 'checkoutTimeoutMs'>>): void {
+    const { pooler, role } = this
+    const roles = new Map([
+      [role, { ...(pooler.tenant.roles.get(role) as TenantRole), ...changes }],
+    ])
+    pooler.tenant = { ...pooler.tenant, roles }
   }
 
   /** A logged-in client; closed at the latest by `stop`. */
