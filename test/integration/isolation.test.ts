@@ -280,6 +280,11 @@ describe('metrics', () => {
     expect(text).not.toContain('evil')
     expect(text).not.toContain('nowhere_at_all')
     expect(() => parsePrometheusText(text)).not.toThrow()
+    // In the log they stand, but cannot begin a line of their own.
+    expect(pooler.captured.text).toContain('evil')
+    for (const line of pooler.captured.text.trimEnd().split('\n')) {
+      expect(() => JSON.parse(line)).not.toThrow()
+    }
   })
 
   test('series of a project that is gone go', async () => {

@@ -281,3 +281,56 @@ describe('the login deadline', () => {
     }
   })
 })
+
+describe('a process that is full', () => {
+  let small: RunningPooler
+  beforeAll(async () => {
+    small = await RunningPooler.start({ env: { CLIENTS_MAX: '200' } })
+  })
+  afterAll(() => small?.stop())
+  afterEach(async () => {
+    for (const client of clients.splice(0)) client.close()
+    await small.settled()
+  })
+
+  const knockFrom = async (localAddress: string): Promise<RawClient> => {
+    const client = await small.raw({ localAddress })
+    clients.push(client)
+    return client
+  }
+
+  test('of connections that say nothing tells the next of that source, and serves other sources', async () => {
+    const project = await small.project()
+    const inside = await knockFrom('127.0.0.2')
+    await inside.login(asApp(project))
+    const { quota } = small.pooler.data
+    const silent: RawClient[] = []
+    while (silent.length < 64) silent.push(await knockFrom('127.0.0.1'))
+    await eventually(() => quota.beforeLoginCount === 64)
+    const [told] = await (await knockFrom('127.0.0.1')).readAll()
+    const fields = errorFields(told?.body as Buffer)
+    expect(fields).toMatchObject({ S: 'FATAL', C: '53300', H: catalogue.EMAXCONNPROCESS.hint })
+    expect(fields.M).toContain('from your address')
+    await (await knockFrom('127.0.0.3')).login(asApp(project))
+    await inside.query('SELECT 1')
+    await inside.untilReady()
+    for (const client of silent) client.close()
+    await eventually(() => quota.beforeLoginCount === 0)
+    await (await knockFrom('127.0.0.1')).login(asApp(project))
+  })
+
+  test('of silent connections from many sources leaves as many places for those who are in', async () => {
+    const project = await small.project()
+    for (let count = 0; count < 20; count++) {
+      for (const host of [4, 5, 6, 7, 8]) await knockFrom(`127.0.0.${host}`)
+    }
+    await eventually(() => small.pooler.data.quota.beforeLoginCount === 100)
+    const [told] = await (await knockFrom('127.0.0.9')).readAll()
+    const fields = errorFields(told?.body as Buffer)
+    expect(fields).toMatchObject({ S: 'FATAL', C: '53300' })
+    expect(fields.M).toContain('100 are still logging in')
+    for (const client of clients.splice(0)) client.close()
+    await eventually(() => small.pooler.data.quota.beforeLoginCount === 0)
+    await (await knockFrom('127.0.0.9')).login(asApp(project))
+  })
+})
