@@ -21,6 +21,9 @@ import { waitForServer } from './login-waiter.ts'
 
 type Settings = ReadonlyMap<string, string>
 
+/** Servers that one login may lose before it is told. */
+const serversTriedMax = 3
+
 export class ClientSession implements PoolClient {
   readonly login: Login
   readonly key: PoolKey
@@ -94,8 +97,7 @@ export class ClientSession implements PoolClient {
   }
 
   async #beginSession(): Promise<void> {
-    const link = await this.#obtain()
-    const spelled = await this.#apply(link)
+    const { link, spelled } = await this.#obtainWithSettings()
     this.#start(link, { values: link.reported, spelling: link.spelling }, spelled)
   }
 
@@ -104,14 +106,27 @@ export class ClientSession implements PoolClient {
     let spelled = startupSettings.known(this.#poolKey, this.login.settings)
     let reports = this.#pool.reports
     if (spelled === null || reports === null) {
-      const link = await this.#obtain()
-      spelled = await this.#apply(link)
-      this.#pool.checkin(link)
-      reports = link
+      const obtained = await this.#obtainWithSettings()
+      spelled = obtained.spelled
+      reports = obtained.link
+      this.#pool.checkin(obtained.link)
     }
     const values = new Map(reports.baseline)
     for (const [name, value] of spelled) values.set(name, value)
     this.#start(null, { values, spelling: reports.spelling }, spelled)
+  }
+
+  /** A server lost meanwhile is replaced: nothing of the client's has run on it. */
+  async #obtainWithSettings(): Promise<{ link: ServerLink; spelled: Settings }> {
+    for (let attempt = 1; ; attempt++) {
+      const link = await this.#obtain()
+      try {
+        return { link, spelled: await this.#apply(link) }
+      } catch (error) {
+        const isLost = error instanceof PoolerError && error.code === 'ESERVERLOST'
+        if (!isLost || attempt === serversTriedMax) throw error
+      }
+    }
   }
 
   async #obtain(): Promise<ServerLink> {
