@@ -85,6 +85,9 @@ export const lingerMs = 1000
 /** An unnamed statement's text up to here is kept, to be parsed again on another server. */
 export const unnamedTextBytesMax = 16 * 1024
 
+/** Unnamed texts of one client that a server has not confirmed; beyond it the latest is not kept. */
+export const unnamedTextsBytesMax = 1024 * 1024
+
 /** A named statement up to here is kept and follows its client; a longer one pins the client. */
 export const keptTextBytesMax = 256 * 1024
 

@@ -65,6 +65,7 @@ export function converse(
     link.handTo(sink)
     for (let index = 0; index < (messages.queries ?? 0); index++) link.tracker.sentOwnQuery()
     if (messages.batch !== undefined) link.tracker.sentOwnBatch(messages.batch)
+    link.statements.spoilUnnamed()
     link.transport.write(messages.bytes)
   })
 }

@@ -26,6 +26,18 @@ export class ClientPump extends Pump {
     this.#messages = messages
   }
 
+  /** As Pump.feed; the chunk is not kept. */
+  override feed(chunk: Buffer): Buffer | null {
+    const rest = super.feed(chunk)
+    this.chunk = nothing
+    return rest
+  }
+
+  /** Before bytes of ours go to the server: what the client sent before its present message. */
+  override passSoFar(): void {
+    super.passSoFar()
+  }
+
   protected override get isStopped(): boolean {
     return this.#messages.isDeaf
   }

@@ -23,19 +23,29 @@ export function clientStatements(
   pump: ClientPump,
   onPinned: (reason: 'large statement') => void,
 ): ClientStatements {
-  const names = new PreparedStatements(options.catalog, options)
+  const names = new PreparedStatements(options.catalog, options, pump)
   return { names, messages: new StatementMessages(pump, names, onPinned) }
 }
 
 /** Postgres names the function; its text is translated and may change. */
-export const isStalePlan = ({ fields }: PostgresError): boolean =>
+const isStalePlan = ({ fields }: PostgresError): boolean =>
   fields.sqlState === '0A000' && fields.routine === 'RevalidateCachedQuery'
 
-/** An ErrorResponse in which our names of statements are the client's. */
-export function withClientNames(raw: Buffer, names: PreparedStatements): Buffer {
-  const body = raw.toString('latin1', headerBytes)
-  const worded = body.replace(serverNamePattern, (ours) => names.nameOf(ours) ?? ours)
-  if (worded === body) return raw
+/**
+ * The server's error as its client is to read it: our names of statements are the client's. What it
+ * tells of the server's statements is noted, so that the next try works.
+ */
+export function errorForClient(error: PostgresError, names: PreparedStatements): Buffer {
+  if (isStalePlan(error)) names.onStalePlan()
+  const body = error.raw.toString('latin1', headerBytes)
+  const worded = body.replace(serverNamePattern, (ours) => {
+    names.onNamedInError(ours, error.fields.sqlState)
+    return names.nameOf(ours) ?? ours
+  })
+  const instead = names.errorInstead
+  names.forgetFailed()
+  if (instead !== null) return instead
+  if (worded === body) return error.raw
   const bytes = Buffer.from(worded, 'latin1')
   return new MessageWriter().begin(backend.errorResponse).bytes(bytes).end().take()
 }

@@ -1,7 +1,10 @@
 import { assert } from '../../shared/assert.ts'
 
-/** One chunk of 64 KB holds at most 13,107 messages, so this is never reached from below the high water. */
-const entriesMax = 65_536
+/**
+ * One chunk of 64 KB holds at most 13,107 messages. What we put in front of a client's messages makes
+ * four entries of one at most, so this is never reached from below the high water.
+ */
+const entriesMax = 262_144
 
 /**
  * A queue of small numbers that allocates only when it grows.

@@ -1,21 +1,38 @@
 // One client's prepared statements in transaction mode. The client's names stay the client's; on
 // servers a statement has a name made from its content, and a server learns it when it is first
 // needed there. What a server has already is answered by us, in order with its other replies.
-import { PoolerError } from '../../shared/errors.ts'
-import { errorResponseOf } from '../../shared/protocol/error-response.ts'
 import { frontend, headerBytes, status } from '../../shared/protocol/message-types.ts'
-import { MessageWriter } from '../../shared/protocol/message-writer.ts'
-import { clientStatementBytesMax, statementNameBytesMax } from '../config/limits.ts'
+import { unnamedTextsBytesMax } from '../config/limits.ts'
 import type { ServerLink } from './server-link.ts'
-import type { Statement, StatementCatalog } from './statement-catalog.ts'
+import {
+  asForeign,
+  looksLikeOurs,
+  type Statement,
+  type StatementCatalog,
+} from './statement-catalog.ts'
+import {
+  closeMessage,
+  headOf,
+  limitReached,
+  parseMessage,
+  parseOf,
+  unparsable,
+} from './statement-frames.ts'
+import { StatementLedger } from './statement-ledger.ts'
 import type { StatementObserver } from './statement-observer.ts'
-import { type Operation, StatementOperations, type Unnamed } from './statement-operations.ts'
+import type { Operation } from './statement-operations.ts'
 
 export interface StatementLimits {
   /** SERVER_PREPARED_STATEMENTS_MAX. */
   readonly serverStatementsMax: number
   /** CLIENT_PREPARED_STATEMENTS_MAX. */
   readonly clientStatementsMax: number
+}
+
+/** Where the client's messages come from. */
+export interface ClientInput {
+  /** What came before the present message goes to the server now. */
+  passSoFar(): void
 }
 
 export interface StatementUse {
@@ -32,41 +49,35 @@ export interface Substitute {
   readonly bodyBytes: number
 }
 
+const noBytes = Buffer.alloc(0)
+const unnamed = ''
+const closeUnnamed = closeMessage(unnamed)
+
 export class PreparedStatements implements StatementObserver {
   readonly #catalog: StatementCatalog
   readonly #limits: StatementLimits
-  readonly #names = new Map<string, Statement>()
-  /** Names as they will be when what is on its way succeeds; null: closed. */
-  readonly #expected = new Map<string, Statement | null>()
-  readonly #operations: StatementOperations
-  #bytes = 0
-  #unnamed: Unnamed | null = null
-  #unnamedExpected: Unnamed | null = null
+  readonly #input: ClientInput
+  readonly #ledger: StatementLedger
   #link: ServerLink | null = null
-  /** Stands for the server's next error. */
-  #errorInstead: Buffer | null = null
+  /** The statement used last, and the client's name in that use: several names may be for one. */
+  #lastName = ''
+  #lastServerName = ''
 
-  constructor(catalog: StatementCatalog, limits: StatementLimits) {
+  constructor(catalog: StatementCatalog, limits: StatementLimits, input: ClientInput) {
     this.#catalog = catalog
+    this.#input = input
     this.#limits = limits
-    this.#operations = new StatementOperations({
-      onNamed: (name, statement) => this.#setName(name, statement),
-      onClosed: (name) => this.#dropName(name),
-      onUnnamed: (unnamed) => {
-        this.#unnamed = unnamed
-      },
-      onGivenUp: (statement) => this.#catalog.give(statement),
-    })
+    this.#ledger = new StatementLedger(catalog, limits.clientStatementsMax)
   }
 
   /** True when an error's text may have to be put right. */
   get readsErrors(): boolean {
-    return this.#names.size > 0 || !this.#operations.isEmpty || this.#errorInstead !== null
+    return this.#lastServerName !== '' || !this.#ledger.isEmpty
   }
 
   attach(link: ServerLink): void {
     this.#link = link
-    link.statements.hold++
+    link.statements.beginHold()
     link.tracker.observer = this
   }
 
@@ -77,32 +88,59 @@ export class PreparedStatements implements StatementObserver {
 
   /** The client is gone. */
   leave(): void {
-    for (const statement of this.#names.values()) this.#catalog.give(statement)
-    this.#names.clear()
-    while (!this.#operations.isEmpty) this.#operations.lapse()
+    this.#ledger.leave()
   }
 
   onNotedDone(): void {
-    const { statements } = this.#server
-    this.#operations.confirm(statements)
-    if (this.#operations.isEmpty) this.#settle()
+    this.#ledger.confirm(this.#server.statements)
   }
 
   onNotedLapsed(isCause: boolean): void {
-    const operation = this.#operations.lapse()
-    if (isCause && operation?.kind === 'refuse') this.#errorInstead = operation.error
-    if (operation?.kind === 'unnamed') this.#server.statements.unnamed = unknownUnnamed
-    this.#expectAnew()
+    this.#ledger.lapse(isCause, this.#server.statements)
+  }
+
+  onOwnSent(): void {
+    this.#server.statements.spoilUnnamed()
+  }
+
+  /**
+   * True while it is not known what the name stands for, because an earlier batch that says so may
+   * yet be skipped: the message has to wait.
+   */
+  isUncertain(name: string): boolean {
+    const { tracker, statements } = this.#server
+    if (!tracker.isAheadOfReplies) return false
+    const batch = tracker.batches
+    if (this.#ledger.isUncertain(name, batch)) return true
+    if (name === unnamed) return statements.isUnnamedUncertain(batch)
+    const statement = this.#ledger.statementOf(name)
+    return statement !== null && statements.isUncertain(statement.serverName, batch)
   }
 
   /** The unnamed statement's Parse; null where its body is too long to be kept. */
   onUnnamedParse(body: Buffer | null): void {
     if (!this.#server.tracker.sentNoted(frontend.parse)) return
     // Drivers parse the same text again and again: then nothing is copied.
-    const known = this.#unnamedExpected
+    const known = this.#ledger.unnamed
     const isSame = body !== null && known?.parse?.subarray(headerBytes).equals(body) === true
-    const unnamed = isSame && known !== null ? known : { parse: body && parseOf(body) }
-    this.#push({ kind: 'unnamed', unnamed, isClients: true })
+    if (isSame) {
+      this.#push({ kind: 'unnamed', unnamed: known, isClients: true })
+      return
+    }
+    const isKept = body !== null && this.#ledger.unnamedBytes + body.length <= unnamedTextsBytesMax
+    const parse = isKept ? parseOf(body) : null
+    this.#push({ kind: 'unnamed', unnamed: { parse }, isClients: true })
+  }
+
+  /** A simple Query destroys the unnamed statement. */
+  onQuery(): void {
+    const { tracker, statements } = this.#server
+    const isAny = this.#ledger.unnamed !== null || statements.unnamed !== null
+    if (!isAny || !tracker.sentNoted(frontend.query)) {
+      tracker.sent(frontend.query)
+      return
+    }
+    this.#push({ kind: 'unnamed', unnamed: null, isClients: true })
   }
 
   /**
@@ -111,76 +149,93 @@ export class PreparedStatements implements StatementObserver {
    */
   onLargeParse(name: string, bodyBytes: number, serverName: string): Substitute | null {
     const { tracker } = this.#server
-    const taken = this.#statementOf(name)
-    if (taken === null && this.#isFull(name.length, 0)) {
-      this.#refuse(limitReached(this.#limits, name))
+    const taken = this.#ledger.statementOf(name)
+    if (taken === null && this.#ledger.isFull(name.length, 0)) {
+      this.#refuse(name)
       return null
     }
-    if (taken !== null) this.#ensure(taken)
+    if (taken !== null) {
+      this.#noteUse(name, taken)
+      this.#ensure(taken)
+    }
     if (!tracker.sentNoted(frontend.parse)) return null
-    const statement = this.#catalog.takeNamed(serverName)
-    const isTaken = taken !== null
-    if (isTaken) this.#push({ kind: 'refuse', error: null })
-    else this.#push({ kind: 'name', name, statement, isSent: true })
-    const head = new MessageWriter()
-      .begin(frontend.parse)
-      .cstring(isTaken ? taken.serverName : serverName)
-      .end()
-      .take()
-    head.writeUInt32BE(head.length - 1 + bodyBytes - name.length - 1, 1)
-    if (isTaken) this.#catalog.give(statement)
+    if (taken !== null) {
+      this.#push({ kind: 'taken', name, serverName: taken.serverName, statement: null })
+    } else {
+      const statement = this.#catalog.takeNamed(serverName)
+      this.#push({ kind: 'name', name, statement, isSent: true })
+    }
+    const behindName = bodyBytes - name.length - 1
+    const head = headOf(frontend.parse, noBytes, taken?.serverName ?? serverName, behindName)
     return { head, bodyBytes: name.length + 1 }
   }
 
-  /** `content` is the body behind the name: text and parameter types; it is copied where kept. */
-  onParse(name: string, content: Buffer, environment: string): void {
+  /**
+   * `content` is the body behind the name: text and parameter types; it is copied where kept. False:
+   * it has to wait, see isUncertain.
+   */
+  onParse(name: string, content: Buffer, environment: string): boolean {
     const { tracker, statements } = this.#server
-    const taken = this.#statementOf(name)
+    const taken = this.#ledger.statementOf(name)
     if (taken !== null) {
-      this.#refuseTaken(taken, content)
-      return
+      this.#refuseTaken(name, taken, content, environment)
+      return true
     }
-    if (this.#isFull(name.length, content.length)) {
-      this.#refuse(limitReached(this.#limits, name))
-      return
+    if (this.#ledger.isFull(name.length, content.length)) {
+      this.#refuse(name)
+      return true
     }
-    // In a failed transaction Postgres refuses most texts and takes ROLLBACK: it is for the server
-    // to say, under a name that it cannot have.
-    const isFailed = tracker.owed === 0 && tracker.status === status.failed
-    const statement = isFailed
-      ? this.#catalog.takeAlone(content)
-      : this.#catalog.take(environment, content)
-    const isThere = statements.has(statement.serverName)
-    const isNoted = isThere ? tracker.answered(frontend.parse) : tracker.sentNoted(frontend.parse)
-    if (!isNoted) {
+    const statement = this.#catalog.take(environment, content)
+    const { serverName } = statement
+    if (tracker.isAheadOfReplies && statements.isUncertain(serverName, tracker.batches)) {
       this.#catalog.give(statement)
-      return
+      return false
     }
-    if (!isThere) this.#send(statement.parse)
-    this.#push({ kind: 'name', name, statement, isSent: !isThere })
-    if (isThere) statements.touch(statement.serverName)
-    else this.#makeRoom()
+    if (!statements.has(serverName)) this.#parseNew(name, statement)
+    else if (tracker.isStatusKnown && tracker.status !== status.failed) {
+      if (tracker.answered(frontend.parse)) {
+        this.#push({ kind: 'name', name, statement, isSent: false })
+      } else this.#catalog.give(statement)
+    } else this.#parseAgain(name, statement, content)
+    statements.touch(serverName)
+    return true
   }
 
   /**
-   * Bind or Describe of a statement, whose name begins at `nameAt` of the body. Puts in front what the
-   * server lacks; null: the message goes on as it is.
+   * Bind or Describe of a statement. Puts in front what the server lacks; null: the message goes on
+   * as it is.
    */
   onUse(use: StatementUse): Substitute | null {
     const { name, type, beforeName, bodyBytes } = use
-    const statement = this.#statementOf(name)
-    // Unknown here, unknown there: the server says so in its own words.
-    if (statement === null) return null
-    this.#ensure(statement)
-    const head = new MessageWriter()
-      .begin(type)
-      .bytes(beforeName)
-      .cstring(statement.serverName)
-      .end()
-      .take()
     const taken = beforeName.length + name.length + 1
-    head.writeUInt32BE(head.length - 1 + bodyBytes - taken, 1)
-    return { head, bodyBytes: taken }
+    const statement = this.#ledger.statementOf(name)
+    let serverName: string
+    if (statement !== null) {
+      this.#noteUse(name, statement)
+      this.#ensure(statement)
+      serverName = statement.serverName
+    } else if (looksLikeOurs(name)) {
+      serverName = asForeign(name)
+      this.#lastServerName = serverName
+      this.#lastName = name
+    } else {
+      // Unknown here, unknown there: the server says so in its own words.
+      return null
+    }
+    return { head: headOf(type, beforeName, serverName, bodyBytes - taken), bodyBytes: taken }
+  }
+
+  /** Bind or Describe of the unnamed statement: the server has this client's, or none, from here on. */
+  onUnnamedUse(): void {
+    const { tracker, statements } = this.#server
+    const wanted = this.#ledger.unnamed
+    if (statements.unnamed === wanted) return
+    // Another client's text must not be run with this one's values: what cannot be parsed again is
+    // closed, and the server says that there is no such statement.
+    const parse = wanted?.parse ?? null
+    if (!tracker.sentQuietly(parse === null ? frontend.close : frontend.parse)) return
+    this.#send(parse ?? closeUnnamed)
+    this.#push({ kind: 'unnamed', unnamed: parse === null ? null : wanted, isClients: false })
   }
 
   /**
@@ -189,208 +244,155 @@ export class PreparedStatements implements StatementObserver {
    */
   onClose(name: string): boolean {
     const { tracker } = this.#server
-    if (name === '') {
+    if (name === unnamed) {
       if (tracker.sentNoted(frontend.close)) {
         this.#push({ kind: 'unnamed', unnamed: null, isClients: true })
       }
       return true
     }
-    if (this.#statementOf(name) === null) return tracker.sent(frontend.close)
+    const isOurs = this.#ledger.statementOf(name) !== null
+    if (!isOurs && !looksLikeOurs(name)) return tracker.sent(frontend.close)
     if (tracker.answered(frontend.close)) this.#push({ kind: 'unname', name })
     return false
   }
 
-  /** A simple Query destroys the unnamed statement. */
-  onQuery(): void {
-    this.#unnamed = null
-    this.#unnamedExpected = null
-    this.#server.statements.unnamed = null
-  }
-
   /** DISCARD ALL or DEALLOCATE ALL has run. */
   onAllClosed(): void {
-    for (const name of [...this.#names.keys()]) this.#dropName(name)
+    this.#ledger.clear()
     this.#server.statements.clear()
-    this.#expectAnew()
+  }
+
+  /** Plans on the server are out of date: its statements are made anew when they are next used. */
+  onStalePlan(): void {
+    this.#server.statements.suspectAll()
+  }
+
+  /** An error of the server's names one of our statements: has it lost it, or does it have another? */
+  onNamedInError(serverName: string, sqlState: string | null): void {
+    const { statements } = this.#server
+    if (sqlState === '26000') statements.forget(serverName)
+    if (sqlState === '42P05' && this.#ledger.failed?.kind !== 'taken')
+      statements.suspect(serverName)
   }
 
   /** The client's name for a statement; null: it has none. */
   nameOf(serverName: string): string | null {
-    for (const [name, statement] of this.#names)
-      if (statement.serverName === serverName) return name
-    return null
+    if (serverName === this.#lastServerName) return this.#lastName
+    return this.#ledger.nameOf(serverName)
   }
 
-  /** Takes what stands for the server's error, once. */
-  takeErrorInstead(): Buffer | null {
-    const error = this.#errorInstead
-    this.#errorInstead = null
-    return error
+  /** What stands for the server's error; null: nothing. */
+  get errorInstead(): Buffer | null {
+    const { failed } = this.#ledger
+    return failed?.kind === 'refuse' ? failed.error : null
+  }
+
+  /** The server's error has been dealt with. */
+  forgetFailed(): void {
+    this.#ledger.failed = null
   }
 
   get #server(): ServerLink {
     return this.#link as ServerLink
   }
 
-  /** Bind or Describe of the unnamed statement: the server has this client's, or none, from here on. */
-  onUnnamedUse(): void {
+  #parseNew(name: string, statement: Statement): void {
     const { tracker, statements } = this.#server
-    const wanted = this.#unnamedExpected
-    if (statements.unnamed === wanted) return
-    // Another client's text must not be run with this one's values: what cannot be parsed again is
-    // closed, and the server says that there is no such statement.
-    const bytes = wanted?.parse ?? closeUnnamed
-    const type = bytes === closeUnnamed ? frontend.close : frontend.parse
-    if (!tracker.sentQuietly(type)) return
-    this.#send(bytes)
-    const unnamed = type === frontend.parse ? wanted : null
-    this.#push({ kind: 'unnamed', unnamed, isClients: false })
+    this.#closeSuspect(statement.serverName)
+    if (!tracker.sentNoted(frontend.parse)) {
+      this.#catalog.give(statement)
+      return
+    }
+    this.#send(statement.parse)
+    this.#push({ kind: 'name', name, statement, isSent: true })
+    this.#makeRoom(statements)
+  }
+
+  /**
+   * The server has the statement, and the transaction may have failed: then Postgres refuses most
+   * texts, but not ROLLBACK. It is for the server to say.
+   */
+  #parseAgain(name: string, statement: Statement, content: Buffer): void {
+    const { tracker } = this.#server
+    if (!tracker.sentNoted(frontend.parse)) {
+      this.#catalog.give(statement)
+      return
+    }
+    const serverName = this.#catalog.scratchName()
+    this.#send(parseMessage(serverName, content))
+    this.#push({ kind: 'name', name, statement, isSent: false })
+    this.#closeQuietly(serverName)
   }
 
   #ensure(statement: Statement): void {
     const { tracker, statements } = this.#server
-    const { serverName } = statement
+    const { serverName, parse } = statement
     if (statements.has(serverName)) {
       statements.touch(serverName)
       return
     }
+    // Too long to be kept: it is there, or it is gone for good.
+    if (parse.length === 0) return
+    this.#closeSuspect(serverName)
     if (!tracker.sentQuietly(frontend.parse)) return
-    this.#send(statement.parse)
+    this.#send(parse)
     this.#push({ kind: 'learn', statement })
-    this.#makeRoom()
+    this.#makeRoom(statements)
   }
 
-  /** Behind a message that makes a statement: one that has not been used for long is closed. */
-  #makeRoom(): void {
-    const { tracker, statements } = this.#server
-    if (statements.size <= this.#limits.serverStatementsMax) return
-    const serverName = statements.evictable()
-    if (serverName === null || !tracker.sentQuietly(frontend.close)) return
+  #closeSuspect(serverName: string): void {
+    if (this.#server.statements.takeSuspect(serverName)) this.#closeQuietly(serverName)
+  }
+
+  /** False where the server skips all up to a Sync. */
+  #closeQuietly(serverName: string): boolean {
+    if (!this.#server.tracker.sentQuietly(frontend.close)) return false
     this.#send(closeMessage(serverName))
     this.#push({ kind: 'evict', serverName })
+    return true
+  }
+
+  /** Behind a message that makes a statement: those that have not been used for long are closed. */
+  #makeRoom(statements: ServerLink['statements']): void {
+    while (statements.size > this.#limits.serverStatementsMax) {
+      const serverName = statements.takeEvictable()
+      if (serverName === null || !this.#closeQuietly(serverName)) return
+    }
   }
 
   /** Postgres' own 42P05: the Parse goes on under the name that the server has. */
-  #refuseTaken(taken: Statement, content: Buffer): void {
+  #refuseTaken(name: string, taken: Statement, content: Buffer, environment: string): void {
+    this.#noteUse(name, taken)
     this.#ensure(taken)
-    const { tracker } = this.#server
-    if (!tracker.sentNoted(frontend.parse)) return
-    this.#send(
-      new MessageWriter()
-        .begin(frontend.parse)
-        .cstring(taken.serverName)
-        .bytes(content)
-        .end()
-        .take(),
-    )
-    this.#push({ kind: 'refuse', error: null })
+    if (!this.#server.tracker.sentNoted(frontend.parse)) return
+    const { serverName } = taken
+    this.#send(parseMessage(serverName, content))
+    const statement = this.#catalog.take(environment, content)
+    this.#push({ kind: 'taken', name, serverName, statement })
   }
 
   /** A Parse that fails on the server, so that batch and transaction are where Postgres has them. */
-  #refuse(error: Buffer): void {
+  #refuse(name: string): void {
     if (!this.#server.tracker.sentNoted(frontend.parse)) return
     this.#send(unparsable)
+    const error = limitReached(this.#limits.clientStatementsMax, name)
     this.#push({ kind: 'refuse', error })
   }
 
   #send(bytes: Buffer): void {
     const { transport } = this.#server
     transport.hold()
+    this.#input.passSoFar()
     transport.write(bytes)
   }
 
   #push(operation: Operation): void {
-    this.#operations.push(operation)
-    this.#expect(operation)
+    const { statements, tracker } = this.#server
+    this.#ledger.push(operation, statements, tracker.batches)
   }
 
-  #expect(operation: Operation): void {
-    const { statements } = this.#server
-    switch (operation.kind) {
-      case 'name':
-        this.#expected.set(operation.name, operation.statement)
-        if (operation.isSent) statements.expect(operation.statement.serverName, true)
-        break
-      case 'learn':
-        statements.expect(operation.statement.serverName, true)
-        break
-      case 'unname':
-        this.#expected.set(operation.name, null)
-        break
-      case 'evict':
-        statements.expect(operation.serverName, false)
-        break
-      case 'unnamed':
-        if (operation.isClients) this.#unnamedExpected = operation.unnamed
-        statements.unnamed = operation.unnamed
-        break
-      case 'refuse':
-        break
-    }
+  #noteUse(name: string, statement: Statement): void {
+    this.#lastName = name
+    this.#lastServerName = statement.serverName
   }
-
-  /** Something that was expected will not come: what else is on its way is looked at again. */
-  #expectAnew(): void {
-    this.#settle()
-    for (const operation of this.#operations) this.#expect(operation)
-  }
-
-  #settle(): void {
-    this.#expected.clear()
-    this.#unnamedExpected = this.#unnamed
-    this.#link?.statements.forgetExpected()
-  }
-
-  #statementOf(name: string): Statement | null {
-    const expected = this.#expected.get(name)
-    if (expected !== undefined) return expected
-    return this.#names.get(name) ?? null
-  }
-
-  /** Names are the client's to choose and kept with what they name. */
-  #isFull(nameBytes: number, textBytes: number): boolean {
-    if (nameBytes > statementNameBytesMax) return true
-    const isMany = this.#names.size + this.#expected.size >= this.#limits.clientStatementsMax
-    return isMany || this.#bytes + nameBytes + textBytes > clientStatementBytesMax
-  }
-
-  #setName(name: string, statement: Statement): void {
-    this.#dropName(name)
-    this.#names.set(name, statement)
-    this.#bytes += statement.parse.length + name.length
-  }
-
-  #dropName(name: string): void {
-    const statement = this.#names.get(name)
-    if (statement === undefined) return
-    this.#names.delete(name)
-    this.#bytes -= statement.parse.length + name.length
-    this.#catalog.give(statement)
-  }
-}
-
-const parseOf = (body: Buffer): Buffer =>
-  new MessageWriter().begin(frontend.parse).bytes(body).end().take()
-
-const closeMessage = (name: string): Buffer =>
-  new MessageWriter().begin(frontend.close).byte(0x53).cstring(name).end().take()
-
-const closeUnnamed = closeMessage('')
-
-/** On a server where it is not known whose text the unnamed statement has. */
-const unknownUnnamed: Unnamed = { parse: null }
-
-const unparsable = new MessageWriter()
-  .begin(frontend.parse)
-  .cstring('')
-  .cstring('latchkey: too many prepared statements')
-  .int16(0)
-  .end()
-  .take()
-
-const limitReached = ({ clientStatementsMax }: StatementLimits, name: string): Buffer => {
-  const isLong = name.length > statementNameBytesMax
-  const detail = isLong ? { detail: `the statement's name has ${name.length} bytes` } : {}
-  const values = { limit: clientStatementsMax }
-  return errorResponseOf(new PoolerError('EPREPAREDLIMIT', { values, ...detail }))
 }

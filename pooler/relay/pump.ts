@@ -31,10 +31,14 @@ export abstract class Pump {
   #seen: Buffer | null = null
   #seenBytes = 0
   #isSeeing = false
-  /** Pieces of a message that must be looked at further in; null: none. */
-  #collected: Buffer[] | null = null
+  /** The beginning of a message that must be looked at further in; null: none. */
+  #collected: Buffer | null = null
   #collectedBytes = 0
   #neededBytes = 0
+  /** During onHeader: forwarded bytes of the chunk that have not been passed, up to the message. */
+  #chunk: Buffer = nothing
+  #unpassedFrom = 0
+  #messageAt = 0
   #replacement: Buffer = nothing
   #replacedBytes = 0
 
@@ -54,18 +58,26 @@ export abstract class Pump {
   /** Takes a chunk in. Returns what was left over because a message was held, else null. */
   feed(chunk: Buffer): Buffer | null {
     if (this.#collected === null) return this.#feed(chunk)
-    this.#collected.push(chunk)
-    this.#collectedBytes += chunk.length
-    if (this.#collectedBytes < this.#neededBytes) return null
-    const whole = Buffer.concat(this.#collected, this.#collectedBytes)
-    this.#collected = null
-    return this.#feed(whole)
+    const before = this.#collected.subarray(0, this.#collectedBytes)
+    if (before.length + chunk.length >= this.#neededBytes) {
+      this.#collected = null
+      return this.#feed(Buffer.concat([before, chunk]))
+    }
+    // Twice as long each time: a message that comes byte by byte is not copied as often.
+    if (before.length + chunk.length > this.#collected.length) {
+      const bytes = Math.min(this.#neededBytes, 2 * (before.length + chunk.length))
+      this.#collected = Buffer.allocUnsafe(bytes)
+      before.copy(this.#collected)
+    }
+    this.#collectedBytes += chunk.copy(this.#collected, before.length)
+    return null
   }
 
   #feed(chunk: Buffer): Buffer | null {
     const framer = this.#framer
     let at = this.#passBody(chunk, 0)
     let from = this.#verdict === drop ? at : 0
+    if (at > 0 && framer.bodyLeft === 0 && this.mayInsert) from = this.#insertAt(chunk, from, at)
     while (at < chunk.length && !this.isStopped) {
       const start = at
       const isSplit = framer.headerBytesHeld > 0
@@ -76,7 +88,11 @@ export abstract class Pump {
       }
       const type = framer.type
       const bodyBytes = framer.bodyBytes
+      this.#chunk = chunk
+      this.#unpassedFrom = from
+      this.#messageAt = start
       const verdict = isLegal(bodyBytes) ? this.onHeader(type, bodyBytes, chunk, at) : drop
+      from = this.#unpassedFrom
       if (verdict !== forward || isSplit) this.#pass(chunk, from, start)
       if (verdict === hold || verdict === collect) {
         const rest = isSplit
@@ -85,7 +101,7 @@ export abstract class Pump {
         framer.bodyLeft = 0
         this.#verdict = forward
         if (verdict === hold) return rest
-        this.#collected = [rest]
+        this.#collected = rest
         this.#collectedBytes = rest.length
         return null
       }
@@ -105,11 +121,7 @@ export abstract class Pump {
       this.#verdict = verdict === rewrite ? forward : verdict
       at = this.#passBody(chunk, at)
       if (verdict === drop) from = at
-      if (this.mayInsert && framer.bodyLeft === 0) {
-        this.#pass(chunk, from, at)
-        from = at
-        this.insert()
-      }
+      if (framer.bodyLeft === 0 && this.mayInsert) from = this.#insertAt(chunk, from, at)
     }
     this.#pass(chunk, from, at)
     return null
@@ -132,6 +144,12 @@ export abstract class Pump {
   /** True once what is left of the chunk must not be looked at any more. */
   protected abstract get isStopped(): boolean
 
+  /** Called from onHeader before bytes of ours go to `output`: those before the message go first. */
+  protected passSoFar(): void {
+    this.#pass(this.#chunk, this.#unpassedFrom, this.#messageAt)
+    this.#unpassedFrom = this.#messageAt
+  }
+
   /** Called from onHeader with verdict collect: header and body bytes that it takes to decide. */
   protected need(bytes: number): void {
     this.#neededBytes = bytes
@@ -143,7 +161,7 @@ export abstract class Pump {
     this.#replacedBytes = bodyBytes
   }
 
-  /** True while `insert` is to be called behind each message. */
+  /** True while `insert` is to be called behind the message that has just been passed. */
   protected get mayInsert(): boolean {
     return false
   }
@@ -154,6 +172,13 @@ export abstract class Pump {
   /** Called from onHeader: onBody follows when the body is complete (its first seenBytesMax bytes). */
   protected see(): void {
     this.#isSeeing = true
+  }
+
+  /** Returns where the next piece to be passed begins. */
+  #insertAt(chunk: Buffer, from: number, at: number): number {
+    this.#pass(chunk, from, at)
+    this.insert()
+    return at
   }
 
   #passBody(chunk: Buffer, at: number): number {

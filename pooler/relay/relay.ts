@@ -16,7 +16,7 @@ import { outputIsBlocked, owesMuch, ReadGate, serverIsBlocked, waits } from './r
 import { isFatal, RefusedMessages, readyIdle, refusalBytes } from './refused-messages.ts'
 import type { RelayEnd, RelayOptions } from './relay-options.ts'
 import { RelayTimes } from './relay-times.ts'
-import { owedHighWater } from './reply-tracker.ts'
+import { owedHighWater } from './reply-entries.ts'
 import type { ServerLink } from './server-link.ts'
 import type { ServerSink } from './server-sink.ts'
 import type { Refusal, ServerWaiter } from './server-source.ts'
@@ -168,7 +168,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     if (this.transport.isBlocked && this.transport.isOpen) server.transport.pause()
     if (this.#gate.isClosedBy(owesMuch) && tracker.owed < owedHighWater / 2)
       this.#gate.open(owesMuch)
-    if (this.session.isAwaited && tracker.owed === 0) {
+    if (this.session.isAwaited && this.session.mayGoOn(server)) {
       this.session.finish()
       this.#feedPending()
     } else if (this.state === 'finishing') {

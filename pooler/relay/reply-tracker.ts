@@ -9,55 +9,40 @@
 // - In copy-in the server ignores Sync and Flush; outside of it, CopyDone and CopyFail.
 import { backend, frontend, status } from '../../shared/protocol/message-types.ts'
 import { EntryRing } from './entry-ring.ts'
+import {
+  bind,
+  close,
+  copyEnd,
+  copyIn,
+  describe,
+  execute,
+  extendedKindOf,
+  fake,
+  functionCall,
+  inBatch,
+  isExtended,
+  isStatus,
+  kindMask,
+  noted,
+  owesReady,
+  own,
+  parse,
+  query,
+  quiet,
+  sync,
+} from './reply-entries.ts'
 import type { StatementObserver } from './statement-observer.ts'
-
-const query = 1
-const functionCall = 2
-const sync = 3
-const parse = 4
-const bind = 5
-const close = 6
-const describe = 7
-const execute = 8
-const copyEnd = 9
-/** Set on entries of messages that we put in ourselves: their replies are not the client's. */
-const own = 16
-/** Set on entries that were sent while a batch waited for its Sync. */
-const inBatch = 32
-/** As own, but an error is the client's: what we put in front is part of what it asked for. */
-const quiet = 64
-/** Never sent: the reply is ours to make when its turn comes. */
-const fake = 128
-/** The observer is told what becomes of it. */
-const noted = 256
-const kindMask = 15
-
-const isStatus = (byte: number): boolean =>
-  byte === status.idle || byte === status.inTransaction || byte === status.failed
-
-const isExtended = (kind: number): boolean => kind >= parse && kind <= execute
-
-const copyInNone = 0
-/** The server reads copy data and has not been sent its end. */
-const copyInOpen = 1
-/**
- * The end of the copy data has been sent, or a message at which a server that still copies ends the
- * connection. If it answers, the copy was over before it: what follows belongs to no copy.
- */
-const copyInEnded = 2
-
-/** Entries above which the relay stops reading the client until the server has caught up. */
-export const owedHighWater = 32_768
 
 export class ReplyTracker {
   observer: StatementObserver | null = null
-  fakes = 0
   /** Last transaction status that the server reported. */
   status: number = status.idle
   /** ReadyForQuery messages that are due. */
   readyOwed = 0
   /** ReadyForQuery messages that have come. */
   replies = 0
+  /** Syncs that were sent and not ignored. */
+  batches = 0
   /** Completed transactions: ReadyForQuery with status idle for a message of the client's. */
   transactions = 0
   /** Query, FunctionCall and Execute messages that were sent for clients. */
@@ -65,10 +50,12 @@ export class ReplyTracker {
   /** Set when it cannot be known how many replies are due; such a server never leaves its client. */
   isInDoubt = false
   readonly #entries = new EntryRing()
+  /** Of readyOwed, those for messages of ours. */
+  #ownReadyOwed = 0
   #isBatchOpen = false
   /** The server skips what it gets until a Sync that has not been sent yet. */
   #isSkipping = false
-  #copyIn = copyInNone
+  #copyIn: number = copyIn.none
   /** Syncs that were taken for ignored in the current copy-in. */
   #syncsIgnored = 0
 
@@ -84,7 +71,7 @@ export class ReplyTracker {
   /** The server has nothing to say until the client goes on: copy data, or the Sync of a batch. */
   get needsClient(): boolean {
     const isOpen = this.#isBatchOpen || this.isInDoubt
-    return this.#copyIn === copyInOpen || (this.#entries.size === 0 && isOpen)
+    return this.#copyIn === copyIn.open || (this.#entries.size === 0 && isOpen)
   }
 
   /** Nothing is due, and no batch waits for its Sync. The transaction status is a matter of its own. */
@@ -93,8 +80,23 @@ export class ReplyTracker {
       this.#entries.size === 0 &&
       !this.#isBatchOpen &&
       !this.isInDoubt &&
-      this.#copyIn === copyInNone
+      this.#copyIn === copyIn.none
     )
+  }
+
+  /** `status` is what a message sent now will meet, unless one of its own batch changes it. */
+  get isStatusKnown(): boolean {
+    return this.readyOwed === this.#ownReadyOwed
+  }
+
+  /** The server is still at what an earlier batch or Query asked, and needs nothing for it. */
+  get isAheadOfReplies(): boolean {
+    return !this.isStatusKnown && !this.needsClient && !this.isInDoubt
+  }
+
+  /** The next reply is one of ours to make. */
+  get isFakeDue(): boolean {
+    return (this.#entries.head & fake) !== 0
   }
 
   /** The server may go to another client. */
@@ -119,31 +121,22 @@ export class ReplyTracker {
   sent(type: number): boolean {
     switch (type) {
       case frontend.query:
+      case frontend.functionCall:
         this.queries++
-        this.#push(query)
+        this.#push(type === frontend.query ? query : functionCall)
         return true
       case frontend.parse:
-        this.#pushExtended(parse)
-        return true
       case frontend.bind:
-        this.#pushExtended(bind)
-        return true
       case frontend.describe:
-        this.#pushExtended(describe)
+      case frontend.close:
+        this.#pushExtended(extendedKindOf(type))
         return true
       case frontend.execute:
         this.queries++
         this.#pushExtended(execute)
         return true
-      case frontend.close:
-        this.#pushExtended(close)
-        return true
       case frontend.sync:
         this.#pushSync()
-        return true
-      case frontend.functionCall:
-        this.queries++
-        this.#push(functionCall)
         return true
       case frontend.copyDone:
       case frontend.copyFail:
@@ -160,9 +153,10 @@ export class ReplyTracker {
   /** Notes a Query of ours whose whole answer is to be swallowed. Only while settled. */
   sentOwnQuery(): void {
     this.#append(query | own)
+    this.observer?.onOwnSent()
   }
 
-  /** Notes `statements` times Parse, Bind, Execute and one Sync of ours. Only while settled. */
+  /** As sentOwnQuery, `statements` times Parse, Bind, Execute and one Sync. */
   sentOwnBatch(statements: number): void {
     for (let index = 0; index < statements; index++) {
       this.#append(parse | own)
@@ -170,14 +164,20 @@ export class ReplyTracker {
       this.#append(execute | own)
     }
     this.#append(sync | own)
+    this.observer?.onOwnSent()
   }
 
   /**
-   * Notes a Parse or Close of a statement of the client's, for the observer. False: the server skips
-   * it, and so must the observer.
+   * Notes a message of the client's that changes its statements, for the observer. False: the server
+   * skips it, and so must the observer.
    */
-  sentNoted(type: typeof frontend.parse | typeof frontend.close): boolean {
-    return this.#pushStatement(type === frontend.parse ? parse | noted : close | noted)
+  sentNoted(type: typeof frontend.parse | typeof frontend.close | typeof frontend.query): boolean {
+    if (type === frontend.parse) return this.#pushStatement(parse | noted)
+    if (type === frontend.close) return this.#pushStatement(close | noted)
+    this.queries++
+    if (this.#isSkipping) return false
+    this.#push(query | noted)
+    return true
   }
 
   /** As sentNoted, for a message that we put in for the client. */
@@ -187,9 +187,7 @@ export class ReplyTracker {
 
   /** As sentNoted, for a message that is not sent: `takeDueFakes` says when it is to be answered. */
   answered(type: typeof frontend.parse | typeof frontend.close): boolean {
-    const isNoted = this.#pushStatement((type === frontend.parse ? parse : close) | fake | noted)
-    if (isNoted) this.fakes++
-    return isNoted
+    return this.#pushStatement((type === frontend.parse ? parse : close) | fake | noted)
   }
 
   /** Takes off the answers of ours whose turn has come. The types of the messages they answer. */
@@ -220,9 +218,10 @@ export class ReplyTracker {
       case backend.notificationResponse:
         return true
       case backend.parameterDescription:
-        return this.#headKind === describe || this.isInDoubt
-      case backend.functionCallResponse:
-        return this.#headKind === functionCall || this.isInDoubt
+      case backend.functionCallResponse: {
+        const kind = type === backend.parameterDescription ? describe : functionCall
+        return this.#headKind === kind || this.isInDoubt
+      }
       case backend.parseComplete:
         return this.#complete(parse)
       case backend.bindComplete:
@@ -234,9 +233,8 @@ export class ReplyTracker {
       case backend.noData:
         return this.#complete(describe)
       case backend.commandComplete:
-        this.#endCopyIn()
-        return this.#headKind === query || this.#complete(execute)
       case backend.emptyQueryResponse:
+        this.#endCopyIn()
         return this.#headKind === query || this.#complete(execute)
       case backend.portalSuspended:
         return this.#complete(execute)
@@ -264,9 +262,8 @@ export class ReplyTracker {
       this.#isSkipping = false
       return this.isInDoubt
     }
-    const kind = this.#headKind
-    if (kind !== query && kind !== functionCall && kind !== sync) return this.isInDoubt
-    this.#shift()
+    if (!owesReady(this.#headKind)) return this.isInDoubt
+    this.#finish()
     if (statusByte === status.idle && !wasOwn) this.transactions++
     return true
   }
@@ -277,14 +274,14 @@ export class ReplyTracker {
 
   #push(kind: number): void {
     if (this.#isSkipping) return
-    if (this.#copyIn === copyInOpen) this.#copyIn = copyInEnded
+    if (this.#copyIn === copyIn.open) this.#copyIn = copyIn.ended
     this.#append(this.#isBatchOpen ? kind | inBatch : kind)
   }
 
   #pushStatement(entry: number): boolean {
     this.#isBatchOpen = true
     if (this.#isSkipping) return false
-    if (this.#copyIn === copyInOpen) this.#copyIn = copyInEnded
+    if (this.#copyIn === copyIn.open) this.#copyIn = copyIn.ended
     this.#append(entry)
     return true
   }
@@ -295,31 +292,35 @@ export class ReplyTracker {
   }
 
   #pushSync(): void {
-    if (this.#copyIn === copyInOpen) {
+    if (this.#copyIn === copyIn.open) {
       this.#syncsIgnored++
       return
     }
     this.#isBatchOpen = false
     this.#isSkipping = false
+    this.batches++
     this.#append(sync)
   }
 
   #pushCopyEnd(): void {
-    if (this.#copyIn === copyInOpen) this.#copyIn = copyInEnded
+    if (this.#copyIn === copyIn.open) this.#copyIn = copyIn.ended
     else if (this.#entries.size > 0) this.#push(copyEnd)
   }
 
   #append(entry: number): void {
     this.#entries.push(entry)
-    const kind = entry & kindMask
-    if (kind === query || kind === functionCall || kind === sync) this.readyOwed++
+    if (!owesReady(entry & kindMask)) return
+    this.readyOwed++
+    if ((entry & own) !== 0) this.#ownReadyOwed++
   }
 
   /** Takes the head off, and the ends of copies behind it that nobody will answer. */
   #shift(): void {
     do {
-      const kind = this.#headKind
-      if (kind === query || kind === functionCall || kind === sync) this.readyOwed--
+      if (owesReady(this.#headKind)) {
+        this.readyOwed--
+        if (this.isOwnReply) this.#ownReadyOwed--
+      }
       this.#entries.shift()
     } while (this.#headKind === copyEnd)
   }
@@ -332,26 +333,24 @@ export class ReplyTracker {
 
   /** The head has been answered. */
   #finish(): void {
-    const entry = this.#entries.head
+    const isNoted = (this.#entries.head & noted) !== 0
     this.#shift()
-    if ((entry & fake) !== 0) this.fakes--
-    if ((entry & noted) !== 0) this.observer?.onNotedDone()
+    if (isNoted) this.observer?.onNotedDone()
   }
 
   /** The head will never be answered. */
   #skip(isCause: boolean): void {
-    const entry = this.#entries.head
+    const isNoted = (this.#entries.head & noted) !== 0
     this.#shift()
-    if ((entry & fake) !== 0) this.fakes--
-    if ((entry & noted) !== 0) this.observer?.onNotedLapsed(isCause)
+    if (isNoted) this.observer?.onNotedLapsed(isCause)
   }
 
   /** An error: of an extended message it takes along all that was sent up to the next Sync. */
   #lapse(): void {
     const kind = this.#headKind
-    if (this.#copyIn !== copyInNone && this.#syncsIgnored > 0) this.isInDoubt = true
+    if (this.#copyIn !== copyIn.none && this.#syncsIgnored > 0) this.isInDoubt = true
     this.#endCopyIn()
-    if (kind === 0 || kind === query || kind === functionCall || kind === sync) return
+    if (kind === 0 || owesReady(kind)) return
     for (let isCause = true; this.#entries.size > 0 && this.#headKind !== sync; isCause = false) {
       this.#skip(isCause)
     }
@@ -366,21 +365,22 @@ export class ReplyTracker {
     const kind = this.#headKind
     if (kind !== query && kind !== execute) return this.isInDoubt
     const kept: number[] = []
-    this.#copyIn = copyInOpen
+    this.#copyIn = copyIn.open
     this.#syncsIgnored = 0
     for (let index = 1; index < this.#entries.size; index++) {
       const entry = this.#entries.at(index)
-      const isOpen = this.#copyIn === copyInOpen
+      const isOpen = this.#copyIn === copyIn.open
       if (isOpen && (entry & kindMask) === sync) {
         this.#syncsIgnored++
         continue
       }
-      this.#copyIn = copyInEnded
+      this.#copyIn = copyIn.ended
       if (!isOpen || (entry & kindMask) !== copyEnd) kept.push(entry)
     }
     const first = this.#entries.head
     this.#entries.clear()
     this.readyOwed = 0
+    this.#ownReadyOwed = 0
     // A Sync that was taken for the batch's end may have been ignored: what counts is the batch's
     // state at the message that copies.
     this.#isBatchOpen = kind === execute || (first & inBatch) !== 0
@@ -394,7 +394,7 @@ export class ReplyTracker {
   }
 
   #endCopyIn(): void {
-    this.#copyIn = copyInNone
+    this.#copyIn = copyIn.none
     this.#syncsIgnored = 0
   }
 }

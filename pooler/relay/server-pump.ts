@@ -5,7 +5,7 @@ import { backend } from '../../shared/protocol/message-types.ts'
 import { Pump, seenBytesMax } from './pump.ts'
 import type { ServerLink } from './server-link.ts'
 import { sessionTagOf } from './session-tags.ts'
-import { answerTo } from './statement-answers.ts'
+import { answersTo } from './statement-answers.ts'
 import { drop, forward, type Verdict } from './verdicts.ts'
 
 export class ServerPump extends Pump {
@@ -63,11 +63,11 @@ export class ServerPump extends Pump {
   }
 
   protected override get mayInsert(): boolean {
-    return this.#link.tracker.fakes > 0
+    return this.#link.tracker.isFakeDue
   }
 
   protected override insert(): void {
-    for (const type of this.#link.tracker.takeDueFakes()) this.output?.write(answerTo(type))
+    this.output?.write(answersTo(this.#link.tracker.takeDueFakes()))
   }
 
   protected override onBadLength(bodyBytes: number): void {
@@ -92,7 +92,7 @@ export class ServerPump extends Pump {
         if (this.#isOwn) link.sink.onOwnError(error)
         if (this.#isErrorRead) {
           this.#isErrorRead = false
-          link.sink.session?.onError(error, link)
+          link.sink.session?.onError(error)
         }
         return
       }

@@ -11,7 +11,7 @@ export interface SessionSink {
   onTag(tag: SessionTag, link: ServerLink): void
   /** True: ErrorResponses are not forwarded but come to onError, which passes them on. */
   readonly readsErrors: boolean
-  onError(error: PostgresError, link: ServerLink): void
+  onError(error: PostgresError): void
 }
 
 export interface ServerSink {

@@ -1,60 +1,118 @@
 // Which of our prepared statements a server has: as confirmed, and as it will be when everything
-// that has been sent succeeds.
+// that has been sent succeeds. What is sent, and when, is prepared-statements.ts.
+import { NameForecast } from './name-forecast.ts'
+
+const unnamed = ''
+/** In place of a client's text: it is not known which one the unnamed statement has. */
+const unknownText = {}
 
 export class ServerStatements {
   /** Server-side name to the hold that used it last; the least recently used first. */
-  readonly #confirmed = new Map<string, number>()
-  readonly #expected = new Map<string, boolean>()
-  /** Whose text the unnamed statement has; null: nobody's. */
-  unnamed: object | null = null
+  readonly #names = new NameForecast<number>()
+  /** On the server in a form that must not be used any more: closed before they are made anew. */
+  readonly #suspects = new Set<string>()
+  readonly #unnamed = new NameForecast<object>()
   /** Counts clients' holds of the server: what the present one has used is not evicted. */
-  hold = 0
+  #hold = 0
 
   get size(): number {
-    let size = this.#confirmed.size
-    for (const isThere of this.#expected.values()) size += isThere ? 1 : -1
-    return size
+    return this.#names.size + this.#suspects.size
+  }
+
+  beginHold(): void {
+    this.#hold++
   }
 
   has(name: string): boolean {
-    return this.#expected.get(name) ?? this.#confirmed.has(name)
+    return this.#names.get(name) !== null
+  }
+
+  /** As NameForecast.isUncertain. */
+  isUncertain(name: string, batch: number): boolean {
+    return this.#names.isUncertain(name, batch)
   }
 
   /** The present hold uses it. */
   touch(name: string): void {
-    if (!this.#confirmed.delete(name)) return
-    this.#confirmed.set(name, this.hold)
+    this.#names.move(name, this.#hold)
   }
 
   /** A message is on its way that makes or closes it. */
-  expect(name: string, isThere: boolean): void {
-    if (this.#confirmed.has(name) === isThere) this.#expected.delete(name)
-    else this.#expected.set(name, isThere)
+  expect(name: string, isThere: boolean, batch: number): void {
+    this.#names.expect(name, isThere ? this.#hold : null, batch)
   }
 
   confirm(name: string, isThere: boolean): void {
-    if (isThere) this.#confirmed.set(name, this.hold)
-    else this.#confirmed.delete(name)
-    this.#expected.delete(name)
+    this.#names.confirm(name, isThere ? this.#hold : null)
   }
 
-  /** Nothing is on its way any more, or what is will be expected anew. */
-  forgetExpected(): void {
-    this.#expected.clear()
+  /** What was expected of it will not come. */
+  lapse(name: string): void {
+    this.#names.lapse(name)
   }
 
-  /** The statement used least recently, not by the present hold; null: there is none. */
-  evictable(): string | null {
-    for (const [name, hold] of this.#confirmed) {
-      if (hold !== this.hold && this.#expected.get(name) !== false) return name
+  /** A statement that may be closed: not used by the present hold. It counts no more. */
+  takeEvictable(): string | null {
+    for (const name of this.#suspects) {
+      this.#suspects.delete(name)
+      return name
+    }
+    for (const [name, hold] of this.#names.confirmed()) {
+      if (hold === this.#hold) return null
+      if (this.has(name)) return name
     }
     return null
   }
 
-  /** DISCARD ALL or DEALLOCATE ALL. */
+  /** It must not be used as it is there. */
+  suspect(name: string): void {
+    this.#names.set(name, null)
+    this.#suspects.add(name)
+  }
+
+  suspectAll(): void {
+    for (const name of this.#names.clear().keys()) this.#suspects.add(name)
+  }
+
+  /** It is not there, whatever was thought. */
+  forget(name: string): void {
+    this.#names.set(name, null)
+  }
+
+  /** True once for each suspect: it has to be closed before it is made. */
+  takeSuspect(name: string): boolean {
+    return this.#suspects.delete(name)
+  }
+
+  /** DISCARD ALL or DEALLOCATE ALL: neither touches the unnamed statement. */
   clear(): void {
-    this.#confirmed.clear()
-    this.#expected.clear()
-    this.unnamed = null
+    this.#names.clear()
+    this.#suspects.clear()
+  }
+
+  /** Whose text the unnamed statement will have; null: there will be none. */
+  get unnamed(): object | null {
+    return this.#unnamed.get(unnamed)
+  }
+
+  isUnnamedUncertain(batch: number): boolean {
+    return this.#unnamed.isUncertain(unnamed, batch)
+  }
+
+  expectUnnamed(text: object | null, batch: number): void {
+    this.#unnamed.expect(unnamed, text, batch)
+  }
+
+  confirmUnnamed(text: object | null): void {
+    this.#unnamed.confirm(unnamed, text)
+  }
+
+  lapseUnnamed(): void {
+    this.#unnamed.lapse(unnamed)
+  }
+
+  /** A message of ours has used the unnamed statement, or a Parse of it has failed. */
+  spoilUnnamed(): void {
+    this.#unnamed.set(unnamed, unknownText)
   }
 }

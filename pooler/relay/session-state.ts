@@ -6,22 +6,16 @@ import { parameterStatus } from '../../shared/protocol/backend-messages.ts'
 import { errorResponseOf, type PostgresError } from '../../shared/protocol/error-response.ts'
 import { frontend } from '../../shared/protocol/message-types.ts'
 import type { ClientPump } from './client-pump.ts'
-import {
-  type ClientStatements,
-  clientStatements,
-  isStalePlan,
-  withClientNames,
-} from './client-statements.ts'
-import type { PreparedStatements } from './prepared-statements.ts'
+import { type ClientStatements, clientStatements, errorForClient } from './client-statements.ts'
 import type { RelayOptions } from './relay-options.ts'
 import type { ServerLink } from './server-link.ts'
 import type { SessionSink } from './server-sink.ts'
 import { SessionRestorer } from './session-restorer.ts'
 import { type SettingsProfile, settingKey, withSetting } from './session-settings.ts'
 import type { SessionTag } from './session-tags.ts'
-import { answerTo } from './statement-answers.ts'
+import { answersTo } from './statement-answers.ts'
 import type { Transport } from './transport.ts'
-import type { Verdict } from './verdicts.ts'
+import { hold, type Verdict } from './verdicts.ts'
 
 export type PinReason = 'large statement'
 
@@ -33,6 +27,8 @@ export class SessionState implements SessionSink {
   readonly #statements: ClientStatements | null
   #profile: SettingsProfile
   #pinnedBy: PinReason | null = null
+  /** The client's message must wait for replies to those before it. */
+  #isHeld = false
   /** Stands for the server's word when a query that ran too long has been cancelled. */
   #timeout: PoolerError | null = null
 
@@ -49,9 +45,14 @@ export class SessionState implements SessionSink {
           })
   }
 
-  /** True while the client's message must wait until its settings are known to be in place. */
+  /** True while the client's message must wait: for its settings, or for replies. */
   get isAwaited(): boolean {
-    return this.#restorer.isAwaited
+    return this.#restorer.isAwaited || this.#isHeld
+  }
+
+  /** True when what was awaited has come. */
+  mayGoOn({ tracker }: ServerLink): boolean {
+    return this.#restorer.isAwaited ? tracker.owed === 0 : !tracker.isAheadOfReplies
   }
 
   /** Why the client keeps its server until DISCARD ALL or its end; null: it need not. */
@@ -84,6 +85,7 @@ export class SessionState implements SessionSink {
   /** What was awaited has come. */
   finish(): void {
     this.#restorer.finish()
+    this.#isHeld = false
   }
 
   /** The client is gone. */
@@ -103,8 +105,9 @@ export class SessionState implements SessionSink {
     }
     if (this.#statements === null) return null
     const verdict = this.#statements.messages.handle(message, link, this.#profile.environment)
-    if (tracker.fakes > 0 && link.isAtBoundary) {
-      for (const answered of tracker.takeDueFakes()) this.#transport.write(answerTo(answered))
+    if (verdict === hold) this.#isHeld = true
+    if (tracker.isFakeDue && link.isAtBoundary) {
+      this.#transport.write(answersTo(tracker.takeDueFakes()))
     }
     return verdict
   }
@@ -135,20 +138,15 @@ export class SessionState implements SessionSink {
   }
 
   /** An ErrorResponse for the client, which is written here. */
-  onError(error: PostgresError, link: ServerLink): void {
+  onError(error: PostgresError): void {
     const names = this.#statements?.names ?? null
-    // The server's copies are closed by the reset, so that the next try works.
-    if (names !== null && isStalePlan(error)) link.dirtyBy ??= 'cached plan'
-    this.#transport.write(this.#wordingOf(error, names))
-  }
-
-  #wordingOf(error: PostgresError, names: PreparedStatements | null): Buffer {
+    const worded = names === null ? error.raw : errorForClient(error, names)
     const timeout = this.#timeout
     this.#timeout = null
     if (timeout !== null && error.fields.sqlState === timeout.row.sqlState) {
-      return errorResponseOf(timeout)
+      this.#transport.write(errorResponseOf(timeout))
+    } else {
+      this.#transport.write(worded)
     }
-    if (names === null) return error.raw
-    return names.takeErrorInstead() ?? withClientNames(error.raw, names)
   }
 }

@@ -1,13 +1,12 @@
 // Prepared statements of one pool by content: equal ones are one object with one server-side name,
 // whatever the clients call them. An entry lives as long as a client has a name for it.
 import { createHmac } from 'node:crypto'
-import { frontend } from '../../shared/protocol/message-types.ts'
-import { MessageWriter } from '../../shared/protocol/message-writer.ts'
+import { parseMessage } from './statement-frames.ts'
 
 export interface Statement {
   /** Random to outsiders, so that nobody can prepare one of ours in SQL. */
   readonly serverName: string
-  /** The whole Parse message under that name. */
+  /** The whole Parse message under that name; empty: too long to be kept. */
   readonly parse: Buffer
 }
 
@@ -16,15 +15,20 @@ interface Entry extends Statement {
   references: number
 }
 
-/** What a name of ours looks like in the text of an error. */
-export const serverNamePattern = /lk_[0-9a-f]{40}/g
+/** A name of ours in the text of an error, or one of the client's that looks the same (see `asForeign`). */
+export const serverNamePattern = /_?lk_[0-9a-f]{40}/g
+const serverNameAlone = /^_?lk_[0-9a-f]{40}$/
+
+/** The client's own name, and none of ours, where it could be taken for one. */
+export const looksLikeOurs = (name: string): boolean => serverNameAlone.test(name)
+export const asForeign = (name: string): string => `_${name}`
 const nameHexDigits = 40
 const noText = Buffer.alloc(0)
 
 export class StatementCatalog {
   readonly #secret: Buffer
   readonly #entries = new Map<string, Entry>()
-  #unshared = 0
+  #scratches = 0
 
   /** `secret`: random for each process. */
   constructor(secret: Buffer) {
@@ -58,28 +62,23 @@ export class StatementCatalog {
     return entry
   }
 
-  /** A statement that is shared with nobody, under a name that no server has. */
-  takeAlone(content: Buffer): Statement {
-    const key = `alone\0${++this.#unshared}`
-    const entry: Entry = { ...this.#make(key, content), key, references: 1 }
-    this.#entries.set(key, entry)
-    return entry
-  }
-
   give(statement: Statement): void {
     const entry = statement as Entry
     if (--entry.references === 0) this.#entries.delete(entry.key)
   }
 
+  /** For a statement that is closed right behind its Parse. */
+  scratchName(): string {
+    return this.#nameOf(`scratch\0${++this.#scratches}`)
+  }
+
   #make(key: string, content: Buffer): Statement {
+    const serverName = this.#nameOf(key)
+    return { serverName, parse: parseMessage(serverName, content) }
+  }
+
+  #nameOf(key: string): string {
     const digest = createHmac('sha256', this.#secret).update(key, 'latin1').digest('hex')
-    const serverName = `lk_${digest.slice(0, nameHexDigits)}`
-    const parse = new MessageWriter()
-      .begin(frontend.parse)
-      .cstring(serverName)
-      .bytes(content)
-      .end()
-      .take()
-    return { serverName, parse }
+    return `lk_${digest.slice(0, nameHexDigits)}`
   }
 }

@@ -7,7 +7,7 @@ import { keptTextBytesMax, statementNameBytesMax, unnamedTextBytesMax } from '..
 import type { ClientPump } from './client-pump.ts'
 import type { PreparedStatements } from './prepared-statements.ts'
 import type { ServerLink } from './server-link.ts'
-import { collect, drop, forward, type Verdict } from './verdicts.ts'
+import { collect, drop, forward, hold, type Verdict } from './verdicts.ts'
 
 const ofStatement = 0x53 // S, in Describe and Close
 
@@ -44,7 +44,7 @@ export class StatementMessages {
         return this.#onClose(message)
       case frontend.query:
         this.#statements.onQuery()
-        return null
+        return forward
       default:
         return null
     }
@@ -72,7 +72,8 @@ export class StatementMessages {
     const nameEnd = chunk.indexOf(0, at)
     if (nameEnd === -1 || nameEnd >= end) return null
     const name = chunk.toString('latin1', at, nameEnd)
-    this.#statements.onParse(name, chunk.subarray(nameEnd + 1, end), environment)
+    if (this.#statements.isUncertain(name)) return hold
+    if (!this.#statements.onParse(name, chunk.subarray(nameEnd + 1, end), environment)) return hold
     link.transport.hold()
     return drop
   }
@@ -83,6 +84,7 @@ export class StatementMessages {
     const nameEnd = this.#nameEnd(message, at)
     if (nameEnd < 0) return unread(nameEnd)
     const name = chunk.toString('latin1', at, nameEnd)
+    if (this.#statements.isUncertain(name)) return hold
     const substitute = this.#statements.onLargeParse(
       name,
       bodyBytes,
@@ -117,7 +119,9 @@ export class StatementMessages {
     if (bodyBytes === 0 || chunk[at] !== ofStatement) return null
     const nameEnd = this.#nameEnd(message, at + 1)
     if (nameEnd < 0) return unread(nameEnd)
-    return this.#statements.onClose(chunk.toString('latin1', at + 1, nameEnd)) ? forward : drop
+    const name = chunk.toString('latin1', at + 1, nameEnd)
+    if (name !== '' && this.#statements.isUncertain(name)) return hold
+    return this.#statements.onClose(name) ? forward : drop
   }
 
   #use(
@@ -127,14 +131,16 @@ export class StatementMessages {
     nameEnd: number,
   ): Verdict {
     const nameAt = at + beforeBytes
-    if (nameAt === nameEnd) {
+    const name = chunk.toString('latin1', nameAt, nameEnd)
+    if (this.#statements.isUncertain(name)) return hold
+    if (name === '') {
       this.#statements.onUnnamedUse()
       link.tracker.sent(type)
       return forward
     }
     const substitute = this.#statements.onUse({
       type,
-      name: chunk.toString('latin1', nameAt, nameEnd),
+      name,
       beforeName: chunk.subarray(at, nameAt),
       bodyBytes,
     })

@@ -4,4 +4,6 @@ export interface StatementObserver {
   onNotedDone(): void
   /** The oldest message noted was skipped because of an error; `isCause`: it was the error. */
   onNotedLapsed(isCause: boolean): void
+  /** Messages of ours go to the server, and use the unnamed statement. */
+  onOwnSent(): void
 }

@@ -2,6 +2,7 @@
 // proves whose messages reach which server. SEED repeats a run; ROUNDS, in place of the time budget,
 // makes it as long as wanted.
 import { afterEach, expect, test } from 'vitest'
+import type { Config } from '../../pooler/config/settings.ts'
 import { BareDataPlane } from '../support/bare-data-plane.ts'
 import { eventually } from '../support/eventually.ts'
 import { ModelServer, type ModelServerOptions } from '../support/model-server.ts'
@@ -33,11 +34,15 @@ class World {
     this.pooler = pooler
   }
 
-  static async start(poolSize: number, options: ModelServerOptions): Promise<World> {
+  static async start(
+    poolSize: number,
+    options: ModelServerOptions,
+    config: Partial<Config> = {},
+  ): Promise<World> {
     const model = await ModelServer.start({ ...options, connectionsMax: poolSize })
     closers.push(() => model.stop())
     const upstream = { dbHost: '127.0.0.1', dbPort: model.port, defaultPoolSize: poolSize }
-    const pooler = await BareDataPlane.start({ tenant: tenantNamed('project', upstream) })
+    const pooler = await BareDataPlane.start({ tenant: tenantNamed('project', upstream), config })
     closers.push(() => pooler.stop())
     return new World(poolSize, model, pooler)
   }
@@ -68,9 +73,11 @@ class World {
   }
 }
 
-/** Statements of an earlier transaction are on another server, as long as nobody brings them along. */
-const featuresOf = (mode: Mode): Partial<PipelineFeatures> =>
-  mode === 'session' ? {} : { ...transactionMode.features, names: 0, reuse: 0 }
+const featuresOf = (mode: Mode, random: SeededRandom): Partial<PipelineFeatures> => ({
+  ...(mode === 'session' ? {} : transactionMode.features),
+  names: random.pick([2, 20]),
+  reuse: random.pick([1, 6]),
+})
 
 /** Calls `round` with chance of its own as often as the budget allows. */
 async function manyRounds(round: (random: SeededRandom) => Promise<void>): Promise<number> {
@@ -93,12 +100,15 @@ test.each(modes)(
   async (mode) => {
     const sums = { pipelines: 0, handovers: 0, fullPools: 0 }
     const done = await manyRounds(async (random) => {
-      const it = await World.start(1 + random.int(4), {
+      const behaviour = {
         random: random.fork(),
         pieceBytesMax: random.pick([0, 3, 40]),
         lateChance: random.pick([0, 0.2]),
         cancelLateMs: 4,
-      })
+      }
+      // With few statements for each server they are closed and learnt again all the time.
+      const config = { serverPreparedStatementsMax: random.pick([1, 3, 500]) }
+      const it = await World.start(1 + random.int(4), behaviour, config)
       const result = await runReleaseRule({
         settingNames: ['application_name'],
         target: it.target(mode),
@@ -106,7 +116,8 @@ test.each(modes)(
         clients: 2 + random.int(10),
         rounds: 3,
         turns: 5,
-        features: featuresOf(mode),
+        features: featuresOf(mode, random),
+        bringsStatements: mode === 'transaction',
       })
       await it.expectClean()
       const { handovers, peakConnections } = it.model.auditor

@@ -4,7 +4,7 @@
 import type { Pipeline, Turn } from './pipeline-generator.ts'
 import type { RawClient } from './raw-client.ts'
 import type { RawMessage } from './raw-messages.ts'
-import { assertSameReplies } from './reply-comparison.ts'
+import { assertSameReplies, batchesOf, refusedAlike } from './reply-comparison.ts'
 import type { SeededRandom } from './seeded-random.ts'
 import { randomPieces, type Segmentation, whole } from './segments.ts'
 
@@ -12,6 +12,8 @@ export interface DriveOptions {
   /** Leaves replies out of the comparison, on both sides: what the path to the server may add. */
   readonly isIgnored?: (reply: RawMessage) => boolean
   readonly segmentation?: Segmentation
+  /** Statements are brought along from server to server (see refusedAlike). */
+  readonly bringsStatements?: boolean
 }
 
 /**
@@ -28,7 +30,9 @@ export async function drivePipeline(
     const name = `turn ${index + 1} of ${pipeline.turns.length}`
     await client.send(turn.bytes, options.segmentation)
     const replies = await readTurn(client, turn, options)
-    assertSameReplies(replies, expectedOf(turn, options), `${name}: ${turn.letters}${told(turn)}`)
+    const expected = expectedOf(turn, options)
+    const seen = options.bringsStatements === true ? refusedAlike(replies, expected) : replies
+    assertSameReplies(seen, expected, `${name}: ${turn.letters}${told(turn)}`)
   }
   if (pipeline.isFatal) {
     const rest = await client.readAll()
@@ -84,14 +88,27 @@ async function readTurn(
   turn: Turn,
   options: DriveOptions,
 ): Promise<RawMessage[]> {
-  const wanted = expectedOf(turn, options).length
+  const wanted = expectedOf(turn, options)
   const replies: RawMessage[] = []
-  while (replies.length < wanted) {
+  while (!areAll(replies, wanted, options)) {
     const reply = await client.next().catch(() => null)
     if (reply === null) break
     if (options.isIgnored?.(reply) !== true) replies.push(reply)
   }
   return replies
+}
+
+/** By number, and where batches may fail earlier than expected by their ends. */
+function areAll(
+  replies: readonly RawMessage[],
+  wanted: readonly RawMessage[],
+  { bringsStatements = false }: DriveOptions,
+): boolean {
+  if (!bringsStatements) return replies.length >= wanted.length
+  const batches = batchesOf(replies)
+  const wantedBatches = batchesOf(wanted)
+  const rest = wantedBatches.at(-1) ?? []
+  return batches.length === wantedBatches.length && (batches.at(-1) ?? []).length >= rest.length
 }
 
 /** The messages of a turn as lines, for failure texts. */

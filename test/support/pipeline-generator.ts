@@ -42,7 +42,7 @@ export interface PipelineFeatures {
   readonly discardAll: number
   /** Named statements and portals; without them only unnamed ones. */
   readonly names: number
-  /** Use of a statement that an earlier batch parsed, or nobody: 0 or 1. */
+  /** Use of a statement that an earlier batch parsed, or nobody: 0 to 10 times in ten. */
   readonly reuse: number
   readonly copy: number
   readonly functionCalls: number
@@ -123,7 +123,8 @@ class Generator {
     }
     // Replies behind the last flush are not owed yet, so a turn that waits for them ends with one.
     if (!this.isOver && !this.#isInCopy && this.#isInBatch) {
-      if (this.#random.chance(0.3)) this.#put(raw.flush())
+      // In a failed transaction a batch may fail earlier behind a pooler (refusedAlike): it is one turn.
+      if (this.#session.status !== 'E' && this.#random.chance(0.3)) this.#put(raw.flush())
       else this.#putSync()
     }
     const bytes = Buffer.concat(this.#messages)
@@ -331,7 +332,7 @@ class Generator {
       if (this.#random.chance(probability)) this.#put(...messages)
     }
     sometimes(statement === '' ? 0.02 : 0.4, raw.closeMessage('statement', statement))
-    sometimes(reuse === 0 ? 1 : 0.9, raw.parse(statement, bound?.text ?? this.#parseText(text)))
+    sometimes(1 - reuse / 10, raw.parse(statement, bound?.text ?? this.#parseText(text)))
     sometimes(0.2, raw.describeMessage('statement', statement))
     sometimes(0.05, raw.flush())
     const values = bound?.values ?? []

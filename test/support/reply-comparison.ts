@@ -31,6 +31,35 @@ export function essence({ type, body }: RawMessage): string {
   }
 }
 
+/**
+ * A pooler that brings a statement along in a failed transaction is told 25P02 for its Parse, where
+ * the statement itself would have met another error or none. The batch fails alike or leaves alike.
+ */
+export function refusedAlike(
+  actual: readonly RawMessage[],
+  expected: readonly RawMessage[],
+): RawMessage[] {
+  const batches = batchesOf(expected)
+  return batchesOf(actual).flatMap((batch, index) => {
+    const wanted = batches[index] ?? []
+    const [last, error] = [batch.at(-1), batch.at(-2)]
+    const isRefused =
+      error?.type === 'E' && errorFields(error.body).C === '25P02' && last?.body.toString() === 'E'
+    const isFailed = wanted.at(-1)?.type === 'Z' && wanted.at(-1)?.body.toString() === 'E'
+    return isRefused && isFailed ? wanted : batch
+  })
+}
+
+/** Cut behind each ReadyForQuery. */
+export function batchesOf(replies: readonly RawMessage[]): RawMessage[][] {
+  const batches: RawMessage[][] = [[]]
+  for (const reply of replies) {
+    batches.at(-1)?.push(reply)
+    if (reply.type === 'Z') batches.push([])
+  }
+  return batches
+}
+
 /** Throws with the place of the first difference and what stands around it. */
 export function assertSameReplies(
   actual: readonly RawMessage[],

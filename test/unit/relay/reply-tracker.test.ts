@@ -1,7 +1,8 @@
 // The release rule as a table of conversations. `>` is what a client sent, `<` what the server has
 // answered; ReadyForQuery has its status behind it (`ZI`, `ZT`, `ZE`).
 import { describe, expect, test } from 'vitest'
-import { owedHighWater, ReplyTracker } from '../../../pooler/relay/reply-tracker.ts'
+import { owedHighWater } from '../../../pooler/relay/reply-entries.ts'
+import { ReplyTracker } from '../../../pooler/relay/reply-tracker.ts'
 
 function reply(tracker: ReplyTracker, letters: string): boolean {
   for (const [text] of letters.matchAll(/Z[ITE?]|./g)) {

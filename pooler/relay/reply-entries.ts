@@ -1,0 +1,54 @@
+// What a reply tracker's entries are made of: one kind, and what is special about the message.
+import { frontend, status } from '../../shared/protocol/message-types.ts'
+
+export const query = 1
+export const functionCall = 2
+export const sync = 3
+export const parse = 4
+export const bind = 5
+export const close = 6
+export const describe = 7
+export const execute = 8
+export const copyEnd = 9
+export const kindMask = 15
+/** Set on entries of messages that we put in ourselves: their replies are not the client's. */
+export const own = 16
+/** Set on entries that were sent while a batch waited for its Sync. */
+export const inBatch = 32
+/** As own, but an error is the client's: what we put in front is part of what it asked for. */
+export const quiet = 64
+/** Never sent: the reply is ours to make when its turn comes. */
+export const fake = 128
+/** The observer is told what becomes of it. */
+export const noted = 256
+
+export const isStatus = (byte: number): boolean =>
+  byte === status.idle || byte === status.inTransaction || byte === status.failed
+
+export const isExtended = (kind: number): boolean => kind >= parse && kind <= execute
+
+/** Of Parse, Bind, Describe and Close. */
+export function extendedKindOf(type: number): number {
+  if (type === frontend.parse) return parse
+  if (type === frontend.bind) return bind
+  return type === frontend.describe ? describe : close
+}
+
+/** It is answered by a ReadyForQuery. */
+export const owesReady = (kind: number): boolean =>
+  kind === query || kind === functionCall || kind === sync
+
+/** States of copy-in. */
+export const copyIn = {
+  none: 0,
+  /** The server reads copy data and has not been sent its end. */
+  open: 1,
+  /**
+   * The end of the copy data has been sent, or a message at which a server that still copies ends
+   * the connection. If it answers, the copy was over before it: what follows belongs to no copy.
+   */
+  ended: 2,
+} as const
+
+/** Entries above which the relay stops reading the client until the server has caught up. */
+export const owedHighWater = 32_768

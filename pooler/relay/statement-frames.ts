@@ -1,0 +1,44 @@
+// Messages about prepared statements as they are written to servers.
+import { PoolerError } from '../../shared/errors.ts'
+import { errorResponseOf } from '../../shared/protocol/error-response.ts'
+import { frontend, headerBytes } from '../../shared/protocol/message-types.ts'
+import { MessageWriter } from '../../shared/protocol/message-writer.ts'
+import { statementNameBytesMax } from '../config/limits.ts'
+
+/** `content`: the body of Parse behind the name. */
+export const parseMessage = (name: string, content: Buffer): Buffer =>
+  new MessageWriter().begin(frontend.parse).cstring(name).bytes(content).end().take()
+
+export const closeMessage = (name: string): Buffer =>
+  new MessageWriter().begin(frontend.close).byte(0x53).cstring(name).end().take()
+
+/** A whole Parse from its body. */
+export const parseOf = (body: Buffer): Buffer =>
+  new MessageWriter().begin(frontend.parse).bytes(body).end().take()
+
+/**
+ * Header, what stands before the name, and the name, of a message with `restBytes` behind them.
+ * `name` has one character for each byte.
+ */
+export function headOf(type: number, beforeName: Buffer, name: string, restBytes: number): Buffer {
+  const nameAt = headerBytes + beforeName.length
+  const head = Buffer.allocUnsafe(nameAt + name.length + 1)
+  head[0] = type
+  head.writeUInt32BE(head.length - 1 + restBytes, 1)
+  beforeName.copy(head, headerBytes)
+  head.write(name, nameAt, 'latin1')
+  head[head.length - 1] = 0
+  return head
+}
+
+/** Fails on every server, also in a failed transaction, and leaves nothing behind. */
+export const unparsable = parseMessage(
+  '',
+  Buffer.from('latchkey: too many prepared statements\0\0\0', 'latin1'),
+)
+
+export const limitReached = (limit: number, name: string): Buffer => {
+  const isLong = name.length > statementNameBytesMax
+  const detail = isLong ? { detail: `the statement's name has ${name.length} bytes` } : {}
+  return errorResponseOf(new PoolerError('EPREPAREDLIMIT', { values: { limit }, ...detail }))
+}

@@ -1,0 +1,195 @@
+// What a client's prepared statements are, and what they will be when everything on its way succeeds;
+// and the same of the server that it holds, as far as this client's messages change it.
+import { clientStatementBytesMax, statementNameBytesMax } from '../config/limits.ts'
+import { NameForecast } from './name-forecast.ts'
+import type { ServerStatements } from './server-statements.ts'
+import type { Statement, StatementCatalog } from './statement-catalog.ts'
+import { type Operation, StatementOperations, type Unnamed } from './statement-operations.ts'
+
+const unnamed = ''
+
+export class StatementLedger {
+  readonly #catalog: StatementCatalog
+  readonly #statementsMax: number
+  readonly #names = new NameForecast<Statement>()
+  readonly #unnamed = new NameForecast<Unnamed>()
+  readonly #operations = new StatementOperations()
+  /** Of names and texts, those on their way included. */
+  #bytes = 0
+  /** Of unnamed texts on their way. */
+  unnamedBytes = 0
+  /** The message that the server's last error was about; null: none of ours, or dealt with. */
+  failed: Operation | null = null
+
+  constructor(catalog: StatementCatalog, statementsMax: number) {
+    this.#catalog = catalog
+    this.#statementsMax = statementsMax
+  }
+
+  /** No name, and nothing on its way. */
+  get isEmpty(): boolean {
+    return this.#names.size === 0 && this.#operations.isEmpty && this.failed === null
+  }
+
+  statementOf(name: string): Statement | null {
+    return this.#names.get(name)
+  }
+
+  get unnamed(): Unnamed | null {
+    return this.#unnamed.get(unnamed)
+  }
+
+  /** A name that the server knows the statement by; null: there is none. */
+  nameOf(serverName: string): string | null {
+    for (const [name, statement] of this.#names.confirmed())
+      if (statement.serverName === serverName) return name
+    return null
+  }
+
+  /** Names are the client's to choose and kept with what they name. */
+  isFull(nameBytes: number, textBytes: number): boolean {
+    if (nameBytes > statementNameBytesMax) return true
+    if (this.#names.size >= this.#statementsMax) return true
+    return this.#bytes + nameBytes + textBytes > clientStatementBytesMax
+  }
+
+  /** As NameForecast.isUncertain. */
+  isUncertain(name: string, batch: number): boolean {
+    return name === unnamed
+      ? this.#unnamed.isUncertain(unnamed, batch)
+      : this.#names.isUncertain(name, batch)
+  }
+
+  /** It goes to the server. */
+  push(operation: Operation, server: ServerStatements, batch: number): void {
+    this.#operations.push(operation)
+    switch (operation.kind) {
+      case 'name':
+        this.#bytes += bytesOf(operation.name, operation.statement)
+        this.#names.expect(operation.name, operation.statement, batch)
+        if (operation.isSent) server.expect(operation.statement.serverName, true, batch)
+        break
+      case 'learn':
+        server.expect(operation.statement.serverName, true, batch)
+        break
+      case 'unname':
+        this.#names.expect(operation.name, null, batch)
+        break
+      case 'evict':
+        server.expect(operation.serverName, false, batch)
+        break
+      case 'unnamed':
+        this.unnamedBytes += bytesOfUnnamed(operation.unnamed)
+        if (operation.isClients) this.#unnamed.expect(unnamed, operation.unnamed, batch)
+        server.expectUnnamed(operation.unnamed, batch)
+        break
+    }
+  }
+
+  /** The oldest has succeeded. */
+  confirm(server: ServerStatements): void {
+    const operation = this.#operations.shift()
+    this.failed = null
+    switch (operation?.kind) {
+      case 'name':
+        if (operation.isSent) server.confirm(operation.statement.serverName, true)
+        this.#forget(operation.name, this.#names.confirm(operation.name, operation.statement))
+        break
+      case 'learn':
+        server.confirm(operation.statement.serverName, true)
+        break
+      case 'unname':
+        this.#forget(operation.name, this.#names.confirm(operation.name, null))
+        break
+      case 'evict':
+        server.confirm(operation.serverName, false)
+        break
+      case 'unnamed':
+        this.unnamedBytes -= bytesOfUnnamed(operation.unnamed)
+        server.confirmUnnamed(operation.unnamed)
+        if (operation.isClients) this.#unnamed.confirm(unnamed, operation.unnamed)
+        break
+      case 'taken':
+        // A DEALLOCATE on its way has freed the name, here and on the server.
+        server.suspect(operation.serverName)
+        this.#take(operation.name, operation.statement)
+        break
+    }
+  }
+
+  /** The oldest was skipped, or failed. */
+  lapse(isCause: boolean, server: ServerStatements): void {
+    const operation = this.#operations.shift()
+    if (operation === null) return
+    if (isCause) this.failed = operation
+    this.#giveUp(operation)
+    switch (operation.kind) {
+      case 'name':
+        if (operation.isSent) server.lapse(operation.statement.serverName)
+        break
+      case 'learn':
+        server.lapse(operation.statement.serverName)
+        break
+      case 'evict':
+        server.lapse(operation.serverName)
+        break
+      case 'unnamed':
+        server.lapseUnnamed()
+        // Postgres drops the one before it looks at the text of the next.
+        if (isCause && operation.isClients) this.#unnamed.set(unnamed, null)
+        if (isCause) server.spoilUnnamed()
+        break
+      case 'refuse':
+        if (isCause) server.spoilUnnamed()
+        break
+    }
+  }
+
+  /** No name stands for anything any more, but for what is on its way. */
+  clear(): void {
+    for (const [name, statement] of this.#names.clear()) this.#forget(name, statement)
+  }
+
+  leave(): void {
+    this.clear()
+    for (let next = this.#operations.shift(); next !== null; next = this.#operations.shift()) {
+      this.#giveUp(next)
+    }
+  }
+
+  #take(name: string, statement: Statement | null): void {
+    if (statement === null) return
+    this.#bytes += bytesOf(name, statement)
+    const previous = this.#names.set(name, statement)
+    this.#forget(name, previous)
+  }
+
+  #giveUp(operation: Operation): void {
+    switch (operation.kind) {
+      case 'name':
+        this.#names.lapse(operation.name)
+        this.#forget(operation.name, operation.statement)
+        break
+      case 'taken':
+        if (operation.statement !== null) this.#catalog.give(operation.statement)
+        break
+      case 'unname':
+        this.#names.lapse(operation.name)
+        break
+      case 'unnamed':
+        this.unnamedBytes -= bytesOfUnnamed(operation.unnamed)
+        if (operation.isClients) this.#unnamed.lapse(unnamed)
+        break
+    }
+  }
+
+  #forget(name: string, statement: Statement | null): void {
+    if (statement === null) return
+    this.#bytes -= bytesOf(name, statement)
+    this.#catalog.give(statement)
+  }
+}
+
+const bytesOf = (name: string, statement: Statement): number => name.length + statement.parse.length
+
+const bytesOfUnnamed = (text: Unnamed | null): number => text?.parse?.length ?? 0
