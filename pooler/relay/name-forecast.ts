@@ -40,6 +40,11 @@ export class NameForecast<T extends object | number> {
     return coming !== undefined && coming.batch !== batch
   }
 
+  /** Nothing that changes the name is on its way. */
+  isSettled(name: string): boolean {
+    return !this.#coming.has(name)
+  }
+
   expect(name: string, value: T | null, batch: number): void {
     const before = this.get(name)
     const coming = this.#coming.get(name)

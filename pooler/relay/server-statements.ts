@@ -59,7 +59,7 @@ export class ServerStatements {
     }
     for (const [name, hold] of this.#names.confirmed()) {
       if (hold === this.#hold) return null
-      if (this.has(name)) return name
+      if (this.#names.isSettled(name)) return name
     }
     return null
   }
