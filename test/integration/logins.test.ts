@@ -239,6 +239,7 @@ describe('pgbench finishes all its transactions', () => {
   test.for([
     ['transaction', 'simple'],
     ['transaction', 'extended'],
+    ['transaction', 'prepared'],
     ['session', 'simple'],
     ['session', 'extended'],
     ['session', 'prepared'],
