@@ -12,10 +12,13 @@ import {
 } from './statement-catalog.ts'
 import {
   closeMessage,
+  closesStatements,
   headOf,
   limitReached,
   parseMessage,
   parseOf,
+  type StatementUse,
+  type Substitute,
   unparsable,
 } from './statement-frames.ts'
 import { StatementLedger } from './statement-ledger.ts'
@@ -35,23 +38,10 @@ export interface ClientInput {
   passSoFar(): void
 }
 
-export interface StatementUse {
-  readonly type: number
-  /** One character for each byte. */
-  readonly name: string
-  readonly beforeName: Buffer
-  readonly bodyBytes: number
-}
-
-/** Bytes that stand for a message's header and the first `bodyBytes` of its body. */
-export interface Substitute {
-  readonly head: Buffer
-  readonly bodyBytes: number
-}
-
 const noBytes = Buffer.alloc(0)
 const unnamed = ''
 const closeUnnamed = closeMessage(unnamed)
+const flushMessage = Buffer.from([frontend.flush, 0, 0, 0, 4])
 
 export class PreparedStatements implements StatementObserver {
   readonly #catalog: StatementCatalog
@@ -59,9 +49,8 @@ export class PreparedStatements implements StatementObserver {
   readonly #input: ClientInput
   readonly #ledger: StatementLedger
   #link: ServerLink | null = null
-  /** The statement used last, and the client's name in that use: several names may be for one. */
-  #lastName = ''
-  #lastServerName = ''
+  /** DISCARD or DEALLOCATE is on its way. */
+  #isClosing = false
 
   constructor(catalog: StatementCatalog, limits: StatementLimits, input: ClientInput) {
     this.#catalog = catalog
@@ -72,11 +61,12 @@ export class PreparedStatements implements StatementObserver {
 
   /** True when an error's text may have to be put right. */
   get readsErrors(): boolean {
-    return this.#lastServerName !== '' || !this.#ledger.isEmpty
+    return this.#ledger.wasUsed || !this.#ledger.isEmpty
   }
 
   attach(link: ServerLink): void {
     this.#link = link
+    this.#isClosing = false
     link.statements.beginHold()
     link.tracker.observer = this
   }
@@ -108,7 +98,16 @@ export class PreparedStatements implements StatementObserver {
    * yet be skipped: the message has to wait.
    */
   isUncertain(name: string): boolean {
-    const { tracker, statements } = this.#server
+    const { tracker, statements, transport } = this.#server
+    if (this.#isClosing && tracker.owed === 0) this.#isClosing = false
+    if (this.#isClosing && !tracker.needsClient && name !== unnamed) {
+      // Else the server keeps its answers until the Sync that comes behind this message.
+      if (tracker.isBatchOpen) {
+        this.#input.passSoFar()
+        transport.write(flushMessage)
+      }
+      return true
+    }
     if (!tracker.isAheadOfReplies) return false
     const batch = tracker.batches
     if (this.#ledger.isUncertain(name, batch)) return true
@@ -117,19 +116,31 @@ export class PreparedStatements implements StatementObserver {
     return statement !== null && statements.isUncertain(statement.serverName, batch)
   }
 
+  /** A message that had to wait may try again. */
+  get mayGoOn(): boolean {
+    const { tracker } = this.#server
+    if (this.#isClosing) return tracker.owed === 0 || tracker.needsClient
+    return !tracker.isAheadOfReplies
+  }
+
+  /** What runs next may close statements. */
+  noteCloser(): void {
+    this.#isClosing = !this.#ledger.isEmpty
+  }
+
   /** The unnamed statement's Parse; null where its body is too long to be kept. */
   onUnnamedParse(body: Buffer | null): void {
     if (!this.#server.tracker.sentNoted(frontend.parse)) return
     // Drivers parse the same text again and again: then nothing is copied.
     const known = this.#ledger.unnamed
-    const isSame = body !== null && known?.parse?.subarray(headerBytes).equals(body) === true
-    if (isSame) {
+    if (body !== null && known?.parse?.subarray(headerBytes).equals(body) === true) {
       this.#push({ kind: 'unnamed', unnamed: known, isClients: true })
       return
     }
     const isKept = body !== null && this.#ledger.unnamedBytes + body.length <= unnamedTextsBytesMax
     const parse = isKept ? parseOf(body) : null
-    this.#push({ kind: 'unnamed', unnamed: { parse }, isClients: true })
+    const closes = body !== null && closesStatements(body, 1)
+    this.#push({ kind: 'unnamed', unnamed: { parse, closes }, isClients: true })
   }
 
   /** A simple Query destroys the unnamed statement. */
@@ -155,7 +166,7 @@ export class PreparedStatements implements StatementObserver {
       return null
     }
     if (taken !== null) {
-      this.#noteUse(name, taken)
+      this.#ledger.noteUse(name, taken.serverName)
       this.#ensure(taken)
     }
     if (!tracker.sentNoted(frontend.parse)) return null
@@ -207,21 +218,20 @@ export class PreparedStatements implements StatementObserver {
    */
   onUse(use: StatementUse): Substitute | null {
     const { name, type, beforeName, bodyBytes } = use
-    const taken = beforeName.length + name.length + 1
     const statement = this.#ledger.statementOf(name)
     let serverName: string
     if (statement !== null) {
-      this.#noteUse(name, statement)
+      this.#ledger.noteUse(name, statement.serverName)
       this.#ensure(statement)
+      if (statement.closes) this.noteCloser()
       serverName = statement.serverName
     } else if (looksLikeOurs(name)) {
       serverName = asForeign(name)
-      this.#lastServerName = serverName
-      this.#lastName = name
+      this.#ledger.noteUse(name, serverName)
     } else {
-      // Unknown here, unknown there: the server says so in its own words.
-      return null
+      return null // Unknown here, unknown there: the server says so in its own words.
     }
+    const taken = beforeName.length + name.length + 1
     return { head: headOf(type, beforeName, serverName, bodyBytes - taken), bodyBytes: taken }
   }
 
@@ -229,6 +239,7 @@ export class PreparedStatements implements StatementObserver {
   onUnnamedUse(): void {
     const { tracker, statements } = this.#server
     const wanted = this.#ledger.unnamed
+    if (wanted?.closes === true) this.noteCloser()
     if (statements.unnamed === wanted) return
     // Another client's text must not be run with this one's values: what cannot be parsed again is
     // closed, and the server says that there is no such statement.
@@ -277,14 +288,12 @@ export class PreparedStatements implements StatementObserver {
 
   /** The client's name for a statement; null: it has none. */
   nameOf(serverName: string): string | null {
-    if (serverName === this.#lastServerName) return this.#lastName
     return this.#ledger.nameOf(serverName)
   }
 
   /** What stands for the server's error; null: nothing. */
   get errorInstead(): Buffer | null {
-    const { failed } = this.#ledger
-    return failed?.kind === 'refuse' ? failed.error : null
+    return this.#ledger.errorInstead
   }
 
   /** The server's error has been dealt with. */
@@ -362,7 +371,7 @@ export class PreparedStatements implements StatementObserver {
 
   /** Postgres' own 42P05: the Parse goes on under the name that the server has. */
   #refuseTaken(name: string, taken: Statement, content: Buffer, environment: string): void {
-    this.#noteUse(name, taken)
+    this.#ledger.noteUse(name, taken.serverName)
     this.#ensure(taken)
     if (!this.#server.tracker.sentNoted(frontend.parse)) return
     const { serverName } = taken
@@ -375,8 +384,7 @@ export class PreparedStatements implements StatementObserver {
   #refuse(name: string): void {
     if (!this.#server.tracker.sentNoted(frontend.parse)) return
     this.#send(unparsable)
-    const error = limitReached(this.#limits.clientStatementsMax, name)
-    this.#push({ kind: 'refuse', error })
+    this.#push({ kind: 'refuse', error: limitReached(this.#limits.clientStatementsMax, name) })
   }
 
   #send(bytes: Buffer): void {
@@ -387,12 +395,6 @@ export class PreparedStatements implements StatementObserver {
   }
 
   #push(operation: Operation): void {
-    const { statements, tracker } = this.#server
-    this.#ledger.push(operation, statements, tracker.batches)
-  }
-
-  #noteUse(name: string, statement: Statement): void {
-    this.#lastName = name
-    this.#lastServerName = statement.serverName
+    this.#ledger.push(operation, this.#server.statements, this.#server.tracker.batches)
   }
 }

@@ -52,7 +52,8 @@ export class SessionState implements SessionSink {
 
   /** True when what was awaited has come. */
   mayGoOn({ tracker }: ServerLink): boolean {
-    return this.#restorer.isAwaited ? tracker.owed === 0 : !tracker.isAheadOfReplies
+    if (this.#restorer.isAwaited) return tracker.owed === 0
+    return this.#statements?.names.mayGoOn !== false
   }
 
   /** Why the client keeps its server until DISCARD ALL or its end; null: it need not. */

@@ -1,13 +1,15 @@
 // Prepared statements of one pool by content: equal ones are one object with one server-side name,
 // whatever the clients call them. An entry lives as long as a client has a name for it.
 import { createHmac } from 'node:crypto'
-import { parseMessage } from './statement-frames.ts'
+import { closesStatements, parseMessage } from './statement-frames.ts'
 
 export interface Statement {
   /** Random to outsiders, so that nobody can prepare one of ours in SQL. */
   readonly serverName: string
   /** The whole Parse message under that name; empty: too long to be kept. */
   readonly parse: Buffer
+  /** It may close statements when it runs. */
+  readonly closes: boolean
 }
 
 interface Entry extends Statement {
@@ -57,7 +59,13 @@ export class StatementCatalog {
 
   /** A statement whose text is not kept: it is on one server only, under this name. */
   takeNamed(serverName: string): Statement {
-    const entry: Entry = { serverName, parse: noText, key: serverName, references: 1 }
+    const entry: Entry = {
+      serverName,
+      parse: noText,
+      closes: false,
+      key: serverName,
+      references: 1,
+    }
     this.#entries.set(serverName, entry)
     return entry
   }
@@ -74,7 +82,8 @@ export class StatementCatalog {
 
   #make(key: string, content: Buffer): Statement {
     const serverName = this.#nameOf(key)
-    return { serverName, parse: parseMessage(serverName, content) }
+    const closes = closesStatements(content, 0)
+    return { serverName, parse: parseMessage(serverName, content), closes }
   }
 
   #nameOf(key: string): string {

@@ -5,6 +5,29 @@ import { frontend, headerBytes } from '../../shared/protocol/message-types.ts'
 import { MessageWriter } from '../../shared/protocol/message-writer.ts'
 import { statementNameBytesMax } from '../config/limits.ts'
 
+export interface StatementUse {
+  readonly type: number
+  /** One character for each byte. */
+  readonly name: string
+  readonly beforeName: Buffer
+  readonly bodyBytes: number
+}
+
+/** Bytes that stand for a message's header and the first `bodyBytes` of its body. */
+export interface Substitute {
+  readonly head: Buffer
+  readonly bodyBytes: number
+}
+
+/** So much of a text tells whether it closes statements. */
+export const closerBytes = 16
+const closer = /^(discard|deallocate)[^a-z0-9_]/i
+
+/** DISCARD or DEALLOCATE is its first word: until it has run, the client's names may go. */
+export const closesStatements = (bytes: Buffer, at: number): boolean =>
+  ((bytes[at] as number) | 0x20) === 0x64 &&
+  closer.test(bytes.toString('latin1', at, at + closerBytes))
+
 /** `content`: the body of Parse behind the name. */
 export const parseMessage = (name: string, content: Buffer): Buffer =>
   new MessageWriter().begin(frontend.parse).cstring(name).bytes(content).end().take()

@@ -21,6 +21,10 @@ export class StatementLedger {
   /** The message that the server's last error was about; null: none of ours, or dealt with. */
   failed: Operation | null = null
 
+  /** The statement used last, and the client's name in that use: several names may be for one. */
+  #lastName = ''
+  #lastServerName = ''
+
   constructor(catalog: StatementCatalog, statementsMax: number) {
     this.#catalog = catalog
     this.#statementsMax = statementsMax
@@ -39,8 +43,23 @@ export class StatementLedger {
     return this.#unnamed.get(unnamed)
   }
 
+  get wasUsed(): boolean {
+    return this.#lastServerName !== ''
+  }
+
+  noteUse(name: string, serverName: string): void {
+    this.#lastName = name
+    this.#lastServerName = serverName
+  }
+
+  /** What stands for the server's error; null: nothing. */
+  get errorInstead(): Buffer | null {
+    return this.failed?.kind === 'refuse' ? this.failed.error : null
+  }
+
   /** A name that the server knows the statement by; null: there is none. */
   nameOf(serverName: string): string | null {
+    if (serverName === this.#lastServerName) return this.#lastName
     for (const [name, statement] of this.#names.confirmed())
       if (statement.serverName === serverName) return name
     return null

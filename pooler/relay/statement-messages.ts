@@ -7,6 +7,7 @@ import { keptTextBytesMax, statementNameBytesMax, unnamedTextBytesMax } from '..
 import type { ClientPump } from './client-pump.ts'
 import type { PreparedStatements } from './prepared-statements.ts'
 import type { ServerLink } from './server-link.ts'
+import { closerBytes, closesStatements } from './statement-frames.ts'
 import { collect, drop, forward, hold, type Verdict } from './verdicts.ts'
 
 const ofStatement = 0x53 // S, in Describe and Close
@@ -43,11 +44,20 @@ export class StatementMessages {
       case frontend.close:
         return this.#onClose(message)
       case frontend.query:
-        this.#statements.onQuery()
-        return forward
+        return this.#onQuery(message)
       default:
         return null
     }
+  }
+
+  #onQuery({ bodyBytes, chunk, at }: ClientPump): Verdict {
+    if (this.#statements.readsErrors && mayClose(chunk, at)) {
+      const bytes = Math.min(bodyBytes, closerBytes)
+      if (chunk.length - at < bytes) return this.#pump.wait(headerBytes + bytes)
+      if (closesStatements(chunk, at)) this.#statements.noteCloser()
+    }
+    this.#statements.onQuery()
+    return forward
   }
 
   #onParse(message: ClientPump, link: ServerLink, environment: string): Verdict | null {
@@ -160,5 +170,9 @@ export class StatementMessages {
     return awaited
   }
 }
+
+/** The text begins with a D, or has not come yet. */
+const mayClose = (chunk: Buffer, at: number): boolean =>
+  at === chunk.length || ((chunk[at] as number) | 0x20) === 0x64
 
 const unread = (end: number): Verdict | null => (end === awaited ? collect : null)

@@ -6,6 +6,8 @@ import type { Statement } from './statement-catalog.ts'
 export interface Unnamed {
   /** The whole Parse message; null: too long to be kept. */
   readonly parse: Buffer | null
+  /** As Statement's. */
+  readonly closes: boolean
 }
 
 export type Operation =

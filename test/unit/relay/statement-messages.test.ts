@@ -255,3 +255,20 @@ test('nobody is held where the answers are all there', () => {
   client.send([...uses('s'), raw.sync(), ...uses('s'), raw.sync()])
   expect(client.held).toBe(null)
 })
+
+test.each([
+  ['a Query', [raw.query('Discard all')], 'Q'],
+  ['a batch', [raw.parse('', 'deallocate all'), raw.bind(), raw.execute()], 'P( deallocate all)'],
+])('names wait for %s that may close them, which is told to answer', (_what, closing, first) => {
+  client.send([raw.parse('s', 't'), raw.sync()])
+  server.reply('1I')
+  const sent = client.send([...closing, raw.parse('s', 'other'), raw.sync()])
+  expect(sent[0]?.replace('P(d', 'P( d')).toBe(first)
+  expect(sent.at(-1)).toBe(first === 'Q' ? 'Q' : 'H')
+  expect(client.held).not.toBe(null)
+  server.reply(first === 'Q' ? 'C' : '12C')
+  client.statements.names.onAllClosed()
+  if (first === 'Q') server.reply('I')
+  expect(client.statements.names.mayGoOn).toBe(true)
+  expect(client.goOn()).toEqual(['P(lk other)', 'S'])
+})
