@@ -14,7 +14,7 @@ import type { PoolKey } from './pool-key.ts'
 import type { PoolOptions } from './pool-options.ts'
 import type { ServerCloseReason, ServerConnection } from './server-connection.ts'
 import { trustedIdleMs } from './server-factory.ts'
-import { resetServer, rollbackServer } from './server-reset.ts'
+import { resetServer, resetSettings, rollbackServer } from './server-reset.ts'
 import { cancelServer, stopServer } from './server-stop.ts'
 import { ServerSupply } from './server-supply.ts'
 import { WaitingLine } from './waiting-line.ts'
@@ -122,6 +122,7 @@ export class Pool implements ServerSource {
     const server = this.#takeBack(link)
     if (this.key.mode === 'direct') this.#drop(server, 'client_left')
     else if (server.dirtyBy !== null || this.key.mode === 'session') this.#reset(server)
+    else if (server.needsResetAll) this.#resetSettings(server)
     else this.#settle(server)
   }
 
@@ -242,6 +243,12 @@ export class Pool implements ServerSource {
   #reset(server: ServerConnection): void {
     const { times, clock } = this.#options
     this.#work(server, 'reset_failed', () => resetServer(server, times.serverResetTimeoutMs, clock))
+  }
+
+  #resetSettings(server: ServerConnection): void {
+    const { times, clock } = this.#options
+    const { serverResetTimeoutMs } = times
+    this.#work(server, 'reset_failed', () => resetSettings(server, serverResetTimeoutMs, clock))
   }
 
   /** Something of ours with a server that nobody holds; `job` says whether it is clean afterwards. */

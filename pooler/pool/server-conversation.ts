@@ -2,6 +2,7 @@
 // for a value. Cold path.
 import type { Clock } from '../../shared/clock.ts'
 import type { PostgresError } from '../../shared/protocol/error-response.ts'
+import { readDataRow } from '../relay/data-row.ts'
 import type { ServerLink } from '../relay/server-link.ts'
 import { mutedSink, type ServerSink } from '../relay/server-sink.ts'
 
@@ -50,7 +51,7 @@ export function converse(
         error ??= said
       },
       onOwnRow: (bytes, at, end) => {
-        if (rows.length < rowsMax) rows.push(readRow(bytes, at, end))
+        if (rows.length < rowsMax) rows.push(readDataRow(bytes, at, end))
       },
       onServerProgress: () => {
         if (!link.tracker.isSettled) return
@@ -68,23 +69,4 @@ export function converse(
     link.statements.spoilUnnamed()
     link.transport.write(messages.bytes)
   })
-}
-
-/** DataRow in text format, read defensively: what does not fit its lengths reads as null. */
-function readRow(bytes: Buffer, at: number, end: number): (string | null)[] {
-  const values: (string | null)[] = []
-  if (end - at < 2) return values
-  const columns = bytes.readUInt16BE(at)
-  let position = at + 2
-  for (let column = 0; column < columns && position + 4 <= end; column++) {
-    const length = bytes.readInt32BE(position)
-    position += 4
-    if (length < 0 || position + length > end) {
-      values.push(null)
-    } else {
-      values.push(bytes.toString('utf8', position, position + length))
-      position += length
-    }
-  }
-  return values
 }

@@ -8,6 +8,7 @@ import { converse } from './server-conversation.ts'
 
 const rollback = query('ROLLBACK')
 const discardAll = query('DISCARD ALL')
+const resetAll = query('RESET ALL')
 const rollbackAndDiscard = Buffer.concat([rollback, discardAll])
 
 /** False when a transaction is still open or the server cannot be talked to. */
@@ -44,8 +45,34 @@ export async function resetServer(
   link.statements.clear()
   link.profile = null
   link.dirtyBy = null
+  link.needsResetAll = false
   link.lastPerson = undefined
   return true
+}
+
+/** Settings only: prepared statements and what else is known of stay. False when it did not work. */
+export async function resetSettings(
+  link: ServerLink,
+  timeoutMs: number,
+  clock: Clock,
+): Promise<boolean> {
+  try {
+    const { error } = await converse(link, { bytes: resetAll, queries: 1 }, timeoutMs, clock)
+    if (error !== null) return false
+  } catch {
+    return false
+  }
+  forgetSettings(link)
+  return true
+}
+
+function forgetSettings(link: ServerLink): void {
+  // RESET ALL leaves these two, as Postgres' manual says; whoever had set them is known.
+  for (const name of link.applied.keys()) {
+    if (name !== 'role' && name !== 'session_authorization') link.applied.delete(name)
+  }
+  link.profile = null
+  link.needsResetAll = false
 }
 
 /** False when a server that has been idle for long does not answer a Sync any more. */

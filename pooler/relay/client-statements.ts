@@ -8,6 +8,8 @@ import type { ClientPump } from './client-pump.ts'
 import { PreparedStatements, type StatementLimits } from './prepared-statements.ts'
 import { type StatementCatalog, serverNamePattern } from './statement-catalog.ts'
 import { StatementMessages } from './statement-messages.ts'
+import { StatementTexts } from './statement-texts.ts'
+import type { TextVerdict } from './text-verdict.ts'
 
 export interface StatementOptions extends StatementLimits {
   readonly catalog: StatementCatalog
@@ -18,13 +20,21 @@ export interface ClientStatements {
   readonly messages: StatementMessages
 }
 
+export interface StatementEvents {
+  /** The client has to keep its server from here on. */
+  readonly onPinned: (reason: 'large statement') => void
+  /** A prepared text that may leave something behind is about to be run. */
+  readonly onText: (verdict: TextVerdict) => void
+}
+
 export function clientStatements(
   options: StatementOptions,
   pump: ClientPump,
-  onPinned: (reason: 'large statement') => void,
+  events: StatementEvents,
 ): ClientStatements {
   const names = new PreparedStatements(options.catalog, options, pump)
-  return { names, messages: new StatementMessages(pump, names, onPinned) }
+  const texts = new StatementTexts(events.onText)
+  return { names, messages: new StatementMessages(pump, names, texts, events.onPinned) }
 }
 
 /** Postgres names the function; its text is translated and may change. */

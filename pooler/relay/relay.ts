@@ -7,7 +7,7 @@ import type { ClientId } from '../../shared/ids.ts'
 import type { PostgresError } from '../../shared/protocol/error-response.ts'
 import { frontend, status } from '../../shared/protocol/message-types.ts'
 import { StateMachine } from '../../shared/state-machine.ts'
-import { finishingMsMax, lingerMs, pendingBytesMax } from '../config/limits.ts'
+import { finishingMsMax, pendingBytesMax } from '../config/limits.ts'
 import { ClientPump } from './client-pump.ts'
 import { type ClientState, clientMoves } from './client-state.ts'
 import { bodyBytesMaxOf, idleMessageOf } from './idle-messages.ts'
@@ -66,7 +66,6 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     return this.#machine.state
   }
 
-  /** The server that the client holds now. */
   get server(): ServerLink | null {
     return this.#server
   }
@@ -118,6 +117,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     const { type, bodyBytes } = message
     if (type === frontend.terminate) return this.#onTerminate()
     if (bodyBytes > bodyBytesMaxOf(type)) return this.#breach(`invalid length of message ${type}`)
+    if (this.session.isAwaited) return hold
     if (this.#server !== null) return this.#onJoinedMessage(message)
     if (this.#refused.isActive && this.#refused.take(type)) return drop
     switch (idleMessageOf(type)) {
@@ -153,10 +153,13 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
   }
 
   onOwnError(error: PostgresError): void {
+    if (this.session.onOwnError(this.#server as ServerLink)) return
     this.#say(refusalBytes(error, 'FATAL'), 'refused')
   }
 
-  onOwnRow(): void {}
+  onOwnRow(bytes: Buffer, at: number, end: number): void {
+    this.session.onOwnRow(bytes, at, end)
+  }
 
   onServerProgress(bytes: number): void {
     this.bytesToClient += bytes
@@ -166,18 +169,17 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     const tracker = server.tracker
     if (this.#notice !== null) this.#passNotice(server)
     if (this.transport.isBlocked && this.transport.isOpen) server.transport.pause()
-    if (this.#gate.isClosedBy(owesMuch) && tracker.owed < owedHighWater / 2)
-      this.#gate.open(owesMuch)
-    if (this.session.isAwaited && this.session.mayGoOn(server)) {
-      this.session.finish()
-      this.#feedPending()
-    } else if (this.state === 'finishing') {
+    if (tracker.owed < owedHighWater / 2) this.#gate.open(owesMuch)
+    const mayGoOn = this.session.isAwaited && this.session.mayGoOn(server)
+    const mayLeave = !mayGoOn || this.session.finish(server)
+    if (this.state === 'finishing') {
       if (tracker.isSettled || tracker.needsClient) this.#endWork()
-    } else {
-      this.lastActiveMs = this.#options.ticker.nowMs
-      this.times.onReplies(tracker.replies, this.lastActiveMs)
-      this.#releaseIfDone(server)
+      return
     }
+    this.lastActiveMs = this.#options.ticker.nowMs
+    this.times.onReplies(tracker.replies, this.lastActiveMs)
+    if (mayLeave) this.#releaseIfDone(server)
+    if (mayGoOn) this.#feedPending()
   }
 
   onServerDrain(): void {
@@ -330,7 +332,12 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
   #releaseIfDone(server: ServerLink): void {
     if (this.#options.mode !== 'transaction' || !server.tracker.isReleasable) return
     if (!this.#pump.isAtBoundary || !server.isBetweenMessages) return
-    if (this.session.isAwaited || this.session.pinnedBy !== null) return
+    if (this.session.isAwaited) return
+    if (this.session.mustAsk) this.session.ask(server)
+    else if (this.session.pinnedBy === null) this.#release(server)
+  }
+
+  #release(server: ServerLink): void {
     this.#detach(server)
     this.#machine.moveTo('idle')
     this.#gate.open(serverIsBlocked | owesMuch)
@@ -386,14 +393,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
   #close(bytes: Buffer | null, isOrderly: boolean, end: RelayEnd): void {
     this.#machine.moveTo('ended')
     this.#pending = null
-    if (bytes !== null) this.transport.write(bytes)
-    this.transport.resume()
-    if (isOrderly && this.transport.isOpen) {
-      this.transport.end()
-      this.#options.clock.after(lingerMs, () => this.transport.destroy())
-    } else {
-      this.transport.destroy()
-    }
+    this.transport.close(bytes, isOrderly, this.#options.clock)
     this.session.leave()
     this.#options.onEnded(end)
   }

@@ -38,6 +38,8 @@ export abstract class ServerLink implements TransportReader {
   readonly statements = new ServerStatements()
   /** Why this server must be reset before another client has it; null: it need not. */
   dirtyBy: string | null = null
+  /** Settings may have been made that nobody can list: RESET ALL before another client has it. */
+  needsResetAll = false
   /** Whom the session state on this server may stem from; undefined: nobody has had it since its reset. */
   lastPerson: string | null | undefined = undefined
   /** How the server broke the protocol: nothing more of it is read; null: it did not. */

@@ -11,7 +11,6 @@ import {
   restoreMessages,
   type SettingsProfile,
 } from './session-settings.ts'
-import type { SessionTag } from './session-tags.ts'
 
 type Setting = readonly [name: string, value: string]
 
@@ -59,22 +58,9 @@ export class SessionRestorer {
     this.isAwaited = false
   }
 
-  onTag(tag: SessionTag, link: ServerLink): void {
-    switch (tag) {
-      case 'DISCARD ALL':
-        link.applied.clear()
-        this.isDue = this.#startup.size > 0
-        return
-      case 'DEALLOCATE ALL':
-        return
-      case 'RESET':
-        // The tag does not say what was reset, so nothing of what was applied can be relied on.
-        link.dirtyBy ??= tag
-        this.isDue = this.#startup.size > 0
-        return
-      default:
-        link.dirtyBy ??= tag
-    }
+  /** RESET or DISCARD ALL: the startup settings are gone, or some of them. */
+  onReset(): void {
+    this.isDue = this.#startup.size > 0
   }
 
   /**

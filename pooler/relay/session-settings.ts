@@ -11,7 +11,6 @@ const readOnlyNames: ReadonlySet<string> = new Set([
   'in_hot_standby',
   'is_superuser',
   'integer_datetimes',
-  'session_authorization',
 ])
 
 /** client_encoding goes first, because it says how the rest is read; whom one acts as goes last. */

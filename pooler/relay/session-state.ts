@@ -7,24 +7,41 @@ import { errorResponseOf, type PostgresError } from '../../shared/protocol/error
 import { frontend } from '../../shared/protocol/message-types.ts'
 import type { ClientPump } from './client-pump.ts'
 import { type ClientStatements, clientStatements, errorForClient } from './client-statements.ts'
+import { readDataRow } from './data-row.ts'
 import type { RelayOptions } from './relay-options.ts'
 import type { ServerLink } from './server-link.ts'
 import type { SessionSink } from './server-sink.ts'
+import {
+  answerOf,
+  type HeldState,
+  questionMessages,
+  type SessionAnswer,
+} from './session-question.ts'
 import { SessionRestorer } from './session-restorer.ts'
-import { type SettingsProfile, settingKey, withSetting } from './session-settings.ts'
+import { profileOf, type SettingsProfile, settingKey, withSetting } from './session-settings.ts'
+import { SessionSuspicion } from './session-suspicion.ts'
 import type { SessionTag } from './session-tags.ts'
 import { answersTo } from './statement-answers.ts'
+import { anySetting, verdictOfBytes } from './text-verdict.ts'
 import type { Transport } from './transport.ts'
 import { hold, type Verdict } from './verdicts.ts'
 
-export type PinReason = 'large statement'
+export type PinReason = 'large statement' | 'loaded library' | HeldState
+
+/** Settings and held things of one session; more than that is a server's mischief. */
+const answerRowsMax = 2000
 
 export class SessionState implements SessionSink {
   readonly #transport: Transport
   readonly #person: string | null
+  readonly #startup: ReadonlyMap<string, string>
   readonly #restorer: SessionRestorer
   /** null in session mode, where a server is its client's. */
   readonly #statements: ClientStatements | null
+  readonly #suspicion = new SessionSuspicion()
+  /** Rows of the answer to our question; null: nothing is being asked. */
+  #answer: (string | null)[][] | null = null
+  #hasReset = false
   #profile: SettingsProfile
   #pinnedBy: PinReason | null = null
   /** The client's message must wait for replies to those before it. */
@@ -36,23 +53,27 @@ export class SessionState implements SessionSink {
     this.#transport = options.transport
     this.#person = options.person
     this.#profile = options.profile
+    this.#startup = options.startup
     this.#restorer = new SessionRestorer(options.startup)
     this.#statements =
       options.statements === null
         ? null
-        : clientStatements(options.statements, pump, (reason) => {
-            this.#pinnedBy ??= reason
+        : clientStatements(options.statements, pump, {
+            onPinned: (reason) => {
+              this.#pinnedBy ??= reason
+            },
+            onText: (verdict) => this.#suspicion.onText(verdict),
           })
   }
 
   /** True while the client's message must wait: for its settings, or for replies. */
   get isAwaited(): boolean {
-    return this.#restorer.isAwaited || this.#isHeld
+    return this.#restorer.isAwaited || this.#isHeld || this.#answer !== null
   }
 
   /** True when what was awaited has come. */
   mayGoOn({ tracker }: ServerLink): boolean {
-    if (this.#restorer.isAwaited) return tracker.owed === 0
+    if (this.#restorer.isAwaited || this.#answer !== null) return tracker.owed === 0
     return this.#statements?.names.mayGoOn !== false
   }
 
@@ -74,7 +95,7 @@ export class SessionState implements SessionSink {
     if (link.profile === this.#profile && link.lastPerson === this.#person) return true
     const tell = this.#restorer.restore(link, this.#profile, this.#person)
     for (const setting of tell) this.#tell(link, setting)
-    return !this.#restorer.isAwaited
+    return !this.isAwaited
   }
 
   detach(link: ServerLink): void {
@@ -83,10 +104,47 @@ export class SessionState implements SessionSink {
     link.lastPerson = this.#person
   }
 
-  /** What was awaited has come. */
-  finish(): void {
+  /** The transaction that is over may have left something: the server has to be asked. */
+  get mustAsk(): boolean {
+    return this.#statements !== null && this.#suspicion.isAny
+  }
+
+  /** Asks; the client's messages wait until `finish`. */
+  ask(link: ServerLink): void {
+    const names = new Set(this.#suspicion.settingsToAsk())
+    if (names.has(anySetting)) for (const name of link.applied.keys()) names.add(name)
+    const asksHeld = this.#suspicion.mayHold || this.#pinnedBy !== null
+    link.tracker.sentOwnBatch(1)
+    link.transport.write(questionMessages(names, asksHeld))
+    this.#answer = []
+  }
+
+  onOwnRow(bytes: Buffer, at: number, end: number): void {
+    if (this.#answer !== null && this.#answer.length < answerRowsMax) {
+      this.#answer.push(readDataRow(bytes, at, end))
+    }
+  }
+
+  /** An error to a message of ours; true when the client need not know. */
+  onOwnError(link: ServerLink): boolean {
+    if (this.#answer === null) return false
+    link.dirtyBy ??= 'unanswered question'
+    return true
+  }
+
+  /** What was awaited has come. True when that was an answer, with which a transaction is over. */
+  finish(link: ServerLink): boolean {
     this.#restorer.finish()
     this.#isHeld = false
+    const rows = this.#answer
+    if (rows === null) return false
+    this.#answer = null
+    this.#takeAnswer(answerOf(rows), link)
+    // Settings of applications under computed names are on no list of the server's.
+    if (this.#suspicion.names.has(anySetting)) link.needsResetAll = true
+    this.#suspicion.clear()
+    this.#hasReset = false
+    return true
   }
 
   /** The client is gone. */
@@ -105,6 +163,8 @@ export class SessionState implements SessionSink {
       link.dirtyBy ??= 'Query in a batch'
     }
     if (this.#statements === null) return null
+    if (type === frontend.query) this.#lookAt(message)
+    else if (type === frontend.functionCall) this.#suspicion.onCode()
     const verdict = this.#statements.messages.handle(message, link, this.#profile.environment)
     if (verdict === hold) this.#isHeld = true
     if (tracker.isFakeDue && link.isAtBoundary) {
@@ -121,9 +181,36 @@ export class SessionState implements SessionSink {
   }
 
   onTag(tag: SessionTag, link: ServerLink): void {
-    this.#restorer.onTag(tag, link)
-    if (tag === 'DISCARD ALL' || tag === 'DEALLOCATE ALL') this.#statements?.names.onAllClosed()
-    if (tag === 'DISCARD ALL') this.#pinnedBy = null
+    if (tag === 'RESET' || tag === 'DISCARD ALL') this.#restorer.onReset()
+    if (this.#statements === null) return
+    switch (tag) {
+      case 'SET':
+        this.#suspicion.onSetTag()
+        return
+      case 'RESET':
+        this.#suspicion.onSetTag()
+        this.#hasReset = true
+        return
+      case 'DISCARD ALL':
+        this.#statements.names.onAllClosed()
+        this.#forgetApplied(link)
+        this.#suspicion.clear()
+        this.#pinnedBy = null
+        return
+      case 'DEALLOCATE ALL':
+        this.#statements.names.onAllClosed()
+        this.#suspicion.mayHold = true
+        return
+      case 'LOAD':
+        this.#pinnedBy ??= 'loaded library'
+        return
+      case 'DO':
+      case 'CALL':
+        this.#suspicion.onCode()
+        return
+      default:
+        this.#suspicion.mayHold = true
+    }
   }
 
   /** The client's profile has another value from here on, and where it is reported the client hears. */
@@ -149,5 +236,51 @@ export class SessionState implements SessionSink {
     } else {
       this.#transport.write(worded)
     }
+  }
+
+  /** A simple Query's text. */
+  #lookAt({ chunk, at, bodyBytes }: ClientPump): void {
+    const verdict = verdictOfBytes(chunk, at, at + bodyBytes - 1)
+    this.#suspicion.onText(verdict)
+  }
+
+  #takeAnswer({ settings, held }: SessionAnswer, link: ServerLink): void {
+    for (const [name, value] of settings) {
+      if (value === null) {
+        this.#forget(name)
+        link.applied.delete(name)
+        continue
+      }
+      if (!link.reported.has(name)) link.applied.set(name, value)
+      const startup = this.#startup.get(name)
+      if (startup !== undefined && this.#isReset(name, value, link))
+        this.#tell(link, [name, startup])
+      else this.#profile = withSetting(this.#profile, name, value)
+    }
+    link.profile = null
+    const isLasting = this.#pinnedBy === 'large statement' || this.#pinnedBy === 'loaded library'
+    if (!isLasting) this.#pinnedBy = held
+  }
+
+  /** A RESET took the setting to the server's own default; without a pooler, that is the startup value. */
+  #isReset(name: string, value: string, link: ServerLink): boolean {
+    if (!this.#hasReset) return false
+    if (link.reported.has(name)) return value === link.baseline.get(name)
+    return value !== this.#profile.wanted.get(name)
+  }
+
+  /** DISCARD ALL: what the client has set is gone, and its startup settings count again. */
+  #forgetApplied(link: ServerLink): void {
+    for (const name of link.applied.keys()) if (!this.#startup.has(name)) this.#forget(name)
+    link.applied.clear()
+    for (const [name, value] of this.#startup)
+      this.#profile = withSetting(this.#profile, name, value)
+  }
+
+  #forget(name: string): void {
+    if (!this.#profile.wanted.has(name)) return
+    const wanted = new Map(this.#profile.wanted)
+    wanted.delete(name)
+    this.#profile = profileOf(wanted)
   }
 }

@@ -11,11 +11,20 @@ export type SessionTag =
   | 'PREPARE'
   | 'DECLARE CURSOR'
   | 'LOAD'
+  | 'DO'
+  | 'CALL'
+  | 'UNLISTEN'
+  | 'DEALLOCATE'
+  | 'CLOSE CURSOR'
+  | 'CLOSE CURSOR ALL'
+  | 'DROP TABLE'
 
 const tagsByLetter: ReadonlyMap<number, readonly SessionTag[]> = new Map([
   [0x53, ['SET']],
   [0x52, ['RESET']],
-  [0x44, ['DISCARD ALL', 'DECLARE CURSOR', 'DEALLOCATE ALL']],
+  [0x44, ['DISCARD ALL', 'DECLARE CURSOR', 'DEALLOCATE ALL', 'DEALLOCATE', 'DO', 'DROP TABLE']],
+  [0x43, ['CALL', 'CLOSE CURSOR', 'CLOSE CURSOR ALL']],
+  [0x55, ['UNLISTEN']],
   [0x4c, ['LISTEN', 'LOAD']],
   [0x50, ['PREPARE']],
 ])

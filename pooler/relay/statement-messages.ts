@@ -8,6 +8,8 @@ import type { ClientPump } from './client-pump.ts'
 import type { PreparedStatements } from './prepared-statements.ts'
 import type { ServerLink } from './server-link.ts'
 import { closerBytes, closesStatements } from './statement-frames.ts'
+import type { StatementTexts } from './statement-texts.ts'
+import { verdictOfBytes } from './text-verdict.ts'
 import { collect, drop, forward, hold, type Verdict } from './verdicts.ts'
 
 const ofStatement = 0x53 // S, in Describe and Close
@@ -19,16 +21,19 @@ const awaited = -2
 export class StatementMessages {
   readonly #pump: ClientPump
   readonly #statements: PreparedStatements
+  readonly #texts: StatementTexts
   /** Called when the client has to keep its server from here on. */
   readonly #onPinned: (reason: 'large statement') => void
 
   constructor(
     pump: ClientPump,
     statements: PreparedStatements,
+    texts: StatementTexts,
     onPinned: (reason: 'large statement') => void,
   ) {
     this.#pump = pump
     this.#statements = statements
+    this.#texts = texts
     this.#onPinned = onPinned
   }
 
@@ -69,6 +74,7 @@ export class StatementMessages {
     if (chunk[at] === 0) {
       const isKept = bodyBytes <= unnamedTextBytesMax
       if (isKept && !isWhole) return this.#pump.wait(headerBytes + bodyBytes)
+      this.#texts.set('', verdictOfBytes(chunk, at + 1, isKept ? chunk.indexOf(0, at + 1) : -1))
       this.#statements.onUnnamedParse(isKept ? chunk.subarray(at, end) : null)
       return forward
     }
@@ -84,6 +90,7 @@ export class StatementMessages {
     const name = chunk.toString('latin1', at, nameEnd)
     if (this.#statements.isUncertain(name)) return hold
     if (!this.#statements.onParse(name, chunk.subarray(nameEnd + 1, end), environment)) return hold
+    this.#texts.set(name, verdictOfBytes(chunk, nameEnd + 1, chunk.indexOf(0, nameEnd + 1)))
     link.transport.hold()
     return drop
   }
@@ -143,6 +150,7 @@ export class StatementMessages {
     const nameAt = at + beforeBytes
     const name = chunk.toString('latin1', nameAt, nameEnd)
     if (this.#statements.isUncertain(name)) return hold
+    this.#texts.use(name)
     if (name === '') {
       this.#statements.onUnnamedUse()
       link.tracker.sent(type)

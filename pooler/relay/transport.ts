@@ -1,6 +1,8 @@
 // One socket as the relay sees it: bytes in, bytes out, and whether the other end keeps up.
 // Knows nothing of messages. TLS and plain sockets look the same from here.
 import type { Socket } from 'node:net'
+import type { Clock } from '../../shared/clock.ts'
+import { lingerMs } from '../config/limits.ts'
 
 export interface TransportReader {
   onTransportData(chunk: Buffer): void
@@ -99,6 +101,21 @@ export class Transport {
   /** Sends what is queued and then our end of the stream; reading goes on. */
   end(): void {
     this.#socket.end()
+  }
+
+  /**
+   * The end: last words, and in order where that makes sense, so that they arrive; what still comes is
+   * read and thrown away by then.
+   */
+  close(lastWords: Buffer | null, isOrderly: boolean, clock: Clock): void {
+    if (lastWords !== null) this.write(lastWords)
+    this.resume()
+    if (isOrderly && this.isOpen) {
+      this.end()
+      clock.after(lingerMs, () => this.destroy())
+    } else {
+      this.destroy()
+    }
   }
 
   destroy(cause?: Error): void {

@@ -6,6 +6,7 @@ import type { Config } from '../../pooler/config/settings.ts'
 import { BareDataPlane } from '../support/bare-data-plane.ts'
 import { eventually } from '../support/eventually.ts'
 import { ModelServer, type ModelServerOptions } from '../support/model-server.ts'
+import type { StatementReader } from '../support/model-statements.ts'
 import { type PipelineFeatures, transactionMode } from '../support/pipeline-generator.ts'
 import { runCancelRule, runReleaseRule } from '../support/release-rule.ts'
 import { freshSeed, type SeededRandom, withSeed } from '../support/seeded-random.ts'
@@ -23,6 +24,18 @@ const closeAll = async () => {
 }
 afterEach(closeAll)
 
+/** What the data plane asks behind a transaction that may have left something: nothing is left. */
+const nothingLeft: StatementReader = (text) =>
+  text.startsWith("SELECT 'setting'")
+    ? {
+        kind: 'answer',
+        parameters: 2,
+        columns: ['kind', 'name', 'value'],
+        rows: [],
+        commandTag: 'SELECT 0',
+      }
+    : null
+
 class World {
   readonly poolSize: number
   readonly model: ModelServer
@@ -39,7 +52,11 @@ class World {
     options: ModelServerOptions,
     config: Partial<Config> = {},
   ): Promise<World> {
-    const model = await ModelServer.start({ ...options, connectionsMax: poolSize })
+    const model = await ModelServer.start({
+      ...options,
+      connectionsMax: poolSize,
+      readOther: nothingLeft,
+    })
     closers.push(() => model.stop())
     const upstream = { dbHost: '127.0.0.1', dbPort: model.port, defaultPoolSize: poolSize }
     const pooler = await BareDataPlane.start({ tenant: tenantNamed('project', upstream), config })

@@ -6,12 +6,24 @@ const tagIn = (text: string) => {
   return sessionTagOf(bytes, 2, 2 + text.length + 1)
 }
 
-test.each(['SET', 'RESET', 'DISCARD ALL', 'LISTEN', 'PREPARE', 'DECLARE CURSOR', 'LOAD'])(
-  '%s tells of session state',
-  (text) => {
-    expect(tagIn(text)).toBe(text)
-  },
-)
+test.each([
+  'SET',
+  'RESET',
+  'DISCARD ALL',
+  'LISTEN',
+  'PREPARE',
+  'DECLARE CURSOR',
+  'LOAD',
+  'DO',
+  'CALL',
+  'UNLISTEN',
+  'DEALLOCATE',
+  'DEALLOCATE ALL',
+  'CLOSE CURSOR',
+  'DROP TABLE',
+])('%s tells of session state', (text) => {
+  expect(tagIn(text)).toBe(text)
+})
 
 test.each([
   'SELECT 1',
@@ -21,9 +33,9 @@ test.each([
   'REVOKE',
   'RELEASE',
   'ROLLBACK',
-  'DO',
   'DELETE 0',
-  'DEALLOCATE',
+  'COPY 5',
+  'CREATE TABLE',
   'DISCARD TEMP',
   'LOCK TABLE',
   'PREPARE TRANSACTION',

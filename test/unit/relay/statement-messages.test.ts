@@ -71,8 +71,11 @@ class PlayedClient {
     this.statements = clientStatements(
       { catalog, clientStatementsMax, serverStatementsMax },
       this.#pump,
-      (reason) => {
-        this.pinnedBy = reason
+      {
+        onPinned: (reason) => {
+          this.pinnedBy = reason
+        },
+        onText() {},
       },
     )
   }

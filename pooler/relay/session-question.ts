@@ -1,0 +1,63 @@
+// Asks a server, at the end of a transaction that may have left something, what it did leave: the
+// values of settings, and what only this server can hold. Rollbacks and savepoints need no
+// bookkeeping, because the answer is the state as it is.
+import { extendedQuery, sync } from '../../shared/protocol/frontend-messages.ts'
+import { anySetting } from './text-verdict.ts'
+
+/** What a server holds that cannot follow a client; the reasons for which a client is pinned. */
+export type HeldState =
+  | 'advisory lock'
+  | 'temporary object'
+  | 'held cursor'
+  | 'listening'
+  | 'prepared in SQL'
+
+export interface SessionAnswer {
+  /** By lower-case name; null: there is no such setting. */
+  readonly settings: ReadonlyMap<string, string | null>
+  readonly held: HeldState | null
+}
+
+// Names in lower case, because that is how they are compared. role, session_authorization and
+// settings of extensions are not listed by pg_settings and are asked for by name.
+const settingsSql = `
+SELECT 'setting', pg_catalog.lower(name), pg_catalog.current_setting(name, true)
+FROM (
+  SELECT name FROM pg_catalog.pg_settings WHERE $2::boolean AND source OPERATOR(pg_catalog.=) 'session'
+  UNION SELECT 'session_authorization' WHERE $2::boolean
+  UNION SELECT 'role' WHERE $2::boolean AND pg_catalog.current_setting('role') OPERATOR(pg_catalog.<>) 'none'
+  UNION SELECT pg_catalog.unnest($1::text[])
+) AS asked (name)`
+const heldSql = `
+SELECT 'held', held, '1' FROM (
+  SELECT 'advisory lock' FROM pg_catalog.pg_locks
+  WHERE locktype OPERATOR(pg_catalog.=) 'advisory' AND pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()
+  UNION SELECT 'temporary object' FROM pg_catalog.pg_class
+  WHERE relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()
+  UNION SELECT 'held cursor' FROM pg_catalog.pg_cursors WHERE is_holdable
+  UNION SELECT 'listening' FROM pg_catalog.pg_listening_channels()
+  UNION SELECT 'prepared in SQL' FROM pg_catalog.pg_prepared_statements WHERE from_sql
+) AS state (held)`
+
+/** One statement's messages and a Sync. */
+export function questionMessages(names: ReadonlySet<string>, asksHeld: boolean): Buffer {
+  const sql = asksHeld ? `${settingsSql} UNION ALL ${heldSql}` : settingsSql
+  const isAny = names.has(anySetting)
+  const asked = [...names].filter((name) => name !== anySetting)
+  return Buffer.concat([extendedQuery(sql, [arrayOf(asked), String(isAny)]), sync()])
+}
+
+/** `rows` as the question's statement gives them. */
+export function answerOf(rows: readonly (readonly (string | null)[])[]): SessionAnswer {
+  const settings = new Map<string, string | null>()
+  let held: HeldState | null = null
+  for (const [kind, name, value] of rows) {
+    if (kind === 'setting' && typeof name === 'string') settings.set(name, value ?? null)
+    else if (kind === 'held') held = (name ?? null) as HeldState | null
+  }
+  return { settings, held }
+}
+
+/** A text array literal. */
+const arrayOf = (texts: readonly string[]): string =>
+  `{${texts.map((text) => `"${text.replace(/["\\]/g, '\\$&')}"`).join(',')}}`

@@ -1,0 +1,49 @@
+// What the transaction in progress may have left on its server: gathered from the texts it ran and
+// the tags it got, until the server is asked about it.
+import { anySetting, type TextVerdict } from './text-verdict.ts'
+
+export class SessionSuspicion {
+  /** Settings to ask for. */
+  readonly names = new Set<string>()
+  /** Settings that texts name in SET or RESET; they count when a tag tells of one. */
+  readonly #inSets = new Set<string>()
+  mayHold = false
+  /** A SET or RESET was done. */
+  hasSet = false
+
+  get isAny(): boolean {
+    return this.mayHold || this.hasSet || this.names.size > 0
+  }
+
+  /** A text is run. */
+  onText(verdict: TextVerdict): void {
+    for (const name of verdict.sets) this.#inSets.add(name)
+    for (const name of verdict.configs) this.names.add(name)
+    if (verdict.mayHold) this.mayHold = true
+  }
+
+  onSetTag(): void {
+    this.hasSet = true
+  }
+
+  /** A function, or a block of code, has run: it may have done anything. */
+  onCode(): void {
+    this.names.add(anySetting)
+    this.mayHold = true
+  }
+
+  /** The settings to be asked for now. */
+  settingsToAsk(): ReadonlySet<string> {
+    if (!this.hasSet) return this.names
+    // A SET that no text shows came from where nobody looked: everything is asked for.
+    const inSets = this.#inSets.size === 0 ? [anySetting] : this.#inSets
+    return new Set([...this.names, ...inSets])
+  }
+
+  clear(): void {
+    this.names.clear()
+    this.#inSets.clear()
+    this.mayHold = false
+    this.hasSet = false
+  }
+}

@@ -1,0 +1,137 @@
+// What a text of SQL may leave behind on a server that no command tag tells of. Looked at once, and
+// remembered. A guess that errs to the careful side: what it says is asked of the server, not believed.
+import { LRUCache } from 'lru-cache'
+
+export interface TextVerdict {
+  /** Settings that it may SET or RESET, in lower case; they count when a tag says that it did. */
+  readonly sets: readonly string[]
+  /** Settings that functions in it may change, with no tag to tell; `*`: any. */
+  readonly configs: readonly string[]
+  /** It may leave locks, temporary tables, held cursors or channels. */
+  readonly mayHold: boolean
+}
+
+export const harmless: TextVerdict = { sets: [], configs: [], mayHold: false }
+
+/** Any setting: RESET ALL, or a name that is computed. */
+export const anySetting = '*'
+
+/** Of a text that is not looked at: the server is asked about everything. */
+export const unknownText: TextVerdict = { sets: [anySetting], configs: [anySetting], mayHold: true }
+
+/** Longer texts are looked at each time, so that the memory is bounded by count. */
+const rememberedCharactersMax = 2048
+/** Beyond this, asking the server costs less than looking. */
+const lookedAtBytesMax = 16 * 1024
+const verdicts = new LRUCache<string, TextVerdict>({ max: 5000 })
+
+function verdictOf(text: string): TextVerdict {
+  const known = verdicts.get(text)
+  if (known !== undefined) return known
+  const verdict = judge(text)
+  if (text.length <= rememberedCharactersMax) verdicts.set(text, verdict)
+  return verdict
+}
+
+/** Of the text that stands in `bytes`; `end` below `from`: it does not end there. */
+export function verdictOfBytes(bytes: Buffer, from: number, end: number): TextVerdict {
+  if (end < from || end > bytes.length || end - from > lookedAtBytesMax) return unknownText
+  return verdictOf(bytes.toString('latin1', from, end))
+}
+
+const setting = String.raw`("(?:[^"]|"")+"|[a-z_][\w$]*)(?:\s*\.\s*("(?:[^"]|"")+"|[a-z_][\w$]*))?`
+const setPattern = new RegExp(
+  String.raw`\b(?:set|reset)\s+(?:(?:session|local)\s+)?${setting}`,
+  'gi',
+)
+const setConfigPattern = /\bset_config\s*\(\s*(?:'((?:[^']|'')+)')?(?:[^()]*?,\s*(true)\s*\))?/gi
+const callPattern = /(?:("(?:[^"]|"")+"|[a-z_][\w$]*)\s*\.\s*)?("(?:[^"]|"")+"|[a-z_][\w$]*)\s*\(/gi
+const holdPattern = /\b(?:temp|temporary|hold|listen|prepare)\b/i
+
+function judge(text: string): TextVerdict {
+  const sets = new Set<string>()
+  const configs = new Set<string>()
+  for (const [, first = '', second] of text.matchAll(setPattern)) {
+    const names = settingNamed(unquoted(first), second === undefined ? null : unquoted(second))
+    for (const one of names) sets.add(one)
+  }
+  for (const [, name, isLocal] of text.matchAll(setConfigPattern)) {
+    // For the transaction only, as row security is usually fed.
+    if (isLocal !== undefined) continue
+    configs.add(name === undefined ? anySetting : name.replaceAll("''", "'").toLowerCase())
+  }
+  let mayHold = holdPattern.test(text)
+  for (const match of text.matchAll(callPattern)) {
+    if (isKnownHarmless(match, text)) continue
+    mayHold = true
+    configs.add(anySetting)
+  }
+  if (sets.size === 0 && configs.size === 0 && !mayHold) return harmless
+  return { sets: [...sets], configs: [...configs], mayHold }
+}
+
+/** Forms of SET that name their setting otherwise (Postgres manual, SET and the pages it refers to). */
+const otherForms: Readonly<Record<string, readonly string[]>> = {
+  all: [anySetting],
+  authorization: ['session_authorization', 'role'],
+  characteristics: [
+    'default_transaction_isolation',
+    'default_transaction_read_only',
+    'default_transaction_deferrable',
+  ],
+  constraints: [],
+  names: ['client_encoding'],
+  schema: ['search_path'],
+  seed: [],
+  session: ['session_authorization', 'role'],
+  time: ['timezone'],
+  transaction: [],
+  xml: ['xmloption'],
+}
+
+function settingNamed(first: string, second: string | null): readonly string[] {
+  if (second !== null) return [`${first}.${second}`]
+  return Object.hasOwn(otherForms, first) ? (otherForms[first] ?? []) : [first]
+}
+
+const unquoted = (name: string): string =>
+  name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"').toLowerCase() : name.toLowerCase()
+
+/** Words that stand before a parenthesis and call nothing, or functions that leave nothing behind. */
+const harmlessWords: ReadonlySet<string> = new Set(
+  `abs all analyze and any array array_agg array_length as asc avg begin between bigint bit bool_and
+  bool_or boolean btrim by cardinality case cast ceil ceiling char char_length character check coalesce
+  concat concat_ws conflict count cume_dist current_date current_setting current_timestamp currval
+  date date_part date_trunc decimal decode default dense_rank desc distinct div else encode end except
+  exists exp explain extract filter first_value float floor for format from gen_random_uuid
+  generate_series generate_subscripts greatest group grouping having hashtext ilike in index inner
+  insert int integer intersect interval into is join json json_agg json_array_elements
+  json_array_elements_text json_build_array json_build_object json_object json_object_agg jsonb
+  jsonb_agg jsonb_array_elements jsonb_array_elements_text jsonb_array_length jsonb_build_array
+  jsonb_build_object jsonb_each jsonb_each_text jsonb_object_agg jsonb_set jsonb_to_record
+  jsonb_to_recordset jsonb_typeof key lag last_value lateral lead least left length like limit ln log
+  lower lpad ltrim make_date make_interval make_timestamp materialized max md5 min mod nextval not now
+  nth_value ntile nullif numeric octet_length of offset on or order over overlaps overlay partition
+  percent_rank percentile_cont percentile_disc pg_backend_pid pg_relation_size pg_size_pretty pg_sleep
+  pg_table_size pg_total_relation_size pg_typeof position power primary random rank references
+  regexp_match regexp_matches regexp_replace regexp_split_to_array regexp_split_to_table repeat replace
+  returning reverse right rollup round row row_number row_to_json rpad rtrim select set setval sign
+  similar some split_part sqrt starts_with statement_timestamp stddev string_agg string_to_array strpos
+  substr substring sum table tablesample then time timestamp timestamptz timezone to to_char to_date
+  to_json to_jsonb to_number to_regclass to_timestamp to_tsquery to_tsvector transaction_timestamp
+  translate trim trunc txid_current union unique unnest update upper using values varchar variance
+  version when where width_bucket window with within`.split(/\s+/),
+)
+
+/** A table's columns stand in parentheses behind these. */
+const tablePattern =
+  /\b(?:into|table|on|references|only|with|recursive)\s+(?:if\s+not\s+exists\s+)?$/i
+
+function isKnownHarmless(match: RegExpMatchArray, text: string): boolean {
+  const [, schema, name = ''] = match
+  const isOurs = schema === undefined || unquoted(schema) === 'pg_catalog'
+  if (isOurs && harmlessWords.has(unquoted(name))) return true
+  if (isOurs && unquoted(name) === 'set_config') return true
+  const before = text.slice(Math.max(0, (match.index ?? 0) - 40), match.index)
+  return tablePattern.test(before)
+}

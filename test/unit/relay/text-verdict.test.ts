@@ -1,0 +1,124 @@
+import { describe, expect, test } from 'vitest'
+import { SessionSuspicion } from '../../../pooler/relay/session-suspicion.ts'
+import { StatementTexts } from '../../../pooler/relay/statement-texts.ts'
+import {
+  harmless,
+  type TextVerdict,
+  unknownText,
+  verdictOfBytes,
+} from '../../../pooler/relay/text-verdict.ts'
+
+const verdict = (text: string): TextVerdict => {
+  const bytes = Buffer.from(`Q${text}\0`)
+  return verdictOfBytes(bytes, 1, bytes.length - 1)
+}
+
+describe('a text', () => {
+  test.each([
+    'select 1',
+    'SELECT abalance FROM pgbench_accounts WHERE aid = 1;',
+    'select count(*), max(a) from t where b in (1, 2) and exists (select 1)',
+    'insert into t (a, b) values (1, now())',
+    'insert into s."T x" (a) values ($1) on conflict (a) do nothing returning a',
+    'create index on t (a)',
+    'select pg_catalog.lower(name) from t',
+    "select set_config('app.user', $1, true), set_config($2, $3, true)",
+    '',
+  ])('%j leaves nothing behind', (text) => {
+    expect(verdict(text)).toBe(harmless)
+  })
+
+  test.each([
+    ["set work_mem = '1MB'", ['work_mem']],
+    ['SET SESSION  Work_Mem TO 5', ['work_mem']],
+    ['set local "App"."User" to 5', ['app.user']],
+    ['begin; set role joe; set time zone 5; commit', ['role', 'timezone']],
+    ['set session authorization joe', ['session_authorization', 'role']],
+    ["set names 'latin1'", ['client_encoding']],
+    ['reset all', ['*']],
+    ['set transaction isolation level serializable', []],
+  ])('%j may set %j, if a tag says so', (text, names) => {
+    expect(verdict(text)).toEqual(
+      names.length === 0 ? harmless : { sets: names, configs: [], mayHold: false },
+    )
+  })
+
+  test.each([
+    ["select set_config('App.User', 'x', false)", ['app.user']],
+    ["select set_config('it''s', 'x', false)", ["it's"]],
+    ['select set_config($1, $2, false)', ['*']],
+  ])('%j changes %j without a tag', (text, names) => {
+    expect(verdict(text)).toEqual({ sets: [], configs: names, mayHold: false })
+  })
+
+  test.each([
+    'select my_function(1)',
+    'select pg_advisory_lock(1)',
+    'select app.now()',
+    'select "count"(1), f (2)',
+  ])('%j may do anything, because it calls something unknown', (text) => {
+    expect(verdict(text)).toMatchObject({ configs: ['*'], mayHold: true })
+  })
+
+  test.each([
+    'create temp table t as select 1',
+    'declare c cursor with hold for select 1',
+    'LISTEN x',
+  ])('%j may hold something', (text) => {
+    expect(verdict(text).mayHold).toBe(true)
+  })
+
+  test('that has not come whole, or is very long, is not looked at but asked about', () => {
+    expect(verdictOfBytes(Buffer.from('select 1'), 0, -1)).toBe(unknownText)
+    expect(verdictOfBytes(Buffer.from('select 1'), 0, 100)).toBe(unknownText)
+    expect(verdict(`select '${'x'.repeat(20_000)}'`)).toBe(unknownText)
+  })
+})
+
+describe('suspicion', () => {
+  test('of a SET counts only when a tag tells of one', () => {
+    const suspicion = new SessionSuspicion()
+    suspicion.onText(verdict('update t set a = 1'))
+    expect(suspicion.isAny).toBe(false)
+    suspicion.onSetTag()
+    expect([...suspicion.settingsToAsk()]).toEqual(['a'])
+  })
+
+  test('is of everything when a tag tells of a SET that no text showed', () => {
+    const suspicion = new SessionSuspicion()
+    suspicion.onSetTag()
+    expect([...suspicion.settingsToAsk()]).toEqual(['*'])
+  })
+
+  test('is over when the server has been asked', () => {
+    const suspicion = new SessionSuspicion()
+    suspicion.onCode()
+    expect(suspicion.isAny).toBe(true)
+    suspicion.clear()
+    expect(suspicion.isAny).toBe(false)
+    expect(suspicion.settingsToAsk().size).toBe(0)
+  })
+})
+
+describe('prepared texts', () => {
+  test('tell when a suspect one is run, under the name it has now', () => {
+    const used: TextVerdict[] = []
+    const texts = new StatementTexts((one) => used.push(one))
+    texts.set('s', verdict('select f(1)'))
+    texts.use('other')
+    expect(used).toEqual([])
+    texts.use('s')
+    expect(used).toEqual([verdict('select f(1)')])
+    texts.set('s', harmless)
+    texts.use('s')
+    expect(used).toHaveLength(1)
+  })
+
+  test('are all suspect once there are too many suspects to remember', () => {
+    const used: TextVerdict[] = []
+    const texts = new StatementTexts((one) => used.push(one))
+    for (let index = 0; index < 1001; index += 1) texts.set(`s${index}`, verdict('select f(1)'))
+    texts.use('never seen')
+    expect(used).toEqual([unknownText])
+  })
+})
