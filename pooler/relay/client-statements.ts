@@ -46,7 +46,7 @@ const isStalePlan = ({ fields }: PostgresError): boolean =>
  * tells of the server's statements is noted, so that the next try works.
  */
 export function errorForClient(error: PostgresError, names: PreparedStatements): Buffer {
-  if (isStalePlan(error)) names.onStalePlan()
+  if (isStalePlan(error)) names.suspectAll()
   const body = error.raw.toString('latin1', headerBytes)
   const worded = body.replace(serverNamePattern, (ours) => {
     names.onNamedInError(ours, error.fields.sqlState)

@@ -273,8 +273,8 @@ export class PreparedStatements implements StatementObserver {
     this.#server.statements.clear()
   }
 
-  /** Plans on the server are out of date: its statements are made anew when they are next used. */
-  onStalePlan(): void {
+  /** What the server has is out of date or may be another's: it is made anew when it is next used. */
+  suspectAll(): void {
     this.#server.statements.suspectAll()
   }
 

@@ -201,6 +201,12 @@ export class SessionState implements SessionSink {
         this.#statements.names.onAllClosed()
         this.#suspicion.mayHold = true
         return
+      case 'PREPARE':
+      case 'DEALLOCATE':
+        // The name may have been one of ours.
+        this.#statements.names.suspectAll()
+        this.#suspicion.mayHold = true
+        return
       case 'LOAD':
         this.#pinnedBy ??= 'loaded library'
         return
