@@ -5,12 +5,15 @@ import { extendedQuery, sync } from '../../shared/protocol/frontend-messages.ts'
 import { anySetting } from './text-verdict.ts'
 
 /** What a server holds that cannot follow a client; the reasons for which a client is pinned. */
-export type HeldState =
-  | 'advisory lock'
-  | 'temporary object'
-  | 'held cursor'
-  | 'listening'
-  | 'prepared in SQL'
+const heldStates = [
+  'large setting',
+  'advisory lock',
+  'temporary object',
+  'held cursor',
+  'listening',
+  'prepared in SQL',
+] as const
+export type HeldState = (typeof heldStates)[number]
 
 export interface SessionAnswer {
   /** By lower-case name; null: there is no such setting. */
@@ -18,16 +21,23 @@ export interface SessionAnswer {
   readonly held: HeldState | null
 }
 
+/** Name and value of a setting that is carried: a row of it is read whole, in any encoding. */
+const settingBytesMax = 4096
+
 // Names in lower case, because that is how they are compared. role, session_authorization and
 // settings of extensions are not listed by pg_settings and are asked for by name.
 const settingsSql = `
-SELECT 'setting', pg_catalog.lower(name), pg_catalog.current_setting(name, true)
-FROM (
+WITH asked (name) AS (
   SELECT name FROM pg_catalog.pg_settings WHERE $2::boolean AND source OPERATOR(pg_catalog.=) 'session'
   UNION SELECT 'session_authorization' WHERE $2::boolean
   UNION SELECT 'role' WHERE $2::boolean AND pg_catalog.current_setting('role') OPERATOR(pg_catalog.<>) 'none'
   UNION SELECT pg_catalog.unnest($1::text[])
-) AS asked (name)`
+), found (name, value, bytes) AS (
+  SELECT name, value, pg_catalog.octet_length(name) OPERATOR(pg_catalog.+) pg_catalog.octet_length(value)
+  FROM (SELECT pg_catalog.lower(name), pg_catalog.current_setting(name, true) FROM asked) AS read (name, value)
+)
+SELECT 'setting', name, value FROM found WHERE (bytes OPERATOR(pg_catalog.>) ${settingBytesMax}) IS NOT TRUE
+UNION ALL SELECT 'held', 'large setting', '1' FROM found WHERE bytes OPERATOR(pg_catalog.>) ${settingBytesMax}`
 const heldSql = `
 SELECT 'held', held, '1' FROM (
   SELECT 'advisory lock' FROM pg_catalog.pg_locks
@@ -53,10 +63,14 @@ export function answerOf(rows: readonly (readonly (string | null)[])[]): Session
   let held: HeldState | null = null
   for (const [kind, name, value] of rows) {
     if (kind === 'setting' && typeof name === 'string') settings.set(name, value ?? null)
-    else if (kind === 'held') held = (name ?? null) as HeldState | null
+    else if (kind === 'held') held = firstOf(held, name)
   }
   return { settings, held }
 }
+
+/** The one that stands first in the list: 'large setting' lasts longest. */
+const firstOf = (held: HeldState | null, name: string | null | undefined): HeldState | null =>
+  heldStates.find((state) => state === held || state === name) ?? null
 
 /** A text array literal. */
 const arrayOf = (texts: readonly string[]): string =>

@@ -28,8 +28,17 @@ import { hold, type Verdict } from './verdicts.ts'
 
 export type PinReason = 'large statement' | 'loaded library' | HeldState
 
-/** Settings and held things of one session; more than that is a server's mischief. */
-const answerRowsMax = 2000
+/** Settings and held things that are read of one answer, and settings that are carried for a client. */
+const answerRowsMax = 500
+/** Their values, in characters: what a search_path of full length needs, and as much again. */
+const carriedCharactersMax = 32 * 1024
+
+/** Until DISCARD ALL: nothing else is known to undo them. */
+const lastingPins: ReadonlySet<PinReason | null> = new Set([
+  'large statement',
+  'loaded library',
+  'large setting',
+])
 
 export class SessionState implements SessionSink {
   readonly #transport: Transport
@@ -139,6 +148,7 @@ export class SessionState implements SessionSink {
     const rows = this.#answer
     if (rows === null) return false
     this.#answer = null
+    if (rows.length === answerRowsMax) this.#pinnedBy = 'large setting'
     this.#takeAnswer(answerOf(rows), link)
     // Settings of applications under computed names are on no list of the server's.
     if (this.#suspicion.names.has(anySetting)) link.needsResetAll = true
@@ -251,6 +261,10 @@ export class SessionState implements SessionSink {
   }
 
   #takeAnswer({ settings, held }: SessionAnswer, link: ServerLink): void {
+    link.profile = null
+    if (!lastingPins.has(this.#pinnedBy)) this.#pinnedBy = held
+    // What this server has is no longer written down: it stays with its client.
+    if (this.#pinnedBy === 'large setting') return
     for (const [name, value] of settings) {
       if (value === null) {
         this.#forget(name)
@@ -263,9 +277,7 @@ export class SessionState implements SessionSink {
         this.#tell(link, [name, startup])
       else this.#profile = withSetting(this.#profile, name, value)
     }
-    link.profile = null
-    const isLasting = this.#pinnedBy === 'large statement' || this.#pinnedBy === 'loaded library'
-    if (!isLasting) this.#pinnedBy = held
+    if (isTooLarge(this.#profile)) this.#pinnedBy = 'large setting'
   }
 
   /** A RESET took the setting to the server's own default; without a pooler, that is the startup value. */
@@ -289,4 +301,11 @@ export class SessionState implements SessionSink {
     wanted.delete(name)
     this.#profile = profileOf(wanted)
   }
+}
+
+function isTooLarge({ wanted }: SettingsProfile): boolean {
+  if (wanted.size > answerRowsMax) return true
+  let characters = 0
+  for (const value of wanted.values()) characters += value.length
+  return characters > carriedCharactersMax
 }

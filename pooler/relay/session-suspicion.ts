@@ -2,6 +2,9 @@
 // the tags it got, until the server is asked about it.
 import { anySetting, type TextVerdict } from './text-verdict.ts'
 
+/** Settings of one transaction that are asked for by name; beyond it, all are asked for. */
+const namesMax = 200
+
 export class SessionSuspicion {
   /** Settings to ask for. */
   readonly names = new Set<string>()
@@ -17,9 +20,15 @@ export class SessionSuspicion {
 
   /** A text is run. */
   onText(verdict: TextVerdict): void {
-    for (const name of verdict.sets) this.#inSets.add(name)
-    for (const name of verdict.configs) this.names.add(name)
+    for (const name of verdict.sets) this.#add(this.#inSets, name)
+    for (const name of verdict.configs) this.#add(this.names, name)
     if (verdict.mayHold) this.mayHold = true
+  }
+
+  #add(to: Set<string>, name: string): void {
+    if (to.size < namesMax) to.add(name)
+    // Not all are on the server's list, hence those in SET too: the server is to forget the others.
+    else this.names.add(anySetting)
   }
 
   onSetTag(): void {

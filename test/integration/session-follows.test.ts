@@ -91,6 +91,23 @@ describe('settings, on one server', () => {
     expect(await show(b, 'app.user')).toBe('')
   })
 
+  test.each([
+    ['a value too long to be carried', "select set_config('app.n0', repeat('x', 20000), false)"],
+    [
+      'more settings than are carried',
+      Array.from({ length: 250 }, (_, index) => `set app.n${index} = 'x'`).join(';'),
+    ],
+  ])('%s keeps the server for its client', async (_what, sql) => {
+    const [a, b] = await twoClients(1)
+    await a.query(sql)
+    await a.query("set work_mem = '5MB'")
+    expect(await show(a, 'app.n0')).toMatch(/^x+$/)
+    const waiting = show(b, 'app.n0')
+    expect(await show(a, 'app.n0')).toMatch(/^x+$/)
+    await a.query('discard all')
+    expect(await waiting).toBe('')
+  })
+
   test('what a block of code or a function sets is seen as well', async () => {
     const [a, b] = await twoClients(1)
     await a.query("do $$begin set work_mem = '1234kB'; end$$")
