@@ -12,6 +12,7 @@ import { nullLog } from '../../shared/log.ts'
 import { Secret } from '../../shared/secret.ts'
 import { HandDrivenChanges } from './hand-driven-changes.ts'
 import { ManualClock } from './manual-clock.ts'
+import { makeRule } from './rules.ts'
 import { tenantNamed } from './some-tenant.ts'
 
 export const token = new Secret(`sbp_${'a'.repeat(40)}`)
@@ -106,23 +107,7 @@ export class AccessWorld {
   }
 
   giveRule(changes: Partial<Rule> = {}): void {
-    this.rules = [
-      {
-        id: 'rule',
-        ref: 'shop',
-        userId: 'ada',
-        role: 'postgres',
-        expiresAtMs: null,
-        networksV4: [],
-        networksV6: [],
-        branchesOnly: false,
-        reason: null,
-        createdAtMs: 0,
-        createdBy: null,
-        updatedAtMs: 0,
-        ...changes,
-      },
-    ]
+    this.rules = [makeRule(changes)]
   }
 
   changeToken(changes: Partial<TokenRecord>): void {

@@ -1,30 +1,15 @@
 import type { Tenant } from '../../pooler/tenant/tenant.ts'
+import { makeTenant } from './tenants.ts'
 
 /** A tenant as the data plane has it, without a database behind it. */
-export const tenantNamed = (ref: string, changes: Partial<Tenant> = {}): Tenant => ({
-  id: `id of ${ref}`,
-  ref,
-  name: ref,
-  parentRef: null,
-  dbHost: 'db.example.com',
-  dbPort: 5432,
-  dbDatabase: 'postgres',
-  ipVersion: 'auto',
-  upstreamTls: 'disable',
-  upstreamCa: null,
-  sniHostname: null,
-  enforceSsl: false,
-  requireUser: true,
-  authQuery: null,
-  defaultPoolSize: 15,
-  defaultMaxClients: 1000,
-  clientIdleTimeoutMs: 0,
-  allowList: ['0.0.0.0/0', '::/0'],
-  useJit: true,
-  jitApiUrl: null,
-  jitUpstream: 'stored',
-  ban: null,
-  roles: new Map(),
-  version: 1,
-  ...changes,
-})
+export const tenantNamed = (ref: string, changes: Partial<Tenant> = {}): Tenant =>
+  makeTenant({
+    id: `id of ${ref}`,
+    ref,
+    name: ref,
+    dbHost: 'db.example.com',
+    defaultPoolSize: 15,
+    defaultMaxClients: 1000,
+    useJit: true,
+    ...changes,
+  })

@@ -7,33 +7,18 @@ import {
   tokenFault,
 } from '../../../pooler/access/decide-access.ts'
 import type { Rule } from '../../../pooler/store/rules.ts'
+import { makeRule } from '../../support/rules.ts'
 
 const nowMs = Date.UTC(2026, 5, 1, 12)
 const project = { ref: 'shop', parentRef: null, useJit: true }
 const branch = { ref: 'shop-preview', parentRef: 'shop', useJit: true }
-
-const rule = (changes: Partial<Rule> = {}): Rule => ({
-  id: 'rule',
-  ref: 'shop',
-  userId: 'ada',
-  role: 'postgres',
-  expiresAtMs: null,
-  networksV4: [],
-  networksV6: [],
-  branchesOnly: false,
-  reason: null,
-  createdAtMs: 0,
-  createdBy: null,
-  updatedAtMs: 0,
-  ...changes,
-})
 
 const question = (changes: Partial<AccessQuestion> = {}): AccessQuestion => ({
   token: { expiresAtMs: null, revokedAtMs: null },
   member: { userId: 'ada' },
   membership: 'developer',
   project,
-  rules: [rule()],
+  rules: [makeRule()],
   role: 'postgres',
   clientAddress: '203.0.113.9',
   nowMs,
@@ -42,14 +27,14 @@ const question = (changes: Partial<AccessQuestion> = {}): AccessQuestion => ({
 
 const refused = (reason: string) => ({ isAllowed: false, reason })
 const withRule = (changes: Partial<Rule>, others: Partial<AccessQuestion> = {}) =>
-  decideAccess(question({ rules: [rule(changes)], ...others }))
+  decideAccess(question({ rules: [makeRule(changes)], ...others }))
 
 describe('who is let in', () => {
   test('a member with a rule for the role gets in, without end where none is set', () => {
     expect(decideAccess(question())).toEqual({
       isAllowed: true,
       endsAtMs: null,
-      rule: rule(),
+      rule: makeRule(),
       warnings: [],
     })
   })
@@ -73,7 +58,7 @@ describe('who is let in', () => {
   })
 
   test('each role has its own rule', () => {
-    const rules = [rule({ role: 'app', expiresAtMs: nowMs - 1 }), rule()]
+    const rules = [makeRule({ role: 'app', expiresAtMs: nowMs - 1 }), makeRule()]
     expect(decideAccess(question({ rules }))).toMatchObject({ isAllowed: true })
     expect(decideAccess(question({ rules, role: 'app' }))).toEqual(refused('rule_expired'))
   })
@@ -213,11 +198,11 @@ describe('which reason comes first', () => {
       [everythingWrong, 'token_unknown'],
       [{ ...everythingWrong, token: valid }, 'access_disabled'],
       [{ ...everythingWrong, token: valid, project }, 'no_rule'],
-      [{ rules: [rule(wrongRule)], role: 'app' }, 'role_not_granted'],
-      [{ rules: [rule(wrongRule)] }, 'rule_expired'],
-      [{ rules: [rule({ ...wrongRule, expiresAtMs: null })] }, 'branches_only'],
+      [{ rules: [makeRule(wrongRule)], role: 'app' }, 'role_not_granted'],
+      [{ rules: [makeRule(wrongRule)] }, 'rule_expired'],
+      [{ rules: [makeRule({ ...wrongRule, expiresAtMs: null })] }, 'branches_only'],
       [
-        { rules: [rule({ ...wrongRule, expiresAtMs: null, branchesOnly: false })] },
+        { rules: [makeRule({ ...wrongRule, expiresAtMs: null, branchesOnly: false })] },
         'network_not_allowed',
       ],
     ]
@@ -232,7 +217,7 @@ describe('which reason comes first', () => {
 
   test('every test tells its own result, also behind a failed one', () => {
     const results = testAccess(
-      question({ token: null, rules: [rule({ networksV4: ['10.0.0.0/8'] })] }),
+      question({ token: null, rules: [makeRule({ networksV4: ['10.0.0.0/8'] })] }),
     )
     expect(results).toEqual([
       { test: 'token', isPassed: false, reason: 'token_unknown' },
@@ -266,7 +251,7 @@ describe('which reason comes first', () => {
       (asked) => ({ ...asked, rules: asked.rules.map((one) => ({ ...one, expiresAtMs: nowMs })) }),
       (asked) => ({ ...asked, rules: asked.rules.map((one) => ({ ...one, branchesOnly: true })) }),
     ]
-    const sound = question({ rules: [rule({ networksV4: ['203.0.113.0/24'] })] })
+    const sound = question({ rules: [makeRule({ networksV4: ['203.0.113.0/24'] })] })
     for (let chosen = 0; chosen < 2 ** faults.length; chosen++) {
       const asked = faults.reduce(
         (one, fault, index) => ((chosen >> index) & 1 ? fault(one) : one),
