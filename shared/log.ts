@@ -3,7 +3,7 @@
 // chose (role, database, application name) cannot forge a line or steer a terminal.
 import { createRequire } from 'node:module'
 import { pino } from 'pino'
-import type { LogLevel } from './errors.ts'
+import type { LogLevel } from './error-catalogue.ts'
 import { serializeError } from './log-error.ts'
 
 export interface Log {

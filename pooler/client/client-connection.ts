@@ -3,7 +3,8 @@
 // relay is here; the relay has its own.
 import type { Socket } from 'node:net'
 import type { Timer } from '../../shared/clock.ts'
-import { type ErrorCode, PoolerError } from '../../shared/errors.ts'
+import type { ErrorCode } from '../../shared/error-catalogue.ts'
+import { PoolerError } from '../../shared/errors.ts'
 import { type ClientId, newReportId, nextClientId } from '../../shared/ids.ts'
 import type { Log } from '../../shared/log.ts'
 import { errorResponseOf, PostgresError } from '../../shared/protocol/error-response.ts'

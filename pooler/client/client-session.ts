@@ -1,6 +1,6 @@
 // A client from AuthenticationOk on: its place in the counts, in a pool and among the live
 // sessions, its login answer and its relay. Leaves all of them once, however it ends.
-import type { ErrorCode } from '../../shared/errors.ts'
+import type { ErrorCode } from '../../shared/error-catalogue.ts'
 import { PoolerError } from '../../shared/errors.ts'
 import { noticeResponse } from '../../shared/protocol/error-response.ts'
 import type { CancelKey } from '../cancel/cancel-keys.ts'

@@ -1,6 +1,6 @@
 // What the data plane counts as it goes: plain numbers on objects, read only when somebody scrapes.
 // How they are named and labelled is pool-metrics.ts.
-import type { ErrorCode } from '../../shared/errors.ts'
+import type { ErrorCode } from '../../shared/error-catalogue.ts'
 import { Histogram } from './histogram.ts'
 import { Tally } from './tally.ts'
 

@@ -1,6 +1,6 @@
 // Answers to a client that gets no server: each Query, FunctionCall or Sync that it has sent gets its
 // own error and ReadyForQuery, as if the server had refused it; a batch is skipped up to its Sync.
-import type { Severity } from '../../shared/errors.ts'
+import type { Severity } from '../../shared/error-catalogue.ts'
 import { PoolerError } from '../../shared/errors.ts'
 import { readyForQuery } from '../../shared/protocol/backend-messages.ts'
 import { encodeError, errorResponseOf } from '../../shared/protocol/error-response.ts'

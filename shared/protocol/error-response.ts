@@ -1,5 +1,6 @@
 // ErrorResponse and NoticeResponse, Postgres manual "Error and Notice Message Fields".
-import type { PoolerError, Severity } from '../errors.ts'
+import type { Severity } from '../error-catalogue.ts'
+import type { PoolerError } from '../errors.ts'
 import { backend } from './message-types.ts'
 import { MessageWriter } from './message-writer.ts'
 

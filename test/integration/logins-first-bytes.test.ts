@@ -1,7 +1,7 @@
 // The table "First bytes" of the wire's contract, row by row, against the whole process: each case
 // once in as few pieces as its sender makes, once with every byte alone, TLS records included.
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { catalogue } from '../../shared/errors.ts'
+import { catalogue } from '../../shared/error-catalogue.ts'
 import { eventually } from '../support/eventually.ts'
 import { FaultProxy } from '../support/fault-proxy.ts'
 import type { RawClient, RawClientOptions } from '../support/raw-client.ts'

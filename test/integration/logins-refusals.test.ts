@@ -1,6 +1,6 @@
 // Who does not get in, in which order the reasons are told, and what cannot be told apart.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { catalogue, type ErrorCode } from '../../shared/errors.ts'
+import { catalogue, type ErrorCode } from '../../shared/error-catalogue.ts'
 import { eventually } from '../support/eventually.ts'
 import type { RawClient, RawClientOptions } from '../support/raw-client.ts'
 import { type LoginOptions, LoginRefused } from '../support/raw-login.ts'

@@ -1,7 +1,7 @@
 // The metadata database goes away while projects are in use: who has a token waits, everybody else
 // does not notice, and nothing is held against anybody.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { catalogue } from '../../shared/errors.ts'
+import { catalogue } from '../../shared/error-catalogue.ts'
 import { eventually } from '../support/eventually.ts'
 import { FaultProxy } from '../support/fault-proxy.ts'
 import { sharedPostgres, uniqueName } from '../support/postgres.ts'

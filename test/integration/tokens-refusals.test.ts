@@ -3,7 +3,7 @@
 import { Client } from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { RefusalReason } from '../../pooler/access/decide-access.ts'
-import { catalogue } from '../../shared/errors.ts'
+import { catalogue } from '../../shared/error-catalogue.ts'
 import { Secret } from '../../shared/secret.ts'
 import { eventually } from '../support/eventually.ts'
 import { sharedPostgres } from '../support/postgres.ts'

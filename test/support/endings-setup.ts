@@ -1,7 +1,7 @@
 // A running pooler with a project made anew for each test: its owner, somebody who is in with a
 // token, and applications of the same role beside them.
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest'
-import { catalogue } from '../../shared/errors.ts'
+import { catalogue } from '../../shared/error-catalogue.ts'
 import { type Door, PersonSession } from './person-session.ts'
 import type { RawClient } from './raw-client.ts'
 import { type ApiAnswer, type Mode, RunningPooler } from './running-pooler.ts'

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { type CatalogueRow, catalogue, errorCodes, PoolerError } from '../../../shared/errors.ts'
+import { type CatalogueRow, catalogue, errorCodes } from '../../../shared/error-catalogue.ts'
+import { PoolerError } from '../../../shared/errors.ts'
 
 const handbook = readFileSync(new URL('../../../shared/ERRORS.md', import.meta.url), 'utf8')
 const sections = new Map(
