@@ -1,13 +1,10 @@
 // The part of the process that clients and servers meet in: ports, connections, pools, cancels.
 // What it needs to know of projects and people is handed in.
 import { randomBytes } from 'node:crypto'
-import type { Socket } from 'node:net'
 import type { Clock, Timer } from '../shared/clock.ts'
 import { DeadlineQueue } from '../shared/deadline-queue.ts'
 import { PoolerError } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
-import { errorResponseOf } from '../shared/protocol/error-response.ts'
-import { normalizeAddress } from './accept/address-filter.ts'
 import { ConnectionQuota, quotaLimitsFor } from './accept/connection-quota.ts'
 import { Listener } from './accept/listener.ts'
 import { readOpenFilesMax, shareOpenFiles } from './accept/open-files.ts'
@@ -19,10 +16,9 @@ import { CancelRequests } from './cancel/cancel-requests.ts'
 import { ClientConnection } from './client/client-connection.ts'
 import { ClientCounts } from './client/client-counts.ts'
 import type { ClientServices } from './client/client-services.ts'
-import { sayGoodbye } from './client/socket-reading.ts'
 import { StartupSettings } from './client/startup-settings.ts'
-import { turnedAwayMax } from './config/limits.ts'
 import type { Config } from './config/settings.ts'
+import { FrontDoor } from './front-door.ts'
 import type { CounterBook } from './metrics/counter-book.ts'
 import { PoolCounters } from './metrics/counters.ts'
 import { ConnectBackoff } from './pool/connect-backoff.ts'
@@ -63,6 +59,7 @@ export class DataPlane {
   readonly quota: ConnectionQuota
   readonly #options: DataPlaneOptions
   readonly #services: ClientServices
+  readonly #frontDoor: FrontDoor
   readonly #listeners: readonly Listener[]
   readonly #deadlines: DeadlineQueue
   readonly #backoffs = new Map<string, ConnectBackoff>()
@@ -70,8 +67,6 @@ export class DataPlane {
   /** Of this process: statements' names on servers come from it. */
   readonly #statementSecret = randomBytes(32)
   #timer: Timer | null = null
-  /** Connections beyond the quota that are being told so. */
-  #turnedAway = 0
   #isDraining = false
   #isRefusing = false
   /** Above MEMORY_SOFT_LIMIT: no further logins. */
@@ -101,6 +96,14 @@ export class DataPlane {
       ticker: this.#ticker,
       isDraining: () => this.#isRefusing,
     }
+    this.#frontDoor = new FrontDoor({
+      ...options,
+      quota: this.quota,
+      isOverMemory: () => this.#isOverMemory,
+      onNewcomer: (newcomer, admission) => {
+        void new ClientConnection(newcomer, admission, this.#services).run()
+      },
+    })
     this.#listeners = [this.#listener('transaction'), this.#listener('session')]
   }
 
@@ -218,41 +221,9 @@ export class DataPlane {
       host: config.proxyHost,
       port: isTransaction ? config.proxyPortTransaction : config.proxyPortSession,
       portSetting: isTransaction ? 'PROXY_PORT_TRANSACTION' : 'PROXY_PORT_SESSION',
-      onSocket: (socket) => this.#onSocket(socket, mode),
+      onSocket: (socket) => this.#frontDoor.onSocket(socket, mode),
       onAcceptFault: (error) => log.warn({ err: error }, 'a connection could not be accepted'),
     })
-  }
-
-  #onSocket(socket: Socket, mode: ListenerMode): void {
-    socket.on('error', () => socket.destroy())
-    const address = normalizeAddress(socket.remoteAddress ?? '')
-    if (address === null) {
-      socket.destroy()
-      return
-    }
-    try {
-      if (this.#isOverMemory)
-        throw new PoolerError('EMAXCONNPROCESS', { values: { reason: 'it is short of memory' } })
-      const admission = this.quota.admit(address)
-      void new ClientConnection(socket, mode, address, admission, this.#services).run()
-    } catch (error) {
-      if (!(error instanceof PoolerError)) throw error
-      this.#options.counters.of(null).errors.count(error.code)
-      this.#turnAway(socket, error)
-    }
-  }
-
-  /** Says why, as long as few are being told: a flood must not hold sockets beyond all limits. */
-  #turnAway(socket: Socket, error: PoolerError): void {
-    if (this.#turnedAway >= turnedAwayMax) {
-      socket.destroy()
-      return
-    }
-    this.#turnedAway++
-    socket.once('close', () => {
-      this.#turnedAway--
-    })
-    sayGoodbye(socket, errorResponseOf(error), this.#options.clock)
   }
 
   #createPool(key: PoolKey, startup: ReadonlyMap<string, string>): Pool {

@@ -20,6 +20,8 @@ export interface Arrival {
 }
 
 export interface ArrivalOptions {
+  /** Bytes that have been read from the socket already. */
+  readonly firstBytes: Buffer
   readonly version: string
   /** null: TLS is not offered. */
   readonly certificates: ServerCertificates | null
@@ -50,10 +52,12 @@ export async function arrive(socket: Socket, options: ArrivalOptions): Promise<A
     options.onSocket(current)
     reader = new StartupReader({ isTls: true })
   }
+  let chunk: Buffer | null = options.firstBytes.length > 0 ? options.firstBytes : null
   for (;;) {
-    const chunk = await readChunk(current)
+    chunk ??= await readChunk(current)
     if (chunk === null) return null
     const step: StartupStep = reader.feed(chunk)
+    chunk = null
     switch (step.kind) {
       case 'more':
         break

@@ -16,36 +16,37 @@ import type { ClientServices } from './client-services.ts'
 import type { ClientSession } from './client-session.ts'
 import { logIn } from './log-in.ts'
 import { ClientGone } from './login-dialog.ts'
+import type { Newcomer } from './newcomer.ts'
 import { sayGoodbye } from './socket-reading.ts'
 
 export class ClientConnection {
   readonly id: ClientId = nextClientId()
   /** The client's address, normalised. */
   readonly address: string
+  readonly isProxied: boolean
   readonly mode: ListenerMode
   readonly log: Log
+  /** Monotonic ms. */
   readonly startedMs: number
   readonly #services: ClientServices
   readonly #admission: Admission
   #socket: Socket
+  #firstBytes: Buffer
   #session: ClientSession | null = null
   #tenantRef: string | null = null
   #deadline: Timer | null = null
   #isOver = false
 
-  constructor(
-    socket: Socket,
-    mode: ListenerMode,
-    address: string,
-    admission: Admission,
-    services: ClientServices,
-  ) {
+  constructor(newcomer: Newcomer, admission: Admission, services: ClientServices) {
+    const { socket, address } = newcomer
     this.#socket = socket
-    this.mode = mode
+    this.#firstBytes = newcomer.firstBytes
+    this.mode = newcomer.mode
     this.address = address
+    this.isProxied = newcomer.isProxied
     this.#admission = admission
     this.#services = services
-    this.startedMs = services.clock.monotonicMs()
+    this.startedMs = newcomer.acceptedMs
     this.log = services.log.child({ clientId: this.id, address })
     socket.on('error', ignore)
     socket.once('close', () => {
@@ -90,7 +91,8 @@ export class ClientConnection {
   async run(): Promise<void> {
     const { clock, config } = this.#services
     const limitMs = config.clientLoginTimeoutMs
-    this.#deadline = clock.after(limitMs, () => {
+    const leftMs = this.startedMs + limitMs - clock.monotonicMs()
+    this.#deadline = clock.after(Math.max(0, leftMs), () => {
       this.refuse(new PoolerError('EAUTHTIMEOUT', { values: { ms: limitMs } }))
     })
     try {
@@ -148,7 +150,10 @@ export class ClientConnection {
 
   #arrive(): Promise<Arrival | null> {
     const { version, certificates, cancelRequests } = this.#services
+    const firstBytes = this.#firstBytes
+    this.#firstBytes = nothing
     return arrive(this.#socket, {
+      firstBytes,
       version,
       certificates,
       onCancel: (processId, secret) =>
@@ -168,4 +173,5 @@ export class ClientConnection {
   }
 }
 
+const nothing = Buffer.alloc(0)
 const ignore = (): void => {}

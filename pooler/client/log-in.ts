@@ -162,6 +162,7 @@ async function findTenant(identity: Identity, services: ClientServices): Promise
 
 /** Plain loopback counts as TLS for tokens where an operator says so, and only there. */
 function isTrustedLoopback(connection: ClientConnection, services: ClientServices): boolean {
+  if (connection.isProxied) return false
   return services.config.allowInsecureLoopbackTokens && isLoopback(connection.address)
 }
 

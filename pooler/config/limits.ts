@@ -10,6 +10,12 @@ export const nameBytesMax = 63
 /** A password message: the longest session JWT (8 KB) twice over. */
 export const passwordMessageBytesMax = 16 * 1024
 
+/** A PROXY header of version 2: addresses, and extensions such as a client certificate's name. */
+export const proxyHeaderBytesMax = 4_096
+
+/** Connections whose PROXY header has not come: it is the balancer's first word, and takes no round trip. */
+export const proxyHeadersAwaitedMax = 10_000
+
 /** Settings in one startup packet: drivers send under twenty, and each is SET on servers later. */
 export const startupSettingsMax = 100
 

@@ -64,6 +64,11 @@ export const settings = {
     '5432',
     'Postgres port, session mode; direct for `db.<ref>.<POOLER_DOMAIN>`.',
   ),
+  PROXY_PROTOCOL_TRUSTED: setting(
+    networks,
+    '',
+    'Load balancers: from them a PROXY header (v1, v2) is required on the Postgres ports, and believed.',
+  ),
   POOLER_DOMAIN: optional(
     domain,
     'Domain whose names `<ref>.…` and `db.<ref>.…` identify a project by TLS server name.',

@@ -101,7 +101,7 @@ export function runProgram(
 }
 
 /** Skips the test, with the reason that `npm test` prints, where the program is not installed. */
-export function needsProgram(context: TestContext, file: string): void {
-  const isMissing = spawnSync(file, ['--version'], { stdio: 'ignore' }).status !== 0
+export function needsProgram(context: TestContext, file: string, ask = '--version'): void {
+  const isMissing = spawnSync(file, [ask], { stdio: 'ignore' }).status !== 0
   context.skip(isMissing, `${file} is not installed`)
 }
