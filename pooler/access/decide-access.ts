@@ -5,12 +5,14 @@ import type { Rule } from '../store/rules.ts'
 import type { MembershipRole } from '../store/schema.ts'
 import type { TokenRecord } from '../store/tokens.ts'
 import { areNetworksOpenTo, networkWarnings } from './rule-networks.ts'
+import { loginScopeFault, type ScopeFault } from './token-scope.ts'
 
 /** Goes to the record and the owner's self-check, never to the wire. In the order of the tests. */
 export type RefusalReason =
   | 'token_unknown'
   | 'token_revoked'
   | 'token_expired'
+  | ScopeFault
   | 'access_disabled'
   | 'no_rule'
   | 'role_not_granted'
@@ -20,7 +22,7 @@ export type RefusalReason =
 
 export interface AccessQuestion {
   /** null: no such token. */
-  readonly token: Pick<TokenRecord, 'expiresAtMs' | 'revokedAtMs'> | null
+  readonly token: Pick<TokenRecord, 'expiresAtMs' | 'revokedAtMs' | 'scope'> | null
   /** null: the token's owner is gone. */
   readonly member: Pick<Member, 'userId'> | null
   /** In the project that holds the rules; null: none. */
@@ -51,7 +53,15 @@ export interface AccessRefused {
   readonly reason: RefusalReason
 }
 
-export type AccessTest = 'token' | 'state' | 'rule' | 'role' | 'expiry' | 'branch' | 'network'
+export type AccessTest =
+  | 'token'
+  | 'scope'
+  | 'state'
+  | 'rule'
+  | 'role'
+  | 'expiry'
+  | 'branch'
+  | 'network'
 
 /** One test of the decision. Tests behind a failed one still tell, where they have what they need. */
 export interface TestResult {
@@ -97,6 +107,7 @@ export function testAccess(question: AccessQuestion): TestResult[] {
   const isBranch = project.parentRef !== null
   return [
     result('token', tokenFault(member === null ? null : token, nowMs)),
+    token === null ? untested('scope') : result('scope', loginScopeFault(token.scope, question)),
     result('state', project.useJit ? null : 'access_disabled'),
     result('rule', membership === null || heldRules(question).length === 0 ? 'no_rule' : null),
     result('role', rule === null ? 'role_not_granted' : null),

@@ -1,10 +1,13 @@
 import type { MembershipRole } from '../store/schema.ts'
 
-export type Permission =
-  | 'project_admin_read'
-  | 'project_admin_write'
-  | 'database_jit_read'
-  | 'database_jit_write'
+export const permissions = [
+  'project_admin_read',
+  'project_admin_write',
+  'database_jit_read',
+  'database_jit_write',
+] as const
+
+export type Permission = (typeof permissions)[number]
 
 const administrators: readonly MembershipRole[] = ['owner', 'administrator']
 const everybody: readonly MembershipRole[] = [...administrators, 'developer', 'read_only', 'guest']

@@ -8,6 +8,7 @@ import { Secret } from '../../shared/secret.ts'
 import { sourceKey } from '../accept/address-filter.ts'
 import { rulesRefOf, tokenFault } from '../access/decide-access.ts'
 import { isPermitted, type Permission } from '../access/permissions.ts'
+import { coversPermission, coversProject, type TokenScope } from '../access/token-scope.ts'
 import type { Member } from '../store/members.ts'
 import type { MembershipRole } from '../store/schema.ts'
 import type { TokenRecord } from '../store/tokens.ts'
@@ -27,6 +28,8 @@ export interface ProjectView {
   /** Where rules, members and state live: the parent of a branch, else the project itself. */
   readonly rulesTenant: Tenant
   readonly callerRole: MembershipRole
+  /** Of the token that asks; null: all that its owner may. */
+  readonly callerScope: TokenScope | null
 }
 
 declare module 'fastify' {
@@ -111,17 +114,18 @@ export class Authorizer {
     }
   }
 
-  /** null for a project that is not there and for one the caller has nothing to do with, alike. */
+  /** null for a project that is not there and for one that caller or token have nothing to do with. */
   async #findProject(ref: string, caller: Caller): Promise<ProjectView | null> {
     const tenant = await this.#deps.tenants.findByRef(ref)
-    if (tenant === null) return null
+    const { scope } = caller.token
+    if (tenant === null || !coversProject(scope, tenant)) return null
     const rulesRef = rulesRefOf(tenant)
     const [rulesTenant, callerRole] = await Promise.all([
       rulesRef === ref ? tenant : this.#deps.tenants.findByRef(rulesRef),
       this.#deps.members.roleOf(rulesRef, caller.member.userId),
     ])
     if (rulesTenant === null || callerRole === null) return null
-    return { tenant, rulesTenant, callerRole }
+    return { tenant, rulesTenant, callerRole, callerScope: scope }
   }
 }
 
@@ -135,9 +139,14 @@ export function projectOf(request: FastifyRequest): ProjectView {
   return request.project
 }
 
+/** By what the caller is in the project and by the scope of the token, both. */
+function permits({ callerRole, callerScope }: ProjectView, permission: Permission): boolean {
+  return isPermitted(callerRole, permission) && coversPermission(callerScope, permission)
+}
+
 /** Throws 403. */
 export function requirePermission(project: ProjectView, permission: Permission): void {
-  if (isPermitted(project.callerRole, permission)) return
+  if (permits(project, permission)) return
   throw new ApiError(403, `this needs the permission ${permission}`, {
     body: { missing_permissions: [permission] },
   })
@@ -145,7 +154,7 @@ export function requirePermission(project: ProjectView, permission: Permission):
 
 /** Owners and administrators see everybody's; the others their own only. */
 export function seesEverybody(project: ProjectView): boolean {
-  return isPermitted(project.callerRole, 'database_jit_write')
+  return permits(project, 'database_jit_write')
 }
 
 /** What holds for a branch is changed on its parent. */

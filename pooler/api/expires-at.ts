@@ -8,6 +8,8 @@ const firstMilliseconds = 1e11
 const dayMs = 86_400_000
 /** The longest time a rule may be given for. */
 const ruleDaysMax = 90
+/** A year, whichever it is. */
+const tokenDaysMax = 366
 /** Last second of the year 9999: beyond it dates no longer print alike everywhere. */
 const lastMs = 253_402_300_799_000
 
@@ -19,20 +21,21 @@ export function readExpiresAt(value: number): number {
 
 export const toEpochSeconds = (ms: number): number => Math.floor(ms / 1000)
 
-/** Throws 400 when `value` is over already; an end for a token has no cap but the calendar. */
-export function endOfToken(value: number, nowMs: number, where: string): number {
-  const endMs = readExpiresAt(value)
-  if (endMs <= nowMs) throw badRequest(`${where}: ${describe(value)} is in the past`)
-  if (endMs > lastMs) throw badRequest(`${where}: ${describe(value)} is after the year 9999`)
-  return endMs
+/** Throws 400 when `value` is over already or more than 90 days ahead. */
+export function endOfRule(value: number, nowMs: number, where: string): number {
+  return endWithin(ruleDaysMax, value, nowMs, where)
 }
 
-/** The same with the cap of rules: at most 90 days ahead. */
-export function endOfRule(value: number, nowMs: number, where: string): number {
+/** The same for a token: at most a year ahead. */
+export function endOfToken(value: number, nowMs: number, where: string): number {
+  return endWithin(tokenDaysMax, value, nowMs, where)
+}
+
+function endWithin(daysMax: number, value: number, nowMs: number, where: string): number {
   const endMs = readExpiresAt(value)
   if (endMs <= nowMs) throw badRequest(`${where}: ${describe(value)} is in the past`)
-  if (endMs > nowMs + ruleDaysMax * dayMs) {
-    throw badRequest(`${where}: ${describe(value)} is more than ${ruleDaysMax} days ahead`)
+  if (endMs > nowMs + daysMax * dayMs) {
+    throw badRequest(`${where}: ${describe(value)} is more than ${daysMax} days ahead`)
   }
   return endMs
 }

@@ -3,6 +3,8 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { type Selectable, sql } from 'kysely'
 import { Secret } from '../../shared/secret.ts'
+import type { Permission } from '../access/permissions.ts'
+import type { TokenScope } from '../access/token-scope.ts'
 import { tokensPerMemberMax } from '../config/limits.ts'
 import type { Database } from './database.ts'
 import { type Member, memberOf } from './members.ts'
@@ -15,7 +17,8 @@ export interface TokenRecord {
   readonly name: string
   /** The first characters, for lists. */
   readonly prefix: string
-  readonly kind: 'classic' | 'scoped'
+  /** null: classic, good for all that its owner may. */
+  readonly scope: TokenScope | null
   readonly createdAtMs: number
   readonly expiresAtMs: number | null
   readonly revokedAtMs: number | null
@@ -41,8 +44,12 @@ export class TokenStore {
     userId: string
     name: string
     expiresAtMs?: number | null | undefined
+    /** Of a scoped token, for the rest of its life. */
+    scope?: TokenScope | null | undefined
   }): Promise<{ token: Secret<string>; record: TokenRecord }> {
-    const text = `sbp_${randomBytes(20).toString('hex')}`
+    const scope = input.scope ?? null
+    const start = scope === null ? 'sbp_' : 'sbp_fc'
+    const text = `${start}${randomBytes(20).toString('hex')}`
     const record = await this.#db.transaction().execute(async (transaction) => {
       const member = await transaction
         .selectFrom('members')
@@ -68,9 +75,10 @@ export class TokenStore {
         .values({
           user_id: input.userId,
           name: input.name,
-          prefix: text.slice(0, 8),
+          prefix: text.slice(0, start.length + 4),
           sha256: hashToken(text),
-          kind: 'classic',
+          kind: scope === null ? 'classic' : 'scoped',
+          ...scopeColumns(scope),
           expires_at: input.expiresAtMs == null ? null : new Date(input.expiresAtMs),
         })
         .returningAll()
@@ -167,10 +175,30 @@ function recordOf(row: Selectable<AccessTokensTable>): TokenRecord {
     userId: row.user_id,
     name: row.name,
     prefix: row.prefix,
-    kind: row.kind,
+    scope: row.kind === 'classic' ? null : scopeOf(row),
     createdAtMs: row.created_at.getTime(),
     expiresAtMs: row.expires_at?.getTime() ?? null,
     revokedAtMs: row.revoked_at?.getTime() ?? null,
     lastUsedAtMs: row.last_used_at?.getTime() ?? null,
+  }
+}
+
+function scopeColumns(scope: TokenScope | null) {
+  const listOf = (list: readonly string[] | null | undefined) => (list == null ? null : [...list])
+  return {
+    permissions: listOf(scope?.permissions),
+    projects: listOf(scope?.projects),
+    roles: listOf(scope?.roles),
+    networks: listOf(scope?.networks),
+  }
+}
+
+/** A name that nothing here asks for gives nothing, so what is stored needs no second check. */
+function scopeOf(row: Selectable<AccessTokensTable>): TokenScope {
+  return {
+    permissions: (row.permissions ?? []) as Permission[],
+    projects: row.projects,
+    roles: row.roles,
+    networks: row.networks,
   }
 }

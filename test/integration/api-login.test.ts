@@ -153,6 +153,7 @@ describe('the dry run', () => {
     expect(app.checks).toEqual([
       { check: 'project', passed: true, reason: null },
       { check: 'token', passed: true, reason: null },
+      { check: 'scope', passed: true, reason: null },
       { check: 'state', passed: true, reason: null },
       { check: 'rule', passed: true, reason: null },
       { check: 'role', passed: true, reason: null },

@@ -154,7 +154,8 @@ describe('access tokens', () => {
     ['without a name', {}],
     ['with a blank name', { name: '  ' }],
     ['with an end in the past', { name: 'x', expires_at: 1 }],
-    ['with a scope, which would be dropped', { name: 'x', projects: ['a'] }],
+    ['with a key that nobody knows', { name: 'x', scope: ['a'] }],
+    ['with an end in more than a year', { name: 'x', expires_at: 4_000_000_000 }],
   ])('%s are 400', async (_what, payload) => {
     const url = '/v1/access-tokens'
     const answer = await api.ask(owner.token, { method: 'POST', url, payload })

@@ -14,7 +14,7 @@ test('a token is found by its hash with its owner, and lies nowhere in clear', a
     expiresAtMs,
   })
   expect(token.reveal()).toMatch(/^sbp_[0-9a-f]{40}$/)
-  expect(record).toMatchObject({ expiresAtMs, revokedAtMs: null, kind: 'classic' })
+  expect(record).toMatchObject({ expiresAtMs, revokedAtMs: null, scope: null })
   expect(token.reveal().startsWith(record.prefix)).toBe(true)
   const found = await setup.metadata.tokens.findBySha256(hashToken(token.reveal()))
   expect(found).toEqual({ token: record, member })

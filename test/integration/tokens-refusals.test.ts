@@ -3,6 +3,7 @@
 import { Client } from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { RefusalReason } from '../../pooler/access/decide-access.ts'
+import type { TokenScope } from '../../pooler/access/token-scope.ts'
 import { catalogue } from '../../shared/error-catalogue.ts'
 import { Secret } from '../../shared/secret.ts'
 import { eventually } from '../support/eventually.ts'
@@ -68,6 +69,17 @@ const control = () => pooler.pooler.control
 const tokenOf = async (options: Parameters<RunningPooler['person']>[1]) =>
   (await pooler.person(project, options)).token
 
+const tokenFor = (scope: Partial<TokenScope>) =>
+  tokenOf({
+    scope: {
+      permissions: ['database_jit_read'],
+      projects: null,
+      roles: null,
+      networks: null,
+      ...scope,
+    },
+  })
+
 const cases: Readonly<Record<RefusalReason, Case>> = {
   token_unknown: { prepare: async () => inTheClear },
   token_revoked: {
@@ -87,6 +99,10 @@ const cases: Readonly<Record<RefusalReason, Case>> = {
     },
   },
   token_expired: { prepare: () => tokenOf({ tokenExpiresAtMs: Date.now() - 1 }) },
+  scope_permission: { prepare: () => tokenFor({ permissions: ['project_admin_read'] }) },
+  scope_project: { prepare: () => tokenFor({ projects: ['another'] }) },
+  scope_role: { prepare: () => tokenFor({ roles: [project.app.role] }) },
+  scope_network: { prepare: () => tokenFor({ networks: ['127.0.0.2/32', '::/0'] }) },
   access_disabled: {
     async prepare() {
       const person = await pooler.person(project)
@@ -156,6 +172,19 @@ test('a rule for one address lets that address in and no other', async () => {
   const inside = await connect('127.0.0.2')
   await inside.login(loginWith(token))
   await refusalOf(loginWith(token), await connect('127.0.0.3'))
+})
+
+test('a scoped token lets in whom scope and rules both name', async () => {
+  const { token } = await pooler.person(project, {
+    scope: {
+      permissions: ['database_jit_read'],
+      projects: [project.ref],
+      roles: [project.people.role],
+      networks: ['127.0.0.2/32'],
+    },
+  })
+  expect(token).toMatch(/^sbp_fc[0-9a-f]{40}$/)
+  await (await connect('127.0.0.2')).login(loginWith(token))
 })
 
 test('a role that may be given to nobody is refused even where a rule names it', async () => {

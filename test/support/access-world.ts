@@ -36,7 +36,7 @@ export class AccessWorld {
       userId: 'ada',
       name: 'laptop',
       prefix: 'sbp_aaaa',
-      kind: 'classic',
+      scope: null,
       createdAtMs: 0,
       expiresAtMs: null,
       revokedAtMs: null,

@@ -1,6 +1,7 @@
 // Projects and people of a running pooler, made through its own stores: each project with a database
 // and roles of its own in the shared Postgres, so that test files never meet.
 import { randomBytes, randomInt, randomUUID } from 'node:crypto'
+import type { TokenScope } from '../../pooler/access/token-scope.ts'
 import type { Pooler } from '../../pooler/pooler.ts'
 import type { RuleInput } from '../../pooler/store/rules.ts'
 import type { MembershipRole } from '../../pooler/store/schema.ts'
@@ -46,6 +47,7 @@ export interface PersonOptions {
   /** Roles without further conditions, or whole rules; none: a member without rules. */
   readonly rules?: readonly (string | RuleInput)[]
   readonly tokenExpiresAtMs?: number
+  readonly scope?: TokenScope
 }
 
 export class RunningProjects {
@@ -116,7 +118,8 @@ export class RunningProjects {
     )
     if (given.length > 0) await rules.replaceForMember(project.ref, userId, given)
     const expiresAtMs = options.tokenExpiresAtMs ?? null
-    const { token, record } = await tokens.create({ userId, name: 'laptop', expiresAtMs })
+    const { scope } = options
+    const { token, record } = await tokens.create({ userId, name: 'laptop', expiresAtMs, scope })
     return { userId, email, token: token.reveal(), tokenId: record.id }
   }
 

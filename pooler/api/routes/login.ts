@@ -85,7 +85,10 @@ function refusalOf(reason: string): ApiError {
     return new ApiError(406, 'you have no rule in this project', { body: { reason } })
   }
   if (reason.startsWith('token_')) return new ApiError(401, 'the token is not valid')
-  return new ApiError(403, 'you are not allowed to assume this role', { body: { reason } })
+  const missing = reason === 'scope_permission' ? ['database_jit_read'] : null
+  return new ApiError(403, 'you are not allowed to assume this role', {
+    body: { reason, ...(missing !== null && { missing_permissions: missing }) },
+  })
 }
 
 async function resultFor(deps: ApiDeps, facts: CallerFacts, role: string | null) {

@@ -83,7 +83,7 @@ function writingRoutes(app: ApiApp, deps: ApiDeps): void {
   app.delete(
     '/projects/:ref/members/:user_id',
     {
-      // Everybody may leave; taking others out needs more.
+      // Everybody may leave, by a token without a scope; taking others out needs more.
       config: { permission: 'database_jit_read' },
       schema: { params: memberParams, response: { 200: nothing, ...refusals } },
     },
@@ -92,7 +92,8 @@ function writingRoutes(app: ApiApp, deps: ApiDeps): void {
       refuseOnBranch(project)
       const { user_id: userId } = request.params
       const actor = { userId: callerOf(request).member.userId, role: project.callerRole }
-      if (userId !== actor.userId) requirePermission(project, 'project_admin_write')
+      const isLeaving = userId === actor.userId && project.callerScope === null
+      if (!isLeaving) requirePermission(project, 'project_admin_write')
       const isRemoved = await deps.members.removeMembership(project.tenant.ref, userId, actor)
       if (!isRemoved) throw notAMember(userId)
       recordChange(deps, request, { action: 'membership_removed', subject: userId })

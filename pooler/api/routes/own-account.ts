@@ -1,5 +1,6 @@
 // What callers find out about themselves: profile, projects, tokens.
 import { z } from 'zod'
+import { coversProject } from '../../access/token-scope.ts'
 import { isBanned } from '../../tenant/tenant.ts'
 import type { ApiApp } from '../api-app.ts'
 import type { ApiDeps } from '../api-deps.ts'
@@ -14,7 +15,7 @@ import {
   tokenBody,
   tokenListAnswer,
 } from '../schemas/people.ts'
-import { createToken, tokenAnswer } from '../token-answers.ts'
+import { createToken, tokenAnswer, tokenDetails } from '../token-answers.ts'
 
 const tokenParams = z.object({ id: z.guid().toLowerCase() })
 
@@ -32,13 +33,15 @@ export function ownAccountRoutes(app: ApiApp, deps: ApiDeps): void {
     '/projects',
     { schema: { response: { 200: projectListAnswer, ...refusals } } },
     async (request) => {
-      const memberships = await deps.members.membershipsOf(callerOf(request).member.userId)
+      const { member, token: asking } = callerOf(request)
+      const memberships = await deps.members.membershipsOf(member.userId)
       const nowMs = deps.clock.wallMs()
       const projects = await Promise.all(
         memberships.map(async ({ ref, role }) => {
           const details = await deps.tenants.findDetails(ref)
           if (details === null) return []
           const { tenant, createdAtMs } = details
+          if (!coversProject(asking.scope, tenant)) return []
           return {
             id: ref,
             ref,
@@ -61,8 +64,11 @@ function tokenRoutes(app: ApiApp, deps: ApiDeps): void {
     '/access-tokens',
     { schema: { response: { 200: tokenListAnswer, ...refusals } } },
     async (request) => {
-      const records = await deps.tokens.list(callerOf(request).member.userId)
-      return records.map(tokenAnswer)
+      const { member, token } = callerOf(request)
+      const records = await deps.tokens.list(member.userId)
+      // What else its owner has is none of a scoped token's business.
+      const seen = token.scope === null ? records : records.filter((one) => one.id === token.id)
+      return seen.map(tokenAnswer)
     },
   )
 
@@ -71,12 +77,12 @@ function tokenRoutes(app: ApiApp, deps: ApiDeps): void {
     { schema: { body: tokenBody, response: { 201: newTokenAnswer, ...refusals } } },
     async (request, reply) => {
       const { member, token } = callerOf(request)
-      if (token.kind === 'scoped') throw new ApiError(403, 'a scoped token cannot create tokens')
+      if (token.scope !== null) throw new ApiError(403, 'a scoped token cannot create tokens')
       const created = await createToken(deps, member.userId, request.body)
       recordChange(deps, request, {
         action: 'token_created',
         subject: member.userId,
-        details: { id: created.id, name: created.name },
+        details: tokenDetails(created),
       })
       return reply.code(201).send(created)
     },
@@ -88,7 +94,7 @@ function tokenRoutes(app: ApiApp, deps: ApiDeps): void {
     async (request, reply) => {
       const { member, token } = callerOf(request)
       const { id } = request.params
-      if (token.kind === 'scoped' && token.id !== id) {
+      if (token.scope !== null && token.id !== id) {
         throw new ApiError(403, 'a scoped token can revoke itself only')
       }
       if (!(await deps.tokens.revoke(id, member.userId))) {

@@ -8,7 +8,7 @@ import { notFound } from '../api-error.ts'
 import { recordChange } from '../record-change.ts'
 import { nothing, refusals, userParams } from '../schemas/common.ts'
 import { newTokenAnswer, personAnswer, personBody, tokenBody } from '../schemas/people.ts'
-import { createToken } from '../token-answers.ts'
+import { createToken, tokenDetails } from '../token-answers.ts'
 
 export function peopleRoutes(app: ApiApp, deps: ApiDeps): void {
   app.get(
@@ -65,8 +65,11 @@ export function peopleRoutes(app: ApiApp, deps: ApiDeps): void {
       const userId = request.params.user_id
       if ((await deps.members.find(userId)) === null) throw unknownPerson(userId)
       const created = await createToken(deps, userId, request.body)
-      const details = { id: created.id, name: created.name }
-      recordChange(deps, request, { action: 'token_created', subject: userId, details })
+      recordChange(deps, request, {
+        action: 'token_created',
+        subject: userId,
+        details: tokenDetails(created),
+      })
       return reply.code(201).send(created)
     },
   )

@@ -1,5 +1,6 @@
 // Members, their projects and their tokens.
 import { z } from 'zod'
+import { permissions } from '../../access/permissions.ts'
 import { epochSeconds, isoTime } from './common.ts'
 
 const textMax = 255
@@ -31,16 +32,37 @@ export const projectListAnswer = z.array(
   }),
 )
 
-/** Scopes are refused, not dropped: the token would have more rights than was asked. */
+/** Bounds of one scope; who needs more of them leaves the list out. */
+const scopeEntriesMax = 100
+
+const permission = z.enum(permissions)
+
+/**
+ * An empty list is refused: it reads as nothing to one and as everything to another. So is a key that
+ * nobody knows: a mistyped scope that was dropped would leave the token more rights than was asked.
+ */
+const scopeList = <Entry extends z.ZodType>(entry: Entry) =>
+  z.array(entry).min(1).max(scopeEntriesMax).nullish()
+
 export const tokenBody = z.strictObject({
   name: z.string().trim().min(1).max(textMax),
   expires_at: z.number().nullish(),
+  permissions: scopeList(permission),
+  projects: scopeList(z.string().min(1).max(128)),
+  roles: scopeList(z.string().min(1).max(63)),
+  networks: scopeList(z.string().max(64)),
 })
+
+export type TokenBody = z.infer<typeof tokenBody>
 
 const tokenFields = z.object({
   id: z.string(),
   name: z.string(),
   prefix: z.string(),
+  permissions: z.array(permission).nullable(),
+  projects: z.array(z.string()).nullable(),
+  roles: z.array(z.string()).nullable(),
+  networks: z.array(z.string()).nullable(),
   created_at: isoTime,
   expires_at: epochSeconds.nullable(),
   last_used_at: isoTime.nullable(),

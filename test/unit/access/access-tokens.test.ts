@@ -14,7 +14,7 @@ const ownerOf = (id: string, revokedAtMs: number | null = null): TokenOwner => (
     userId: 'ada',
     name: id,
     prefix: 'sbp_0000',
-    kind: 'classic',
+    scope: null,
     createdAtMs: 0,
     expiresAtMs: null,
     revokedAtMs,

@@ -45,11 +45,12 @@ describe('expires_at', () => {
   test('of absurd size is a refusal and not a crash', () => {
     expect(() => endOfRule(1e300, nowMs, 'here')).toThrow('more than 90 days ahead')
     expect(() => endOfRule(-1e300, nowMs, 'here')).toThrow('in the past')
-    expect(() => endOfToken(1e300, nowMs, 'here')).toThrow('after the year 9999')
+    expect(() => endOfToken(1e300, nowMs, 'here')).toThrow('more than 366 days ahead')
   })
 
-  test('of a token has no cap of days', () => {
-    const inTwoYears = nowSeconds + 730 * days
-    expect(endOfToken(inTwoYears, nowMs, 'here')).toBe(inTwoYears * 1000)
+  test('of a token may be a year ahead, a leap year too, and not a second more', () => {
+    const last = nowSeconds + 366 * days
+    expect(endOfToken(last, nowMs, 'here')).toBe(last * 1000)
+    expect(() => endOfToken(last + 1, nowMs, 'here')).toThrow('more than 366 days ahead')
   })
 })
