@@ -23,19 +23,13 @@ import {
 } from './statement-frames.ts'
 import { StatementLedger } from './statement-ledger.ts'
 import type { StatementObserver } from './statement-observer.ts'
-import type { Operation } from './statement-operations.ts'
+import { type ClientInput, StatementSupply } from './statement-supply.ts'
 
 export interface StatementLimits {
   /** SERVER_PREPARED_STATEMENTS_MAX. */
   readonly serverStatementsMax: number
   /** CLIENT_PREPARED_STATEMENTS_MAX. */
   readonly clientStatementsMax: number
-}
-
-/** Where the client's messages come from. */
-export interface ClientInput {
-  /** What came before the present message goes to the server now. */
-  passSoFar(): void
 }
 
 const noBytes = Buffer.alloc(0)
@@ -48,6 +42,7 @@ export class PreparedStatements implements StatementObserver {
   readonly #limits: StatementLimits
   readonly #input: ClientInput
   readonly #ledger: StatementLedger
+  readonly #supply: StatementSupply
   #link: ServerLink | null = null
   /** DISCARD or DEALLOCATE is on its way. */
   #isClosing = false
@@ -57,6 +52,7 @@ export class PreparedStatements implements StatementObserver {
     this.#input = input
     this.#limits = limits
     this.#ledger = new StatementLedger(catalog, limits.clientStatementsMax)
+    this.#supply = new StatementSupply(this.#ledger, limits.serverStatementsMax, input)
   }
 
   /** True when an error's text may have to be put right. */
@@ -66,6 +62,7 @@ export class PreparedStatements implements StatementObserver {
 
   attach(link: ServerLink): void {
     this.#link = link
+    this.#supply.link = link
     this.#isClosing = false
     link.statements.beginHold()
     link.tracker.observer = this
@@ -74,6 +71,7 @@ export class PreparedStatements implements StatementObserver {
   detach(link: ServerLink): void {
     link.tracker.observer = null
     this.#link = null
+    this.#supply.link = null
   }
 
   /** The client is gone. */
@@ -134,13 +132,13 @@ export class PreparedStatements implements StatementObserver {
     // Drivers parse the same text again and again: then nothing is copied.
     const known = this.#ledger.unnamed
     if (body !== null && known?.parse?.subarray(headerBytes).equals(body) === true) {
-      this.#push({ kind: 'unnamed', unnamed: known, isClients: true })
+      this.#supply.push({ kind: 'unnamed', unnamed: known, isClients: true })
       return
     }
     const isKept = body !== null && this.#ledger.unnamedBytes + body.length <= unnamedTextsBytesMax
     const parse = isKept ? parseOf(body) : null
     const closes = body !== null && closesStatements(body, 1)
-    this.#push({ kind: 'unnamed', unnamed: { parse, closes }, isClients: true })
+    this.#supply.push({ kind: 'unnamed', unnamed: { parse, closes }, isClients: true })
   }
 
   /** A simple Query destroys the unnamed statement. */
@@ -151,7 +149,7 @@ export class PreparedStatements implements StatementObserver {
       tracker.sent(frontend.query)
       return
     }
-    this.#push({ kind: 'unnamed', unnamed: null, isClients: true })
+    this.#supply.push({ kind: 'unnamed', unnamed: null, isClients: true })
   }
 
   /**
@@ -167,14 +165,14 @@ export class PreparedStatements implements StatementObserver {
     }
     if (taken !== null) {
       this.#ledger.noteUse(name, taken.serverName)
-      this.#ensure(taken)
+      this.#supply.ensure(taken)
     }
     if (!tracker.sentNoted(frontend.parse)) return null
     if (taken !== null) {
-      this.#push({ kind: 'taken', name, serverName: taken.serverName, statement: null })
+      this.#supply.push({ kind: 'taken', name, serverName: taken.serverName, statement: null })
     } else {
       const statement = this.#catalog.takeNamed(serverName)
-      this.#push({ kind: 'name', name, statement, isSent: true })
+      this.#supply.push({ kind: 'name', name, statement, isSent: true })
     }
     const behindName = bodyBytes - name.length - 1
     const head = headOf(frontend.parse, noBytes, taken?.serverName ?? serverName, behindName)
@@ -205,7 +203,7 @@ export class PreparedStatements implements StatementObserver {
     if (!statements.has(serverName)) this.#parseNew(name, statement)
     else if (tracker.isStatusKnown && tracker.status !== status.failed) {
       if (tracker.answered(frontend.parse)) {
-        this.#push({ kind: 'name', name, statement, isSent: false })
+        this.#supply.push({ kind: 'name', name, statement, isSent: false })
       } else this.#catalog.give(statement)
     } else this.#parseAgain(name, statement, content)
     statements.touch(serverName)
@@ -222,7 +220,7 @@ export class PreparedStatements implements StatementObserver {
     let serverName: string
     if (statement !== null) {
       this.#ledger.noteUse(name, statement.serverName)
-      this.#ensure(statement)
+      this.#supply.ensure(statement)
       if (statement.closes) this.noteCloser()
       serverName = statement.serverName
     } else if (looksLikeOurs(name)) {
@@ -245,8 +243,12 @@ export class PreparedStatements implements StatementObserver {
     // closed, and the server says that there is no such statement.
     const parse = wanted?.parse ?? null
     if (!tracker.sentQuietly(parse === null ? frontend.close : frontend.parse)) return
-    this.#send(parse ?? closeUnnamed)
-    this.#push({ kind: 'unnamed', unnamed: parse === null ? null : wanted, isClients: false })
+    this.#supply.send(parse ?? closeUnnamed)
+    this.#supply.push({
+      kind: 'unnamed',
+      unnamed: parse === null ? null : wanted,
+      isClients: false,
+    })
   }
 
   /**
@@ -257,13 +259,13 @@ export class PreparedStatements implements StatementObserver {
     const { tracker } = this.#server
     if (name === unnamed) {
       if (tracker.sentNoted(frontend.close)) {
-        this.#push({ kind: 'unnamed', unnamed: null, isClients: true })
+        this.#supply.push({ kind: 'unnamed', unnamed: null, isClients: true })
       }
       return true
     }
     const isOurs = this.#ledger.statementOf(name) !== null
     if (!isOurs && !looksLikeOurs(name)) return tracker.sent(frontend.close)
-    if (tracker.answered(frontend.close)) this.#push({ kind: 'unname', name })
+    if (tracker.answered(frontend.close)) this.#supply.push({ kind: 'unname', name })
     return false
   }
 
@@ -306,15 +308,14 @@ export class PreparedStatements implements StatementObserver {
   }
 
   #parseNew(name: string, statement: Statement): void {
-    const { tracker, statements } = this.#server
-    this.#closeSuspect(statement.serverName)
-    if (!tracker.sentNoted(frontend.parse)) {
+    this.#supply.closeSuspect(statement.serverName)
+    if (!this.#server.tracker.sentNoted(frontend.parse)) {
       this.#catalog.give(statement)
       return
     }
-    this.#send(statement.parse)
-    this.#push({ kind: 'name', name, statement, isSent: true })
-    this.#makeRoom(statements)
+    this.#supply.send(statement.parse)
+    this.#supply.push({ kind: 'name', name, statement, isSent: true })
+    this.#supply.makeRoom()
   }
 
   /**
@@ -328,73 +329,29 @@ export class PreparedStatements implements StatementObserver {
       return
     }
     const serverName = this.#catalog.scratchName()
-    this.#send(parseMessage(serverName, content))
-    this.#push({ kind: 'name', name, statement, isSent: false })
-    this.#closeQuietly(serverName)
-  }
-
-  #ensure(statement: Statement): void {
-    const { tracker, statements } = this.#server
-    const { serverName, parse } = statement
-    if (statements.has(serverName)) {
-      statements.touch(serverName)
-      return
-    }
-    // Too long to be kept: it is there, or it is gone for good.
-    if (parse.length === 0) return
-    this.#closeSuspect(serverName)
-    if (!tracker.sentQuietly(frontend.parse)) return
-    this.#send(parse)
-    this.#push({ kind: 'learn', statement })
-    this.#makeRoom(statements)
-  }
-
-  #closeSuspect(serverName: string): void {
-    if (this.#server.statements.takeSuspect(serverName)) this.#closeQuietly(serverName)
-  }
-
-  /** False where the server skips all up to a Sync. */
-  #closeQuietly(serverName: string): boolean {
-    if (!this.#server.tracker.sentQuietly(frontend.close)) return false
-    this.#send(closeMessage(serverName))
-    this.#push({ kind: 'evict', serverName })
-    return true
-  }
-
-  /** Behind a message that makes a statement: those that have not been used for long are closed. */
-  #makeRoom(statements: ServerLink['statements']): void {
-    while (statements.size > this.#limits.serverStatementsMax) {
-      const serverName = statements.takeEvictable()
-      if (serverName === null || !this.#closeQuietly(serverName)) return
-    }
+    this.#supply.send(parseMessage(serverName, content))
+    this.#supply.push({ kind: 'name', name, statement, isSent: false })
+    this.#supply.closeQuietly(serverName)
   }
 
   /** Postgres' own 42P05: the Parse goes on under the name that the server has. */
   #refuseTaken(name: string, taken: Statement, content: Buffer, environment: string): void {
     this.#ledger.noteUse(name, taken.serverName)
-    this.#ensure(taken)
+    this.#supply.ensure(taken)
     if (!this.#server.tracker.sentNoted(frontend.parse)) return
     const { serverName } = taken
-    this.#send(parseMessage(serverName, content))
+    this.#supply.send(parseMessage(serverName, content))
     const statement = this.#catalog.take(environment, content)
-    this.#push({ kind: 'taken', name, serverName, statement })
+    this.#supply.push({ kind: 'taken', name, serverName, statement })
   }
 
   /** A Parse that fails on the server, so that batch and transaction are where Postgres has them. */
   #refuse(name: string): void {
     if (!this.#server.tracker.sentNoted(frontend.parse)) return
-    this.#send(unparsable)
-    this.#push({ kind: 'refuse', error: limitReached(this.#limits.clientStatementsMax, name) })
-  }
-
-  #send(bytes: Buffer): void {
-    const { transport } = this.#server
-    transport.hold()
-    this.#input.passSoFar()
-    transport.write(bytes)
-  }
-
-  #push(operation: Operation): void {
-    this.#ledger.push(operation, this.#server.statements, this.#server.tracker.batches)
+    this.#supply.send(unparsable)
+    this.#supply.push({
+      kind: 'refuse',
+      error: limitReached(this.#limits.clientStatementsMax, name),
+    })
   }
 }

@@ -5,12 +5,13 @@ import { assert } from '../../shared/assert.ts'
 import { PoolerError } from '../../shared/errors.ts'
 import type { ClientId } from '../../shared/ids.ts'
 import type { PostgresError } from '../../shared/protocol/error-response.ts'
-import { frontend, status } from '../../shared/protocol/message-types.ts'
+import { frontend } from '../../shared/protocol/message-types.ts'
 import { StateMachine } from '../../shared/state-machine.ts'
-import { finishingMsMax, pendingBytesMax } from '../config/limits.ts'
+import { finishingMsMax } from '../config/limits.ts'
 import { ClientPump } from './client-pump.ts'
 import { type ClientState, clientMoves } from './client-state.ts'
 import { bodyBytesMaxOf, idleMessageOf } from './idle-messages.ts'
+import { PendingBytes } from './pending-bytes.ts'
 import { queryCanceled } from './query-canceled.ts'
 import { outputIsBlocked, owesMuch, ReadGate, serverIsBlocked, waits } from './read-gate.ts'
 import { isFatal, RefusedMessages, readyIdle, refusalBytes } from './refused-messages.ts'
@@ -19,7 +20,7 @@ import { RelayTimes } from './relay-times.ts'
 import { owedHighWater } from './reply-entries.ts'
 import type { ServerLink } from './server-link.ts'
 import type { ServerSink } from './server-sink.ts'
-import type { Refusal, ServerWaiter } from './server-source.ts'
+import { giveUpServer, type Refusal, type ServerWaiter } from './server-source.ts'
 import { SessionState } from './session-state.ts'
 import type { Transport, TransportReader } from './transport.ts'
 import { drop, forward, hold, type Verdict } from './verdicts.ts'
@@ -42,9 +43,9 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
   readonly #gate: ReadGate
   readonly times: RelayTimes
   readonly session: SessionState
+  readonly #pending = new PendingBytes()
   readonly #machine = new StateMachine<ClientState>('client', clientMoves, 'idle')
   #server: ServerLink | null = null
-  #pending: Buffer | null = null
   #notice: Buffer | null = null
   /** What the client is told when the work before its last message is over; null: it said Terminate. */
   #lastWords: PoolerError | null = null
@@ -91,13 +92,13 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     this.bytesFromClient += chunk.length
     this.#options.counters.bytesFromClients += chunk.length
     this.lastActiveMs = this.#options.ticker.nowMs
-    if (this.#pending === null) {
+    if (this.#pending.isEmpty) {
       this.#feed(chunk)
       return
     }
     // A client that waits is read on, up to a bound: how else would one learn that it has left?
-    this.#pending = Buffer.concat([this.#pending, chunk])
-    if (this.#pending.length > pendingBytesMax) this.#gate.close(waits)
+    this.#pending.append(chunk)
+    if (this.#pending.isFull) this.#gate.close(waits)
   }
 
   onTransportDrain(): void {
@@ -245,7 +246,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     const server = this.#server
     if (server !== null) server.transport.release()
     if (rest !== null) {
-      this.#pending = rest
+      this.#pending.append(rest)
       if (this.state === 'idle') this.#gate.close(outputIsBlocked)
     }
     if (server === null) {
@@ -259,8 +260,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
   }
 
   #feedPending(): void {
-    const pending = this.#pending
-    this.#pending = null
+    const pending = this.#pending.take()
     this.#gate.open(waits)
     if (pending !== null) this.#feed(pending)
   }
@@ -383,16 +383,12 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     server.isCutOff = !this.#pump.isAtBoundary
     const isClean = !server.isCutOff && server.isAtBoundary && server.tracker.isSettled
     this.#detach(server)
-    if (!server.isUsable) source.discard(server, server.brokenBy === null ? 'lost' : 'broken')
-    else if (isAccessEnd) source.endAccess(server)
-    else if (!isClean) source.abort(server)
-    else if (server.tracker.status === status.idle) source.checkin(server)
-    else source.rollback(server)
+    giveUpServer(source, server, isClean, isAccessEnd)
   }
 
   #close(bytes: Buffer | null, isOrderly: boolean, end: RelayEnd): void {
     this.#machine.moveTo('ended')
-    this.#pending = null
+    this.#pending.take()
     this.transport.close(bytes, isOrderly, this.#options.clock)
     this.session.leave()
     this.#options.onEnded(end)

@@ -8,7 +8,7 @@
 //   queries included.
 // - In copy-in the server ignores Sync and Flush; outside of it, CopyDone and CopyFail.
 import { backend, frontend, status } from '../../shared/protocol/message-types.ts'
-import { EntryRing } from './entry-ring.ts'
+import { OwedReplies } from './owed-replies.ts'
 import {
   bind,
   close,
@@ -37,8 +37,6 @@ export class ReplyTracker {
   observer: StatementObserver | null = null
   /** Last transaction status that the server reported. */
   status: number = status.idle
-  /** ReadyForQuery messages that are due. */
-  readyOwed = 0
   /** ReadyForQuery messages that have come. */
   replies = 0
   /** Syncs that were sent and not ignored. */
@@ -49,9 +47,7 @@ export class ReplyTracker {
   queries = 0
   /** Set when it cannot be known how many replies are due; such a server never leaves its client. */
   isInDoubt = false
-  readonly #entries = new EntryRing()
-  /** Of readyOwed, those for messages of ours. */
-  #ownReadyOwed = 0
+  readonly #entries = new OwedReplies()
   #isBatchOpen = false
   /** The server skips what it gets until a Sync that has not been sent yet. */
   #isSkipping = false
@@ -61,6 +57,11 @@ export class ReplyTracker {
 
   get owed(): number {
     return this.#entries.size
+  }
+
+  /** ReadyForQuery messages that are due. */
+  get readyOwed(): number {
+    return this.#entries.ready
   }
 
   /** An extended message was sent and no Sync behind it. */
@@ -86,7 +87,7 @@ export class ReplyTracker {
 
   /** `status` is what a message sent now will meet, unless one of its own batch changes it. */
   get isStatusKnown(): boolean {
-    return this.readyOwed === this.#ownReadyOwed
+    return this.#entries.ready === this.#entries.ownReady
   }
 
   /** The server is still at what an earlier batch or Query asked, and needs nothing for it. */
@@ -96,7 +97,7 @@ export class ReplyTracker {
 
   /** The next reply is one of ours to make. */
   get isFakeDue(): boolean {
-    return (this.#entries.head & fake) !== 0
+    return this.#entries.isHeadFake
   }
 
   /** The server may go to another client. */
@@ -106,12 +107,12 @@ export class ReplyTracker {
 
   /** True when the reply being read answers a message of ours and is not for the client. */
   get isOwnReply(): boolean {
-    return (this.#entries.head & own) !== 0
+    return this.#entries.isHeadOwn
   }
 
   /** True when success is not for the client, but an error is. */
   get isQuietReply(): boolean {
-    return (this.#entries.head & quiet) !== 0
+    return this.#entries.isHeadQuiet
   }
 
   /**
@@ -152,18 +153,18 @@ export class ReplyTracker {
 
   /** Notes a Query of ours whose whole answer is to be swallowed. Only while settled. */
   sentOwnQuery(): void {
-    this.#append(query | own)
+    this.#entries.append(query | own)
     this.observer?.onOwnSent()
   }
 
   /** As sentOwnQuery, `statements` times Parse, Bind, Execute and one Sync. */
   sentOwnBatch(statements: number): void {
     for (let index = 0; index < statements; index++) {
-      this.#append(parse | own)
-      this.#append(bind | own)
-      this.#append(execute | own)
+      this.#entries.append(parse | own)
+      this.#entries.append(bind | own)
+      this.#entries.append(execute | own)
     }
-    this.#append(sync | own)
+    this.#entries.append(sync | own)
     this.observer?.onOwnSent()
   }
 
@@ -193,7 +194,7 @@ export class ReplyTracker {
   /** Takes off the answers of ours whose turn has come. The types of the messages they answer. */
   takeDueFakes(): readonly number[] {
     const due: number[] = []
-    while ((this.#entries.head & fake) !== 0) {
+    while (this.#entries.isHeadFake) {
       due.push(this.#headKind === parse ? frontend.parse : frontend.close)
       this.#finish()
     }
@@ -269,20 +270,20 @@ export class ReplyTracker {
   }
 
   get #headKind(): number {
-    return this.#entries.head & kindMask
+    return this.#entries.headKind
   }
 
   #push(kind: number): void {
     if (this.#isSkipping) return
     if (this.#copyIn === copyIn.open) this.#copyIn = copyIn.ended
-    this.#append(this.#isBatchOpen ? kind | inBatch : kind)
+    this.#entries.append(this.#isBatchOpen ? kind | inBatch : kind)
   }
 
   #pushStatement(entry: number): boolean {
     this.#isBatchOpen = true
     if (this.#isSkipping) return false
     if (this.#copyIn === copyIn.open) this.#copyIn = copyIn.ended
-    this.#append(entry)
+    this.#entries.append(entry)
     return true
   }
 
@@ -299,30 +300,12 @@ export class ReplyTracker {
     this.#isBatchOpen = false
     this.#isSkipping = false
     this.batches++
-    this.#append(sync)
+    this.#entries.append(sync)
   }
 
   #pushCopyEnd(): void {
     if (this.#copyIn === copyIn.open) this.#copyIn = copyIn.ended
     else if (this.#entries.size > 0) this.#push(copyEnd)
-  }
-
-  #append(entry: number): void {
-    this.#entries.push(entry)
-    if (!owesReady(entry & kindMask)) return
-    this.readyOwed++
-    if ((entry & own) !== 0) this.#ownReadyOwed++
-  }
-
-  /** Takes the head off, and the ends of copies behind it that nobody will answer. */
-  #shift(): void {
-    do {
-      if (owesReady(this.#headKind)) {
-        this.readyOwed--
-        if (this.isOwnReply) this.#ownReadyOwed--
-      }
-      this.#entries.shift()
-    } while (this.#headKind === copyEnd)
   }
 
   #complete(kind: number): boolean {
@@ -333,15 +316,15 @@ export class ReplyTracker {
 
   /** The head has been answered. */
   #finish(): void {
-    const isNoted = (this.#entries.head & noted) !== 0
-    this.#shift()
+    const isNoted = this.#entries.isHeadNoted
+    this.#entries.shift()
     if (isNoted) this.observer?.onNotedDone()
   }
 
   /** The head will never be answered. */
   #skip(isCause: boolean): void {
-    const isNoted = (this.#entries.head & noted) !== 0
-    this.#shift()
+    const isNoted = this.#entries.isHeadNoted
+    this.#entries.shift()
     if (isNoted) this.observer?.onNotedLapsed(isCause)
   }
 
@@ -364,29 +347,15 @@ export class ReplyTracker {
   #beginCopyIn(): boolean {
     const kind = this.#headKind
     if (kind !== query && kind !== execute) return this.isInDoubt
-    const kept: number[] = []
-    this.#copyIn = copyIn.open
-    this.#syncsIgnored = 0
-    for (let index = 1; index < this.#entries.size; index++) {
-      const entry = this.#entries.at(index)
-      const isOpen = this.#copyIn === copyIn.open
-      if (isOpen && (entry & kindMask) === sync) {
-        this.#syncsIgnored++
-        continue
-      }
-      this.#copyIn = copyIn.ended
-      if (!isOpen || (entry & kindMask) !== copyEnd) kept.push(entry)
-    }
     const first = this.#entries.head
-    this.#entries.clear()
-    this.readyOwed = 0
-    this.#ownReadyOwed = 0
+    const { syncs, kept, isOpen } = this.#entries.takeBehindCopyIn()
+    this.#copyIn = isOpen ? copyIn.open : copyIn.ended
+    this.#syncsIgnored = syncs
     // A Sync that was taken for the batch's end may have been ignored: what counts is the batch's
     // state at the message that copies.
     this.#isBatchOpen = kind === execute || (first & inBatch) !== 0
-    this.#append(first)
     for (const entry of kept) {
-      this.#append(entry)
+      this.#entries.append(entry)
       if ((entry & kindMask) === sync) this.#isBatchOpen = false
       else if (isExtended(entry & kindMask)) this.#isBatchOpen = true
     }

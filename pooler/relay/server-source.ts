@@ -3,6 +3,7 @@
 import type { PoolerError } from '../../shared/errors.ts'
 import type { ClientId } from '../../shared/ids.ts'
 import type { PostgresError } from '../../shared/protocol/error-response.ts'
+import { status } from '../../shared/protocol/message-types.ts'
 import type { ServerLink } from './server-link.ts'
 
 /** Why a client gets no server: an error of ours, or what Postgres itself said. */
@@ -34,4 +35,18 @@ export interface ServerSource {
   discard(link: ServerLink, reason: 'lost' | 'broken'): void
   /** Asks the server to stop what it does for this client; it stays joined. Never rejects. */
   cancel(link: ServerLink): Promise<void>
+}
+
+/** What becomes of the server of a client that ends. `isClean`: it is in the middle of nothing. */
+export function giveUpServer(
+  source: ServerSource,
+  server: ServerLink,
+  isClean: boolean,
+  isAccessEnd: boolean,
+): void {
+  if (!server.isUsable) source.discard(server, server.brokenBy === null ? 'lost' : 'broken')
+  else if (isAccessEnd) source.endAccess(server)
+  else if (!isClean) source.abort(server)
+  else if (server.tracker.status === status.idle) source.checkin(server)
+  else source.rollback(server)
 }

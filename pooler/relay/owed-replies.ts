@@ -1,0 +1,91 @@
+// The entries of a reply tracker in their order, with how many of them are answered by a
+// ReadyForQuery. What a reply does to them is reply-tracker.ts.
+import { EntryRing } from './entry-ring.ts'
+import { copyEnd, fake, kindMask, noted, owesReady, own, quiet, sync } from './reply-entries.ts'
+
+export class OwedReplies {
+  readonly #ring = new EntryRing()
+  /** ReadyForQuery messages that are due. */
+  ready = 0
+  /** Of `ready`, those for messages of ours. */
+  ownReady = 0
+
+  get size(): number {
+    return this.#ring.size
+  }
+
+  /** The oldest entry; 0 when there is none. */
+  get head(): number {
+    return this.#ring.head
+  }
+
+  get headKind(): number {
+    return this.#ring.head & kindMask
+  }
+
+  /** The next reply is one of ours to make. */
+  get isHeadFake(): boolean {
+    return (this.#ring.head & fake) !== 0
+  }
+
+  get isHeadOwn(): boolean {
+    return (this.#ring.head & own) !== 0
+  }
+
+  get isHeadQuiet(): boolean {
+    return (this.#ring.head & quiet) !== 0
+  }
+
+  get isHeadNoted(): boolean {
+    return (this.#ring.head & noted) !== 0
+  }
+
+  append(entry: number): void {
+    this.#ring.push(entry)
+    if (!owesReady(entry & kindMask)) return
+    this.ready++
+    if ((entry & own) !== 0) this.ownReady++
+  }
+
+  /** Takes the head off, and the ends of copies behind it that nobody will answer. */
+  shift(): void {
+    do {
+      if (owesReady(this.headKind)) {
+        this.ready--
+        if (this.isHeadOwn) this.ownReady--
+      }
+      this.#ring.shift()
+    } while (this.headKind === copyEnd)
+  }
+
+  /**
+   * Copy-in has begun: behind the head, Syncs up to the end of the copy data, and that end, will not
+   * be answered. Returns how many Syncs they are, the entries that stay, and whether the data is still
+   * open.
+   */
+  takeBehindCopyIn(): {
+    readonly syncs: number
+    readonly kept: readonly number[]
+    readonly isOpen: boolean
+  } {
+    const ring = this.#ring
+    const kept: number[] = []
+    let syncs = 0
+    let isOpen = true
+    for (let index = 1; index < ring.size; index++) {
+      const entry = ring.at(index)
+      if (isOpen && (entry & kindMask) === sync) {
+        syncs++
+        continue
+      }
+      if (!isOpen || (entry & kindMask) !== copyEnd) kept.push(entry)
+      isOpen = false
+    }
+    const first = ring.head
+    ring.clear()
+    this.ready = 0
+    this.ownReady = 0
+    this.append(first)
+    return { syncs, kept, isOpen }
+  }
+}

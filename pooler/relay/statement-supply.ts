@@ -1,0 +1,85 @@
+// Brings a server the statements that its client's messages need: what it lacks is put in front of
+// them, and what it has had too long is closed behind them. What the client's names stand for is
+// prepared-statements.ts.
+import { frontend } from '../../shared/protocol/message-types.ts'
+import type { ServerLink } from './server-link.ts'
+import type { Statement } from './statement-catalog.ts'
+import { closeMessage } from './statement-frames.ts'
+import type { StatementLedger } from './statement-ledger.ts'
+import type { Operation } from './statement-operations.ts'
+
+/** Where the client's messages come from. */
+export interface ClientInput {
+  /** What came before the present message goes to the server now. */
+  passSoFar(): void
+}
+
+export class StatementSupply {
+  readonly #ledger: StatementLedger
+  readonly #statementsMax: number
+  readonly #input: ClientInput
+  /** The client's server; null: it has none. */
+  link: ServerLink | null = null
+
+  /** `statementsMax`: on one server. */
+  constructor(ledger: StatementLedger, statementsMax: number, input: ClientInput) {
+    this.#ledger = ledger
+    this.#statementsMax = statementsMax
+    this.#input = input
+  }
+
+  /** The server has the statement when what comes next gets there. */
+  ensure(statement: Statement): void {
+    const { tracker, statements } = this.#server
+    const { serverName, parse } = statement
+    if (statements.has(serverName)) {
+      statements.touch(serverName)
+      return
+    }
+    // Too long to be kept: it is there, or it is gone for good.
+    if (parse.length === 0) return
+    this.closeSuspect(serverName)
+    if (!tracker.sentQuietly(frontend.parse)) return
+    this.send(parse)
+    this.push({ kind: 'learn', statement })
+    this.makeRoom()
+  }
+
+  /** One that must not be used as it is there, and is about to be made anew. */
+  closeSuspect(serverName: string): void {
+    if (this.#server.statements.takeSuspect(serverName)) this.closeQuietly(serverName)
+  }
+
+  /** False where the server skips all up to a Sync. */
+  closeQuietly(serverName: string): boolean {
+    if (!this.#server.tracker.sentQuietly(frontend.close)) return false
+    this.send(closeMessage(serverName))
+    this.push({ kind: 'evict', serverName })
+    return true
+  }
+
+  /** Behind a message that makes a statement: those that have not been used for long are closed. */
+  makeRoom(): void {
+    const { statements } = this.#server
+    while (statements.size > this.#statementsMax) {
+      const serverName = statements.takeEvictable()
+      if (serverName === null || !this.closeQuietly(serverName)) return
+    }
+  }
+
+  /** Behind what the client has sent so far. */
+  send(bytes: Buffer): void {
+    const { transport } = this.#server
+    transport.hold()
+    this.#input.passSoFar()
+    transport.write(bytes)
+  }
+
+  push(operation: Operation): void {
+    this.#ledger.push(operation, this.#server.statements, this.#server.tracker.batches)
+  }
+
+  get #server(): ServerLink {
+    return this.link as ServerLink
+  }
+}
