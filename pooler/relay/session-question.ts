@@ -2,7 +2,7 @@
 // values of settings, and what only this server can hold. Rollbacks and savepoints need no
 // bookkeeping, because the answer is the state as it is.
 import { extendedQuery, sync } from '../../shared/protocol/frontend-messages.ts'
-import { anySetting } from './text-verdict.ts'
+import { anySetting, transactionSettings } from './text-verdict.ts'
 
 /** What a server holds that cannot follow a client; the reasons for which a client is pinned. */
 const heldStates = [
@@ -25,7 +25,8 @@ export interface SessionAnswer {
 const settingBytesMax = 4096
 
 // Names in lower case, because that is how they are compared. role, session_authorization and
-// settings of extensions are not listed by pg_settings and are asked for by name.
+// settings of extensions are not listed by pg_settings and are asked for by name. Those of the
+// transaction that is over stay listed as set by the session.
 const settingsSql = `
 WITH asked (name) AS (
   SELECT name FROM pg_catalog.pg_settings WHERE $2::boolean AND source OPERATOR(pg_catalog.=) 'session'
@@ -35,6 +36,7 @@ WITH asked (name) AS (
 ), found (name, value, bytes) AS (
   SELECT name, value, pg_catalog.octet_length(name) OPERATOR(pg_catalog.+) pg_catalog.octet_length(value)
   FROM (SELECT pg_catalog.lower(name), pg_catalog.current_setting(name, true) FROM asked) AS read (name, value)
+  WHERE name OPERATOR(pg_catalog.<>) ALL ('{${[...transactionSettings].join(',')}}')
 )
 SELECT 'setting', name, value FROM found WHERE (bytes OPERATOR(pg_catalog.>) ${settingBytesMax}) IS NOT TRUE
 UNION ALL SELECT 'held', 'large setting', '1' FROM found WHERE bytes OPERATOR(pg_catalog.>) ${settingBytesMax}`

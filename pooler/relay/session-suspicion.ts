@@ -1,6 +1,6 @@
 // What the transaction in progress may have left on its server: gathered from the texts it ran and
 // the tags it got, until the server is asked about it.
-import { anySetting, type TextVerdict } from './text-verdict.ts'
+import { anySetting, type TextVerdict, transactionSettings } from './text-verdict.ts'
 
 /** Settings of one transaction that are asked for by name; beyond it, all are asked for. */
 const namesMax = 200
@@ -32,7 +32,14 @@ export class SessionSuspicion {
   }
 
   onSetTag(): void {
-    this.hasSet = true
+    // What texts have named ends with the transaction; the next tag needs a name of its own.
+    if (this.#isOfTransaction) this.#inSets.clear()
+    else this.hasSet = true
+  }
+
+  get #isOfTransaction(): boolean {
+    const named = this.#inSets
+    return named.size > 0 && [...named].every((name) => transactionSettings.has(name))
   }
 
   /** A function, or a block of code, has run: it may have done anything. */

@@ -19,6 +19,13 @@ export const anySetting = '*'
 /** Of a text that is not looked at: the server is asked about everything. */
 export const unknownText: TextVerdict = { sets: [anySetting], configs: [anySetting], mayHold: true }
 
+/** They end with their transaction, however they were set (Postgres manual, SET TRANSACTION). */
+export const transactionSettings: ReadonlySet<string> = new Set([
+  'transaction_isolation',
+  'transaction_read_only',
+  'transaction_deferrable',
+])
+
 /** Longer texts are looked at each time, so that the memory is bounded by count. */
 const rememberedCharactersMax = 2048
 /** Beyond this, asking the server costs less than looking. */
@@ -85,7 +92,7 @@ const otherForms: Readonly<Record<string, readonly string[]>> = {
   seed: [],
   session: ['session_authorization', 'role'],
   time: ['timezone'],
-  transaction: [],
+  transaction: [...transactionSettings],
   xml: ['xmloption'],
 }
 

@@ -61,6 +61,25 @@ describe('settings, on one server', () => {
     expect(await show(a, 'work_mem')).toBe('4MB')
   })
 
+  test.each([
+    ['SET TRANSACTION', 'set transaction isolation level serializable, read only, deferrable'],
+    ['SET', "set transaction_isolation to 'serializable'; set transaction_read_only to on"],
+    ['set_config', "select set_config('transaction_read_only', 'on', false)"],
+    ['a block of code', 'do $$begin set transaction_read_only to on; end$$'],
+  ])('the properties of a transaction set by %s end with it', async (_how, sql) => {
+    const [a, b] = await twoClients(1)
+    await a.query('begin')
+    await a.query(sql)
+    // The server is asked about everything, and still lists them as set.
+    await a.query("do $$begin set work_mem = '1234kB'; end$$")
+    await a.query('commit')
+    for (const client of [b, a, b]) {
+      expect(await show(client, 'transaction_isolation')).toBe('read committed')
+      expect(await show(client, 'transaction_read_only')).toBe('off')
+    }
+    expect(await show(a, 'work_mem')).toBe('1234kB')
+  })
+
   test('SET LOCAL is gone with its transaction', async () => {
     const [a, b] = await twoClients(1)
     await a.query("begin; set local work_mem = '1234kB'; commit")

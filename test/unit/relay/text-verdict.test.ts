@@ -36,11 +36,12 @@ describe('a text', () => {
     ['set session authorization joe', ['session_authorization', 'role']],
     ["set names 'latin1'", ['client_encoding']],
     ['reset all', ['*']],
-    ['set transaction isolation level serializable', []],
+    [
+      'set transaction isolation level serializable',
+      ['transaction_isolation', 'transaction_read_only', 'transaction_deferrable'],
+    ],
   ])('%j may set %j, if a tag says so', (text, names) => {
-    expect(verdict(text)).toEqual(
-      names.length === 0 ? harmless : { sets: names, configs: [], mayHold: false },
-    )
+    expect(verdict(text)).toEqual({ sets: names, configs: [], mayHold: false })
   })
 
   test.each([
@@ -86,6 +87,21 @@ describe('suspicion', () => {
 
   test('is of everything when a tag tells of a SET that no text showed', () => {
     const suspicion = new SessionSuspicion()
+    suspicion.onSetTag()
+    expect([...suspicion.settingsToAsk()]).toEqual(['*'])
+  })
+
+  test('is none of what ends with the transaction, as long as a text names nothing else', () => {
+    const suspicion = new SessionSuspicion()
+    suspicion.onText(verdict('set transaction read only'))
+    suspicion.onSetTag()
+    expect(suspicion.isAny).toBe(false)
+    suspicion.onText(verdict('set transaction read only; set a = 1'))
+    suspicion.onSetTag()
+    expect(suspicion.settingsToAsk()).toContain('a')
+    suspicion.clear()
+    suspicion.onText(verdict('set transaction read only'))
+    suspicion.onSetTag()
     suspicion.onSetTag()
     expect([...suspicion.settingsToAsk()]).toEqual(['*'])
   })
