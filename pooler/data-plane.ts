@@ -25,11 +25,12 @@ import { ConnectBackoff } from './pool/connect-backoff.ts'
 import { Pool } from './pool/pool.ts'
 import type { PoolKey } from './pool/pool-key.ts'
 import { PoolRegistry } from './pool/pool-registry.ts'
+import { ServerBudgets } from './pool/server-budgets.ts'
 import { Upstream } from './pool/upstream.ts'
 import { cancelIfOverdue, overdue, type RelayTimeLimits } from './relay/overdue.ts'
 import { StatementCatalog } from './relay/statement-catalog.ts'
 import type { ListenerMode } from './startup/identify-tenant.ts'
-import { checkoutTimeoutMsOf, poolSizeOf, type Tenant } from './tenant/tenant.ts'
+import { checkoutTimeoutMsOf, minPoolSizeOf, poolSizeOf, type Tenant } from './tenant/tenant.ts'
 import type { TenantCache } from './tenant/tenant-cache.ts'
 
 export interface DataPlaneOptions {
@@ -57,6 +58,7 @@ export class DataPlane {
   readonly clientCounts = new ClientCounts()
   readonly cancelKeys = new CancelKeys()
   readonly quota: ConnectionQuota
+  readonly budgets: ServerBudgets
   readonly #options: DataPlaneOptions
   readonly #services: ClientServices
   readonly #frontDoor: FrontDoor
@@ -79,6 +81,7 @@ export class DataPlane {
     this.#ticker = { nowMs: clock.monotonicMs() }
     const shares = shareOpenFiles(readOpenFilesMax(), config.clientsMax)
     this.quota = new ConnectionQuota(quotaLimitsFor(shares.clientsMax))
+    this.budgets = new ServerBudgets(shares.serversMax, clock)
     this.pools = new PoolRegistry({
       createPool: (key, startup) => this.#createPool(key, startup),
       poolsPerTenantMax: config.poolsPerTenantMax,
@@ -199,6 +202,7 @@ export class DataPlane {
   #keepHouse(): void {
     const { config, tenants } = this.#options
     this.pools.onTick()
+    this.budgets.onTick()
     const limits: RelayTimeLimits = config
     this.#isOverMemory =
       config.memorySoftLimit > 0 && process.memoryUsage.rss() > config.memorySoftLimit
@@ -245,7 +249,12 @@ export class DataPlane {
         size: key.mode === 'direct' ? 1 : poolSizeOf(tenant(), key.role),
         checkoutTimeoutMs: checkoutTimeoutMsOf(tenant(), key.role),
       }),
+      minSize: () => (key.mode === 'direct' ? 0 : minPoolSizeOf(tenant(), key.role)),
       times: config,
+      budgets: this.budgets.of(
+        key.tenantRef,
+        () => tenant().maxServerConnections ?? Number.POSITIVE_INFINITY,
+      ),
       waitersMax: config.poolWaitersMax,
       peopleShare: config.jitPoolShare,
       upstreamBackoff: this.#backoffOf(`${dbHost}:${dbPort}`),

@@ -169,6 +169,7 @@ export class Pooler {
         before.dbDatabase !== after.dbDatabase)
     if (isMoved) data.pools.retireServersOf(ref)
     else for (const { pool } of data.pools.entriesOf(ref)) pool.retryNow()
+    data.budgets.review(ref)
   }
 
   /** People first and by their own register: they and the record are told what ended their access. */

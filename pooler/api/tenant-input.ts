@@ -27,6 +27,8 @@ export function readTenant(fields: TenantFields, stored: TenantDetails | null): 
     requireUser: fields.require_user,
     authQuery: fields.auth_query,
     defaultPoolSize: fields.default_pool_size,
+    defaultMinPoolSize: fields.default_min_pool_size,
+    maxServerConnections: fields.max_server_connections,
     defaultMaxClients: fields.default_max_clients,
     defaultPoolStrategy: fields.default_pool_strategy,
     defaultParameterStatus: fields.default_parameter_status,
@@ -95,6 +97,7 @@ function readUser(user: TenantUserBody): TenantUserInput {
     isManager: user.is_manager,
     modeType: user.mode_type,
     poolSize: user.pool_size,
+    minPoolSize: user.min_pool_size,
     poolCheckoutTimeoutMs: user.pool_checkout_timeout,
     maxClients: user.max_clients,
   }

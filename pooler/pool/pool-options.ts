@@ -6,6 +6,7 @@ import type { PoolCounters } from '../metrics/counters.ts'
 import type { StatementOptions } from '../relay/client-statements.ts'
 import type { ConnectBackoff } from './connect-backoff.ts'
 import type { PoolKey } from './pool-key.ts'
+import type { ServerBudget } from './server-budget.ts'
 import type { OpenedServer } from './server-login.ts'
 
 /** What a cancel request needs: a server's own address, and its key. */
@@ -41,7 +42,11 @@ export interface PoolOptions {
   readonly key: PoolKey
   readonly upstream: PoolUpstream
   readonly limits: () => PoolLimits
+  /** Servers that are kept open as long as the pool is there; at most its size counts. */
+  readonly minSize: () => number
   readonly times: PoolTimes
+  /** Shared with other pools; a server is opened when each has room for it. */
+  readonly budgets: readonly ServerBudget[]
   readonly waitersMax: number
   /** Part of the servers that people with tokens may hold, 0 to 1; at least one server. */
   readonly peopleShare: number

@@ -12,25 +12,24 @@ import type { Refusal, ServerSource, ServerWaiter } from '../relay/server-source
 import { IdleWatcher } from './idle-watcher.ts'
 import type { PoolKey } from './pool-key.ts'
 import type { PoolOptions } from './pool-options.ts'
+import { ReturnedServers } from './returned-servers.ts'
+import type { IdleServer } from './server-budget.ts'
 import type { ServerCloseReason, ServerConnection } from './server-connection.ts'
-import { trustedIdleMs } from './server-factory.ts'
-import { resetServer, resetSettings, rollbackServer } from './server-reset.ts'
-import { cancelServer, stopServer } from './server-stop.ts'
+import { cancelServer } from './server-stop.ts'
 import { ServerSupply } from './server-supply.ts'
 import { WaitingLine } from './waiting-line.ts'
-
-/** A rollback of a client that left may take so long before the server is discarded instead. */
-const rollbackTimeoutMs = 1000
+import { WarmServers } from './warm-servers.ts'
 
 export class Pool implements ServerSource {
   readonly key: PoolKey
   readonly #options: PoolOptions
   readonly #supply: ServerSupply
+  readonly #returned: ReturnedServers
   readonly #line: WaitingLine
   /** All open servers, whatever their state. */
   readonly #servers = new Set<ServerConnection>()
-  /** Idle and ready to be handed on; the last one was used last. */
-  readonly #warm: ServerConnection[] = []
+  /** Idle and ready to be handed on. */
+  readonly #warm: WarmServers
   readonly #heldByPeople = new Set<ServerConnection>()
   /** Asked for a server in this very turn, and will be told that there is none. */
   readonly #refusedSoon = new Set<ServerWaiter>()
@@ -44,8 +43,19 @@ export class Pool implements ServerSource {
       deadlines: options.deadlines,
       onExpired: (waiter, waitedMs) => waiter.onNoServer(this.#checkoutTimeout(waitedMs)),
     })
+    this.#returned = new ReturnedServers(options, {
+      onClean: (server) => this.#settle(server),
+      onSpent: (server, reason) => this.#drop(server, reason),
+    })
+    this.#warm = new WarmServers({
+      clock: options.clock,
+      onUnfit: (server, reason) => this.#drop(server, reason),
+      onCold: (server) => this.#supply.release(server),
+    })
     this.#supply = new ServerSupply(options, {
       wanted: () => this.#line.eligible(this.#mayServePeople),
+      waitingSinceMs: (place) => this.#line.sinceMsAt(place, this.#mayServePeople),
+      oldestIdle: (openedBeforeMs) => this.#oldestIdle(openedBeforeMs),
       onServer: (server) => this.#onSupplied(server),
       onRefusal: (refusal) => this.#refuseAll(refusal),
       onClosing: (server) => this.#onServerClosing(server),
@@ -97,7 +107,7 @@ export class Pool implements ServerSource {
 
   checkout(waiter: ServerWaiter): ServerLink | null {
     if (!this.#isClosed && this.#line.size === 0 && this.#mayServe(waiter)) {
-      const server = this.#takeWarm()
+      const server = this.#warm.take()
       if (server !== null) {
         this.#options.counters.checkouts.observeMs(0)
         return this.#join(server, waiter)
@@ -119,43 +129,19 @@ export class Pool implements ServerSource {
   }
 
   checkin(link: ServerLink): void {
-    const server = this.#takeBack(link)
-    if (this.key.mode === 'direct') this.#drop(server, 'client_left')
-    else if (server.dirtyBy !== null || this.key.mode === 'session') this.#reset(server)
-    else if (server.needsResetAll) this.#resetSettings(server)
-    else this.#settle(server)
+    this.#returned.checkin(this.#takeBack(link))
   }
 
   rollback(link: ServerLink): void {
-    const server = this.#takeBack(link)
-    if (this.key.mode === 'direct') {
-      this.#drop(server, 'client_left')
-      return
-    }
-    if (this.key.mode === 'session' || server.dirtyBy !== null) {
-      this.#reset(server)
-      return
-    }
-    const { clock } = this.#options
-    this.#work(server, 'reset_failed', () => rollbackServer(server, rollbackTimeoutMs, clock))
+    this.#returned.rollback(this.#takeBack(link))
   }
 
   abort(link: ServerLink): void {
-    const { upstream, clock } = this.#options
-    const server = this.#takeBack(link)
-    this.#work(server, 'client_left', async () => {
-      await cancelServer(server, upstream, clock)
-      return false
-    })
+    this.#returned.abort(this.#takeBack(link))
   }
 
   endAccess(link: ServerLink): void {
-    const { upstream, clock, times } = this.#options
-    const server = this.#takeBack(link)
-    this.#work(server, 'access_ended', async () => {
-      const isStopped = await stopServer(server, upstream, clock)
-      return isStopped && (await resetServer(server, times.serverResetTimeoutMs, clock))
-    })
+    this.#returned.endAccess(this.#takeBack(link))
   }
 
   discard(link: ServerLink, reason: 'lost' | 'broken'): void {
@@ -180,7 +166,7 @@ export class Pool implements ServerSource {
   retireServers(): void {
     this.#supply.retryNow()
     for (const server of this.#servers) server.isRetired = true
-    for (const server of this.#warm.splice(0)) this.#drop(server, 'retired')
+    for (const server of this.#warm.takeAll()) this.#drop(server, 'retired')
   }
 
   /** Tries at once again: the credentials or the upstream have changed. */
@@ -190,34 +176,17 @@ export class Pool implements ServerSource {
 
   /** Once a second: what has been idle for long is the library's from then on. */
   onTick(nowMs: number): void {
-    while (this.#warm.length > 0) {
-      const server = this.#warm[0] as ServerConnection
-      const isOver = server.isOver(nowMs)
-      if (!isOver && nowMs - server.idleSinceMs < trustedIdleMs) break
-      this.#warm.shift()
-      if (isOver) this.#drop(server, 'lifetime')
-      else this.#supply.release(server)
-    }
+    this.#warm.onTick(nowMs)
+    this.#supply.keepMinimum()
   }
 
   /** No checkout succeeds any more; waiters are refused. Fulfilled when all servers are closed. */
   async close(refusal: Refusal): Promise<void> {
     this.#isClosed = true
     this.#refuseAll(refusal)
-    for (const server of this.#warm.splice(0)) this.#drop(server, 'pool_closed')
+    for (const server of this.#warm.takeAll()) this.#drop(server, 'pool_closed')
     for (const server of this.#servers) server.isRetired = true
     await this.#supply.close()
-  }
-
-  #takeWarm(): ServerConnection | null {
-    const nowMs = this.#options.clock.monotonicMs()
-    for (let server = this.#warm.pop(); server !== undefined; server = this.#warm.pop()) {
-      if (!server.isUsable) this.#drop(server, 'lost')
-      else if (!server.isBetweenMessages) this.#drop(server, 'broken')
-      else if (server.isOver(nowMs)) this.#drop(server, 'lifetime')
-      else return server
-    }
-    return null
   }
 
   #join(server: ServerConnection, waiter: ServerWaiter): ServerLink {
@@ -238,31 +207,6 @@ export class Pool implements ServerSource {
     server.tracker.transactions = 0
     server.tracker.queries = 0
     return server
-  }
-
-  #reset(server: ServerConnection): void {
-    const { times, clock } = this.#options
-    this.#work(server, 'reset_failed', () => resetServer(server, times.serverResetTimeoutMs, clock))
-  }
-
-  #resetSettings(server: ServerConnection): void {
-    const { times, clock } = this.#options
-    const { serverResetTimeoutMs } = times
-    this.#work(server, 'reset_failed', () => resetSettings(server, serverResetTimeoutMs, clock))
-  }
-
-  /** Something of ours with a server that nobody holds; `job` says whether it is clean afterwards. */
-  #work(server: ServerConnection, reason: ServerCloseReason, job: () => Promise<boolean>): void {
-    server.moveTo('working')
-    job()
-      .then((isClean) => {
-        if (isClean) this.#settle(server)
-        else this.#drop(server, reason)
-      })
-      .catch((error: unknown) => {
-        this.#options.log.error({ err: error, serverId: server.id }, 'server given up')
-        this.#drop(server, 'broken')
-      })
   }
 
   /** A clean server: to the next waiter, unless a cancel for it is still under way. */
@@ -290,6 +234,10 @@ export class Pool implements ServerSource {
       if (server.state !== 'idle') server.moveTo('idle')
       server.idleSinceMs = nowMs
       server.handTo(this.#watcherOf(server))
+      if (this.#isWantedElsewhere(server)) {
+        this.#drop(server, 'made_room')
+        return
+      }
       const next = this.#line.next(this.#mayServePeople)
       if (next === null) {
         this.#warm.push(server)
@@ -298,6 +246,30 @@ export class Pool implements ServerSource {
       this.#options.counters.checkouts.observeMs(nowMs - next.sinceMs)
       next.waiter.onServer(this.#join(server, next.waiter))
     }
+  }
+
+  #isWantedElsewhere(server: ServerConnection): boolean {
+    if (!this.#supply.isContended) return false
+    const nextSinceMs = this.#line.sinceMsAt(0, this.#mayServePeople)
+    return this.#supply.isWantedElsewhere(server, nextSinceMs)
+  }
+
+  /** Idle servers are given up from the one that was used longest ago: the library's before ours. */
+  #oldestIdle(openedBeforeMs: number): IdleServer | null {
+    if (this.#line.eligible(this.#mayServePeople) > 0) return null
+    let oldest = this.#warm.oldestOpenedBefore(openedBeforeMs)
+    for (const server of this.#servers) {
+      if (server.state !== 'idle' || this.#supply.isOnLoan(server)) continue
+      if (oldest === undefined || server.idleSinceMs < oldest.idleSinceMs) oldest = server
+    }
+    if (oldest === undefined) return null
+    const server = oldest
+    return { idleSinceMs: server.idleSinceMs, giveUp: () => this.#giveUp(server) }
+  }
+
+  #giveUp(server: ServerConnection): void {
+    if (this.#warm.remove(server)) this.#drop(server, 'made_room')
+    else this.#supply.evict(server, 'made_room')
   }
 
   /** Unless the waiter withdraws before: one that has ended must hear nothing any more. */
@@ -327,7 +299,7 @@ export class Pool implements ServerSource {
   /** Hands on what is idle, then asks for more. */
   #demand(): void {
     while (this.#line.eligible(this.#mayServePeople) > 0) {
-      const server = this.#takeWarm()
+      const server = this.#warm.take()
       if (server === null) break
       this.#offer(server)
     }
@@ -356,8 +328,7 @@ export class Pool implements ServerSource {
   }
 
   #onIdleServerGone(server: ServerConnection, reason: 'lost' | 'broken'): void {
-    const index = this.#warm.indexOf(server)
-    if (index !== -1) this.#warm.splice(index, 1)
+    this.#warm.remove(server)
     if (this.#supply.isOnLoan(server)) this.#drop(server, reason)
     else server.isRetired = true
   }
@@ -373,9 +344,11 @@ export class Pool implements ServerSource {
   #checkoutTimeout(waitedMs: number): PoolerError {
     const { size } = this.#options.limits()
     const failure = this.#supply.lastFailure
+    const shortOf = this.#supply.shortOf
+    const detail = shortOf === null ? failure?.message : `no room for another server (${shortOf})`
     return new PoolerError('ECHECKOUTTIMEOUT', {
       values: { ms: waitedMs, size, waiters: this.#line.size },
-      ...(failure === null ? {} : { detail: failure.message }),
+      ...(detail === undefined ? {} : { detail }),
     })
   }
 }

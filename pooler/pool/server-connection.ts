@@ -21,6 +21,7 @@ export type ServerCloseReason =
   | 'reset_failed'
   | 'access_ended'
   | 'unresponsive'
+  | 'made_room'
 
 /** Postgres closes its end after Terminate; a server that does not is not waited for longer. */
 const closingMsMax = 5000

@@ -1,4 +1,5 @@
-// Which idle servers generic-pool closes on its round: those that are gone, too old, or too long idle.
+// Which idle servers generic-pool closes on its round: those that are gone, too old, or too long idle
+// and not among those that are kept open.
 import type { Clock } from '../../shared/clock.ts'
 import type { ServerConnection } from './server-connection.ts'
 
@@ -11,12 +12,13 @@ interface EvictionConfig {
 }
 
 /** generic-pool makes its evictor itself and gives it nothing, so the clock is closed over. */
-export const serverEvictorBy = (clock: Clock) =>
+export const serverEvictorBy = (clock: Clock, isSpare: () => boolean) =>
   class ServerEvictor {
     evict(config: EvictionConfig, member: IdleMember): boolean {
       const server = member.obj
       const nowMs = clock.monotonicMs()
       if (!server.isUsable || server.isOver(nowMs)) return true
-      return config.idleTimeoutMillis > 0 && nowMs - server.idleSinceMs > config.idleTimeoutMillis
+      const idleMs = nowMs - server.idleSinceMs
+      return config.idleTimeoutMillis > 0 && idleMs > config.idleTimeoutMillis && isSpare()
     }
   }

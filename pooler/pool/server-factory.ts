@@ -5,6 +5,7 @@
 import type { Factory } from 'generic-pool'
 import { mutedSink } from '../relay/server-sink.ts'
 import type { PoolOptions } from './pool-options.ts'
+import type { BudgetMember, Decide } from './server-budget.ts'
 import { ServerConnection } from './server-connection.ts'
 import type { OpenedServer } from './server-login.ts'
 import { isAlive } from './server-reset.ts'
@@ -23,6 +24,11 @@ export class PoolClosed extends Error {
   override readonly name = 'PoolClosed'
 }
 
+/** Whoever the server was wanted for has got another, or has left. */
+export class NotWanted extends Error {
+  override readonly name = 'NotWanted'
+}
+
 export type PoolMember = ServerConnection | FailedOpen
 
 /** A server idle for longer is asked for a sign of life before a client gets it. */
@@ -35,12 +41,23 @@ export class ServerFactory implements Factory<PoolMember> {
   readonly #options: PoolOptions
   readonly #waiting: (() => void)[] = []
   readonly #onClosing: (server: ServerConnection) => void
+  readonly #member: BudgetMember
+  /** Granted by all budgets. */
   #slots = 0
+  /** Asked of budgets and not granted yet. */
+  #claims = 0
+  #opening = 0
+  #closing = 0
   #isClosed = false
 
   /** `onClosing` is told once of each server that starts to close, its reason set. */
-  constructor(options: PoolOptions, onClosing: (server: ServerConnection) => void) {
+  constructor(
+    options: PoolOptions,
+    member: BudgetMember,
+    onClosing: (server: ServerConnection) => void,
+  ) {
     this.#options = options
+    this.#member = member
     this.#onClosing = onClosing
   }
 
@@ -49,8 +66,23 @@ export class ServerFactory implements Factory<PoolMember> {
     return this.#slots
   }
 
+  get opening(): number {
+    return this.#opening
+  }
+
+  get closing(): number {
+    return this.#closing
+  }
+
+  /** The budget that keeps this pool from opening a server just now; null: none does. */
+  get shortOf(): string | null {
+    if (this.#claims === 0) return null
+    const full = this.#options.budgets.find((budget) => budget.used >= budget.limit)
+    return full === undefined ? null : `${full.name}: ${full.limit}`
+  }
+
   async create(): Promise<PoolMember> {
-    await this.#takeSlot()
+    if (!(await this.#takeSlot())) return new FailedOpen(new NotWanted())
     try {
       if (this.#isClosed) throw new PoolClosed()
       await this.#options.upstreamBackoff.ready()
@@ -58,6 +90,8 @@ export class ServerFactory implements Factory<PoolMember> {
     } catch (cause) {
       this.#freeSlot()
       return new FailedOpen(cause)
+    } finally {
+      this.#opening--
     }
   }
 
@@ -80,13 +114,16 @@ export class ServerFactory implements Factory<PoolMember> {
       !member.isUsable ? 'lost' : member.isOver(nowMs) ? 'lifetime' : 'idle',
     )
     this.#onClosing(member)
+    this.#closing++
     await closed
+    this.#closing--
     this.#freeSlot()
   }
 
   /** Nothing is opened from here on. */
   close(): void {
     this.#isClosed = true
+    for (const budget of this.#options.budgets) budget.withdraw(this.#member)
   }
 
   #connection(opened: OpenedServer): ServerConnection {
@@ -103,16 +140,43 @@ export class ServerFactory implements Factory<PoolMember> {
     })
   }
 
-  async #takeSlot(): Promise<void> {
+  /** False when the server is not wanted any more; else one more is opening. */
+  async #takeSlot(): Promise<boolean> {
     // Bounded: a creation waits only for servers that are closing, which takes 5 s at most.
-    while (this.#slots >= this.#options.limits().size) {
+    while (this.#slots + this.#claims >= this.#options.limits().size) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve))
     }
-    this.#slots++
+    this.#claims++
+    const isGranted = await new Promise(this.#claimAll)
+    if (!isGranted) this.#waiting.shift()?.()
+    return isGranted
+  }
+
+  /** One budget after the other; counted in the very turn of the last one's decision. */
+  readonly #claimAll = (decide: Decide, _reject: unknown, index = 0): void => {
+    const budget = this.#options.budgets[index]
+    if (budget === undefined) {
+      this.#claims--
+      this.#slots++
+      this.#opening++
+      decide(true)
+      return
+    }
+    budget.claim(this.#member, (isGranted) => {
+      if (isGranted && !this.#isClosed) {
+        this.#claimAll(decide, null, index + 1)
+        return
+      }
+      if (isGranted) budget.free()
+      for (const earlier of this.#options.budgets.slice(0, index)) earlier.free()
+      this.#claims--
+      decide(false)
+    })
   }
 
   #freeSlot(): void {
     this.#slots--
     this.#waiting.shift()?.()
+    for (const budget of this.#options.budgets) budget.free()
   }
 }

@@ -6,14 +6,24 @@ import { newReportId } from '../../shared/ids.ts'
 import type { Refusal } from '../relay/server-source.ts'
 import { ConnectBackoff } from './connect-backoff.ts'
 import type { PoolOptions } from './pool-options.ts'
+import type { BudgetMember, IdleServer } from './server-budget.ts'
 import type { ServerCloseReason, ServerConnection } from './server-connection.ts'
 import { serverEvictorBy } from './server-evictor.ts'
-import { FailedOpen, PoolClosed, type PoolMember, ServerFactory } from './server-factory.ts'
+import {
+  FailedOpen,
+  NotWanted,
+  PoolClosed,
+  type PoolMember,
+  ServerFactory,
+} from './server-factory.ts'
 import { ServerOpenError } from './server-open-error.ts'
 
 export interface SupplyEvents {
   /** Waiters that could take a server now. */
   readonly wanted: () => number
+  /** See BudgetMember. */
+  readonly waitingSinceMs: (place: number) => number | null
+  readonly oldestIdle: (openedBeforeMs: number) => IdleServer | null
   /** A server to be offered; new, or idle for long and found alive. */
   readonly onServer: (server: ServerConnection) => void
   /** Waiting does not help: everybody who waits is told. */
@@ -28,13 +38,17 @@ const evictionPeriodMs = 1000
 /** Above any pool_size: the real bound is counted in slots, because it may change while we run. */
 const libraryMax = 100_000
 
-export class ServerSupply {
+export class ServerSupply implements BudgetMember {
   readonly #options: PoolOptions
   readonly #events: SupplyEvents
   readonly #factory: ServerFactory
-  readonly #library: genericPool.Pool<PoolMember>
+  readonly #library: EvictingPool
   /** After failures that are this role's own (password, database), not the upstream's. */
   readonly #backoff: ConnectBackoff
+  /** After failures to open servers that nobody waits for: they are nobody else's concern. */
+  readonly #keepBackoff: ConnectBackoff
+  /** Waiting will not help: the minimum is left alone until something has changed. */
+  #isMinimumGivenUp = false
   readonly #known = new WeakSet<ServerConnection>()
   #acquiring = 0
   #lastFailure: ServerOpenError | null = null
@@ -43,14 +57,53 @@ export class ServerSupply {
   constructor(options: PoolOptions, events: SupplyEvents) {
     this.#options = options
     this.#events = events
-    this.#factory = new ServerFactory(options, events.onClosing)
+    this.#factory = new ServerFactory(options, this, events.onClosing)
+    for (const budget of options.budgets) budget.join(this)
     this.#backoff = new ConnectBackoff(options.clock, options.random)
-    this.#library = openLibrary(this.#factory, options)
+    this.#keepBackoff = new ConnectBackoff(options.clock, options.random)
+    this.#library = openLibrary(this.#factory, options, () => this.#missing < 0)
   }
 
   /** Servers as Postgres counts them: being opened, open, or not closed yet. */
   get slots(): number {
     return this.#factory.slots
+  }
+
+  get opening(): number {
+    return this.#factory.opening
+  }
+
+  get closing(): number {
+    return this.#factory.closing
+  }
+
+  get shortOf(): string | null {
+    return this.#factory.shortOf
+  }
+
+  waitingSinceMs(place: number): number | null {
+    return this.#events.waitingSinceMs(place)
+  }
+
+  oldestIdle(openedBeforeMs: number): IdleServer | null {
+    return this.#events.oldestIdle(openedBeforeMs)
+  }
+
+  /** True while a budget has claims that it cannot grant. */
+  get isContended(): boolean {
+    for (const budget of this.#options.budgets) if (budget.isContended) return true
+    return false
+  }
+
+  /**
+   * True when a server that has come back should be closed for the sake of another pool.
+   * `nextSinceMs`: since when the first in our own line waits; null: nobody does.
+   */
+  isWantedElsewhere({ openedAtMs }: ServerConnection, nextSinceMs: number | null): boolean {
+    for (const budget of this.#options.budgets) {
+      if (budget.isWantedElsewhere(this, openedAtMs, nextSinceMs)) return true
+    }
+    return false
   }
 
   get backoffMs(): number {
@@ -65,6 +118,8 @@ export class ServerSupply {
   /** Tries at once again: the credentials or the upstream have changed. */
   retryNow(): void {
     this.#backoff.succeeded()
+    this.#keepBackoff.succeeded()
+    this.#isMinimumGivenUp = false
   }
 
   /** Asks the library for as many servers as are wanted, may be had, and are not asked for yet. */
@@ -78,6 +133,23 @@ export class ServerSupply {
       this.#acquiring++
       void this.#acquire()
     }
+  }
+
+  /** Once a second: opens what is missing to the minimum, where nobody else needs the room. */
+  keepMinimum(): void {
+    if (this.#isClosed || this.#isMinimumGivenUp || this.#acquiring > 0) return
+    if (this.backoffMs > 0 || this.#keepBackoff.waitMs > 0) return
+    const room = this.#options.budgets.map(({ spare }) => spare)
+    for (let left = Math.min(this.#missing, ...room); left > 0; left--) {
+      this.#acquiring++
+      void this.#acquire(true)
+    }
+  }
+
+  /** Servers that should be opened to have the minimum; negative: there are more. */
+  get #missing(): number {
+    const { limits, minSize } = this.#options
+    return Math.min(minSize(), limits().size) - (this.slots - this.closing)
   }
 
   /** True while the server is in the pool's hands, or a client's; false while it is the library's. */
@@ -100,20 +172,27 @@ export class ServerSupply {
       .then(() => this.#events.onRoom())
   }
 
+  /** Closes a server that is the library's. */
+  evict(server: ServerConnection, reason: ServerCloseReason): void {
+    void server.close(reason)
+    this.#library._evict()
+  }
+
   /** Opens nothing any more. Fulfilled when all servers are closed. */
   async close(): Promise<void> {
     this.#isClosed = true
     this.#factory.close()
     await this.#library.drain()
     await this.#library.clear()
+    for (const budget of this.#options.budgets) budget.leave(this)
   }
 
-  async #acquire(): Promise<void> {
+  async #acquire(isForMinimum = false): Promise<void> {
     try {
       await this.#backoff.ready()
       const member = await this.#library.acquire()
       this.#acquiring--
-      if (member instanceof FailedOpen) this.#onOpenFailed(member)
+      if (member instanceof FailedOpen) this.#onOpenFailed(member, isForMinimum)
       else this.#onOpened(member)
     } catch (error) {
       this.#acquiring--
@@ -127,16 +206,16 @@ export class ServerSupply {
       this.#known.add(server)
       this.#options.counters.serversOpened++
       this.#lastFailure = null
-      this.#backoff.succeeded()
+      this.retryNow()
       this.#options.upstreamBackoff.succeeded()
     }
     this.#events.onServer(server)
   }
 
-  #onOpenFailed(failed: FailedOpen): void {
+  #onOpenFailed(failed: FailedOpen, isForMinimum: boolean): void {
     void this.#library.destroy(failed).catch(this.#onLibraryError)
     const failure = failed.cause
-    if (failure instanceof PoolClosed) return
+    if (failure instanceof PoolClosed || failure instanceof NotWanted) return
     const { counters, log, upstreamBackoff } = this.#options
     counters.serverOpenFailures++
     if (!(failure instanceof ServerOpenError)) {
@@ -147,6 +226,12 @@ export class ServerSupply {
     }
     this.#lastFailure = failure
     const { kind, message: reason } = failure
+    if (isForMinimum && this.#events.wanted() === 0) {
+      log.debug({ kind, reason }, 'server could not be opened, and nobody waits for it')
+      this.#keepBackoff.failed()
+      this.#isMinimumGivenUp = kind === 'permanent'
+      return
+    }
     log.warn({ kind, reason }, 'server could not be opened')
     if (failure.kind === 'transient') {
       upstreamBackoff.failed()
@@ -167,9 +252,10 @@ export class ServerSupply {
 function openLibrary(
   factory: ServerFactory,
   { clock, times }: PoolOptions,
-): genericPool.Pool<PoolMember> {
+  isSpare: () => boolean,
+): EvictingPool {
   const { Pool: Library, Deque, PriorityQueue } = genericPool as unknown as LibraryParts
-  return new Library(serverEvictorBy(clock), Deque, PriorityQueue, factory, {
+  return new Library(serverEvictorBy(clock, isSpare), Deque, PriorityQueue, factory, {
     min: 0,
     max: libraryMax,
     fifo: false,
@@ -179,6 +265,11 @@ function openLibrary(
     numTestsPerEvictionRun: libraryMax,
     idleTimeoutMillis: times.serverIdleTimeoutMs,
   })
+}
+
+/** The evictor's round can be had at once, though by no public name. */
+interface EvictingPool extends genericPool.Pool<PoolMember> {
+  _evict(): void
 }
 
 /** Exported by generic-pool and documented there, but missing from its type declarations. */
@@ -191,7 +282,7 @@ interface LibraryParts {
       ServerFactory,
       genericPool.Options,
     ]
-  ) => genericPool.Pool<PoolMember>
+  ) => EvictingPool
   readonly Deque: unknown
   readonly PriorityQueue: unknown
 }

@@ -54,6 +54,14 @@ export class WaitingLine {
     return this.#first(true)?.sinceMs ?? null
   }
 
+  /** Since when the one waits who is so many places behind the first of those who may go. */
+  sinceMsAt(place: number, mayServePeople: boolean): number | null {
+    if (place === 0) return this.#first(mayServePeople)?.sinceMs ?? null
+    let left = place
+    for (const { sinceMs } of this.#inOrder(mayServePeople)) if (left-- === 0) return sinceMs
+    return null
+  }
+
   /** Waiters that could take a server now. */
   eligible(mayServePeople: boolean): number {
     return mayServePeople ? this.size : this.#applications.size
@@ -92,6 +100,22 @@ export class WaitingLine {
       waiters.push(next.waiter)
     }
     return waiters
+  }
+
+  /** Both lines as one. */
+  *#inOrder(mayServePeople: boolean): Iterable<Entry> {
+    const applications = this.#applications[Symbol.iterator]()
+    const people = (mayServePeople ? this.#people : [])[Symbol.iterator]()
+    let application = applications.next()
+    let person = people.next()
+    while (application.done !== true || person.done !== true) {
+      const isPerson =
+        application.done === true ||
+        (person.done !== true && person.value.sinceMs < application.value.sinceMs)
+      yield (isPerson ? person.value : application.value) as Entry
+      if (isPerson) person = people.next()
+      else application = applications.next()
+    }
   }
 
   #first(mayServePeople: boolean): Entry | undefined {

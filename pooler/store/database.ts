@@ -5,6 +5,7 @@ import pg from 'pg'
 import type { Log } from '../../shared/log.ts'
 import { metadataConnectionsMax } from '../config/limits.ts'
 import { firstTables } from './migrations/001-first-tables.ts'
+import { serverLimits } from './migrations/002-server-limits.ts'
 import type { Schema } from './schema.ts'
 
 export interface Database {
@@ -72,13 +73,16 @@ function getTypeParser(oid: number, format?: 'text' | 'binary') {
     : pg.types.getTypeParser(oid, 'text')
 }
 
+/** In the order of their names; one that has run anywhere keeps its name and its text. */
+const migrations = { '001-first-tables': firstTables, '002-server-limits': serverLimits }
+
 /** On a connection of its own without time limits: another process may hold the lock for long. */
 async function migrate(url: string, log: Log): Promise<void> {
   const db = kyselyOn(openPool(url, log, { max: 1, lock_timeout: 0 }))
   try {
     const migrator = new Migrator({
       db,
-      provider: { getMigrations: () => Promise.resolve({ '001-first-tables': firstTables }) },
+      provider: { getMigrations: () => Promise.resolve(migrations) },
       migrationTableSchema: 'latchkey',
     })
     const { error, results = [] } = await migrator.migrateToLatest()

@@ -32,6 +32,9 @@ export interface TenantsTable {
   require_user: boolean
   auth_query: string | null
   default_pool_size: number
+  default_min_pool_size: Generated<number>
+  /** Over all pools; null: no limit but theirs. */
+  max_server_connections: number | null
   default_max_clients: number
   default_pool_strategy: 'fifo' | 'lifo'
   default_parameter_status: Json
@@ -64,6 +67,8 @@ export interface TenantRolesTable {
   mode_type: 'transaction' | 'session'
   /** null: the tenant's default. */
   pool_size: number | null
+  /** null: the tenant's default. */
+  min_pool_size: number | null
   pool_checkout_timeout_ms: number
   max_clients: number | null
   created_at: Generated<Date>

@@ -16,6 +16,7 @@ export interface TenantUserInput {
   readonly isManager?: boolean | undefined
   readonly modeType?: 'transaction' | 'session' | undefined
   readonly poolSize?: number | null | undefined
+  readonly minPoolSize?: number | null | undefined
   readonly poolCheckoutTimeoutMs?: number | undefined
   readonly maxClients?: number | null | undefined
 }
@@ -36,6 +37,8 @@ export interface TenantInput {
   readonly requireUser?: boolean | undefined
   readonly authQuery?: string | null | undefined
   readonly defaultPoolSize?: number | undefined
+  readonly defaultMinPoolSize?: number | undefined
+  readonly maxServerConnections?: number | null | undefined
   readonly defaultMaxClients?: number | undefined
   readonly defaultPoolStrategy?: 'fifo' | 'lifo' | undefined
   readonly defaultParameterStatus?: Readonly<Record<string, unknown>> | undefined
@@ -70,6 +73,8 @@ export function tenantDefaults(
     require_user: true,
     auth_query: null,
     default_pool_size: 15,
+    default_min_pool_size: 0,
+    max_server_connections: null,
     default_max_clients: 1000,
     default_pool_strategy: 'fifo',
     default_parameter_status: '{}',
@@ -101,6 +106,8 @@ export function givenColumns(input: TenantInput) {
     ...given('require_user', input.requireUser),
     ...given('auth_query', input.authQuery ?? authQueryFor(input)),
     ...given('default_pool_size', input.defaultPoolSize),
+    ...given('default_min_pool_size', input.defaultMinPoolSize),
+    ...given('max_server_connections', input.maxServerConnections),
     ...given('default_max_clients', input.defaultMaxClients),
     ...given('default_pool_strategy', input.defaultPoolStrategy),
     ...given('default_parameter_status', asJson(input.defaultParameterStatus)),
@@ -124,6 +131,7 @@ export function roleColumns(ref: string, user: TenantUserInput) {
     is_manager: user.isManager ?? false,
     mode_type: user.modeType ?? 'transaction',
     pool_size: user.poolSize ?? null,
+    min_pool_size: user.minPoolSize ?? null,
     pool_checkout_timeout_ms: user.poolCheckoutTimeoutMs ?? 60_000,
     max_clients: user.maxClients ?? null,
   }

@@ -14,6 +14,7 @@ export interface TenantUser {
   readonly modeType: 'transaction' | 'session'
   /** null: the tenant's default. */
   readonly poolSize: number | null
+  readonly minPoolSize: number | null
   readonly poolCheckoutTimeoutMs: number
   /** null: the tenant's default. */
   readonly maxClients: number | null
@@ -62,6 +63,7 @@ export function selectTenants(db: Kysely<Schema>) {
             'tenant_roles.is_manager',
             'tenant_roles.mode_type',
             'tenant_roles.pool_size',
+            'tenant_roles.min_pool_size',
             'tenant_roles.pool_checkout_timeout_ms',
             'tenant_roles.max_clients',
           ])
@@ -96,6 +98,8 @@ export function tenantOf(row: TenantRow, box: SecretBox): Tenant {
     requireUser: row.require_user,
     authQuery: row.auth_query,
     defaultPoolSize: row.default_pool_size,
+    defaultMinPoolSize: row.default_min_pool_size,
+    maxServerConnections: row.max_server_connections,
     defaultMaxClients: row.default_max_clients,
     clientIdleTimeoutMs: row.client_idle_timeout_ms,
     allowList: Object.freeze(row.allow_list),
@@ -139,6 +143,7 @@ function roleOf(tenant: TenantRow, row: RoleRow, box: SecretBox): TenantRole {
     role: row.db_user,
     isManager: row.is_manager,
     poolSize: row.pool_size ?? tenant.default_pool_size,
+    minPoolSize: row.min_pool_size ?? tenant.default_min_pool_size,
     checkoutTimeoutMs: row.pool_checkout_timeout_ms,
     maxClients: row.max_clients,
     password: sealed === null ? null : box.open(sealed, passwordContext(tenant.ref, row.db_user)),
@@ -153,6 +158,7 @@ function userOf(row: RoleRow): TenantUser {
     isManager: row.is_manager,
     modeType: row.mode_type,
     poolSize: row.pool_size,
+    minPoolSize: row.min_pool_size,
     poolCheckoutTimeoutMs: row.pool_checkout_timeout_ms,
     maxClients: row.max_clients,
     hasPassword: row.password !== null,

@@ -16,6 +16,8 @@ export interface TenantRole {
   /** The manager runs auth_query. */
   readonly isManager: boolean
   readonly poolSize: number
+  /** Servers that a pool of this role keeps open. */
+  readonly minPoolSize: number
   readonly checkoutTimeoutMs: number
   /** null: the tenant's default. 0: nobody. */
   readonly maxClients: number | null
@@ -42,6 +44,9 @@ export interface Tenant {
   readonly requireUser: boolean
   readonly authQuery: string | null
   readonly defaultPoolSize: number
+  readonly defaultMinPoolSize: number
+  /** Servers of all its pools together; null: no limit but the pools' own. */
+  readonly maxServerConnections: number | null
   readonly defaultMaxClients: number
   /** 0: off. */
   readonly clientIdleTimeoutMs: number
@@ -64,6 +69,11 @@ export function isBanned(tenant: Tenant, nowMs: number): boolean {
 /** Servers that one pool of this role may open: the role's own row, else the tenant's default. */
 export function poolSizeOf(tenant: Tenant, role: string): number {
   return tenant.roles.get(role)?.poolSize ?? tenant.defaultPoolSize
+}
+
+/** Servers that a pool of this role keeps open while it is in use. */
+export function minPoolSizeOf(tenant: Tenant, role: string): number {
+  return tenant.roles.get(role)?.minPoolSize ?? tenant.defaultMinPoolSize
 }
 
 export function maxClientsOf(tenant: Tenant, role: string): number {

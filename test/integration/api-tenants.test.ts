@@ -56,6 +56,8 @@ describe('PUT', () => {
       enforce_ssl: false,
       require_user: true,
       default_pool_size: 15,
+      default_min_pool_size: 0,
+      max_server_connections: null,
       default_max_clients: 1000,
       client_heartbeat_interval: 60,
       allow_list: ['0.0.0.0/0', '::/0'],
@@ -74,9 +76,12 @@ describe('PUT', () => {
         },
       ],
     })
-    const changed = await ask('PUT', `/${ref}`, { tenant: { default_pool_size: 3 } })
+    const limits = { default_pool_size: 3, default_min_pool_size: 1, max_server_connections: 20 }
+    const changed = await ask('PUT', `/${ref}`, { tenant: limits })
     expect(changed.statusCode).toBe(200)
-    expect(changed.json().data).toMatchObject({ default_pool_size: 3, db_host: 'db.example.com' })
+    expect(changed.json().data).toMatchObject({ ...limits, db_host: 'db.example.com' })
+    const unbound = await ask('PUT', `/${ref}`, { tenant: { max_server_connections: null } })
+    expect(unbound.json().data).toMatchObject({ ...limits, max_server_connections: null })
     expect(changed.json().data.users).toHaveLength(1)
     expect(await storedPassword(ref)).toBe(password)
   })
@@ -163,6 +168,9 @@ describe('PUT', () => {
     ['jit_api_url', { jit_api_url: 'http://example.com/jit' }],
     ['jit_api_url', { jit_api_url: 'https://user:pass@example.com/jit' }],
     ['default_pool_size', { default_pool_size: -1 }],
+    ['default_min_pool_size', { default_min_pool_size: -1 }],
+    ['max_server_connections', { max_server_connections: 0 }],
+    ['users.0.min_pool_size', { users: [{ ...appUser, min_pool_size: -1 }] }],
   ])('is 422 naming %s for %o', async (field, fields) => {
     const answer = await ask('PUT', `/${newRef()}`, { tenant: { ...full, ...fields } })
     expect(answer.statusCode).toBe(422)

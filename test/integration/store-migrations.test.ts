@@ -11,10 +11,10 @@ test('several processes that start at once make the schema once', async () => {
   await Promise.all(databases.map((database) => database.migrate()))
   await Promise.all(databases.map((database) => database.close()))
   const rows = await postgres.query(
-    'select name from latchkey.kysely_migration',
+    'select name from latchkey.kysely_migration order by name',
     [],
     'migrated_at_once',
   )
-  expect(rows).toEqual([{ name: '001-first-tables' }])
+  expect(rows).toEqual([{ name: '001-first-tables' }, { name: '002-server-limits' }])
   await postgres.dropDatabase('migrated_at_once')
 })

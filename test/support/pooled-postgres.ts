@@ -1,7 +1,7 @@
 // The data plane alone in front of real Postgres: one project with one role and a database of its
 // own, and what Postgres itself says of the servers. Everybody is let in.
 import type { Config } from '../../pooler/config/settings.ts'
-import type { TenantRole } from '../../pooler/tenant/tenant.ts'
+import type { Tenant, TenantRole } from '../../pooler/tenant/tenant.ts'
 import { Secret } from '../../shared/secret.ts'
 import { BareDataPlane } from './bare-data-plane.ts'
 import { eventually } from './eventually.ts'
@@ -21,6 +21,8 @@ export interface PooledPostgresOptions {
   readonly upstreamPort?: number
   /** Attributes of the role, as in CREATE ROLE. */
   readonly attributes?: string
+  /** Of the project, over the usual ones. */
+  readonly tenant?: Partial<Tenant>
 }
 
 export interface Backend {
@@ -49,6 +51,7 @@ export class PooledPostgres {
       dbPort: upstreamPort,
       dbDatabase: name,
       roles: new Map([[name, row]]),
+      ...options.tenant,
     })
     this.pooler = new BareDataPlane({ tenant, config: options.config ?? {} })
   }
@@ -77,7 +80,7 @@ export class PooledPostgres {
   }
 
   /** As an operator's change of the project does. */
-  changeRole(changes: Partial<Pick<TenantRole, 'poolSize' | 'checkoutTimeoutMs'>>): void {
+  changeRole(changes: Partial<TenantRole>): void {
     const { pooler, role } = this
     const roles = new Map([
       [role, { ...(pooler.tenant.roles.get(role) as TenantRole), ...changes }],

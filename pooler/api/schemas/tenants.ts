@@ -14,6 +14,7 @@ const tenantsPerPageMax = 1_000
 const textMax = 255
 
 const poolSize = z.int().min(1).max(poolSizeMax)
+const minPoolSize = z.int().min(0).max(poolSizeMax)
 const clients = z.int().min(0).max(clientsMax)
 const roleName = z.string().min(1).max(63)
 
@@ -29,6 +30,8 @@ export const tenantUserBody = z.object({
   mode_type: z.enum(['transaction', 'session']).optional(),
   /** null: the tenant's default. */
   pool_size: poolSize.nullish(),
+  /** Kept open while the pool is in use; null: the tenant's default. */
+  min_pool_size: minPoolSize.nullish(),
   pool_checkout_timeout: z.int().min(1).max(durationMsMax).optional(),
   max_clients: clients.nullish(),
 })
@@ -47,6 +50,9 @@ export const tenantFields = z.object({
   require_user: z.boolean().optional(),
   auth_query: z.string().min(1).max(8_192).nullish(),
   default_pool_size: poolSize.optional(),
+  default_min_pool_size: minPoolSize.optional(),
+  /** Of all pools together; null: no limit but theirs. */
+  max_server_connections: poolSize.nullish(),
   default_max_clients: clients.optional(),
   sni_hostname: z.string().min(1).max(253).nullish(),
   default_pool_strategy: z.enum(['fifo', 'lifo']).optional(),
@@ -105,6 +111,7 @@ const tenantUserAnswer = z.object({
   is_manager: z.boolean(),
   mode_type: z.string(),
   pool_size: z.number().nullable(),
+  min_pool_size: z.number().nullable(),
   pool_checkout_timeout: z.number(),
   max_clients: z.number().nullable(),
   inserted_at: isoTime,
@@ -126,6 +133,8 @@ export const tenantAnswer = z.object({
   require_user: z.boolean(),
   auth_query: z.string().nullable(),
   default_pool_size: z.number(),
+  default_min_pool_size: z.number(),
+  max_server_connections: z.number().nullable(),
   default_max_clients: z.number(),
   sni_hostname: z.string().nullable(),
   default_pool_strategy: z.string(),

@@ -1,0 +1,214 @@
+// Servers that several pools have together: a tenant's over all its pools, the process's over all
+// tenants. Exact, as each pool's own slots are: one is used from before the attempt to open a server
+// until Postgres has closed its end. Where none is left, an idle server of another pool is closed to
+// make room; otherwise whoever's client has waited longest comes first, whatever its pool.
+import { assert } from '../../shared/assert.ts'
+import type { Clock, Timer } from '../../shared/clock.ts'
+
+/** A pool, as far as it shares a budget with others. */
+export interface BudgetMember {
+  /** Servers being opened, open, or not closed yet. */
+  readonly slots: number
+  /** Of these, the ones on their way in and out. */
+  readonly opening: number
+  readonly closing: number
+  /** Monotonic ms since when the client waits that stands at `place` (0: first); null: nobody does. */
+  waitingSinceMs(place: number): number | null
+  /** The server that has been idle longest, of those opened before `openedBeforeMs`; null: none. */
+  oldestIdle(openedBeforeMs: number): IdleServer | null
+}
+
+export interface IdleServer {
+  readonly idleSinceMs: number
+  /** Closes it to make room. */
+  giveUp(): void
+}
+
+interface Claim {
+  readonly member: BudgetMember
+  readonly decide: Decide
+}
+
+/** Called once, at once or later. False: nobody waits for the server any more. */
+export type Decide = (isGranted: boolean) => void
+
+/** A server is not closed for another pool before it has been of use: opening one costs more than it does. */
+export const tenureMs = 100
+/** What a pool that has servers waits longer than another before it gets one of the other's. */
+const patienceMs = 100
+const patienceFactor = 2
+
+export class ServerBudget {
+  /** What an operator knows the limit by. */
+  readonly name: string
+  readonly #limit: () => number
+  readonly #clock: Clock
+  readonly #members = new Set<BudgetMember>()
+  /** Bounded: pools ask for as many as their clients want, and no more than their size. */
+  readonly #claims = new Set<Claim>()
+  #used = 0
+  /** The limit has been lowered below what is used, as of the last review. */
+  #isOver = false
+  #review: Timer | null = null
+
+  /** `limit` is read anew whenever something is decided; Infinity: none. */
+  constructor(name: string, limit: () => number, clock: Clock) {
+    this.name = name
+    this.#limit = limit
+    this.#clock = clock
+  }
+
+  get used(): number {
+    return this.#used
+  }
+
+  get claims(): number {
+    return this.#claims.size
+  }
+
+  get limit(): number {
+    return this.#limit()
+  }
+
+  get isContended(): boolean {
+    return this.#claims.size > 0 || this.#isOver
+  }
+
+  get isUnused(): boolean {
+    return this.#members.size === 0 && this.#used === 0
+  }
+
+  /** Servers that may be opened without anybody's giving one up. */
+  get spare(): number {
+    return Math.max(0, this.#limit() - this.#used - this.#claims.size)
+  }
+
+  join(member: BudgetMember): void {
+    this.#members.add(member)
+  }
+
+  /** The pool opens nothing any more: none of its claims is granted. */
+  withdraw(member: BudgetMember): void {
+    for (const claim of this.#claims) if (claim.member === member) this.#settle(claim, false)
+  }
+
+  /** All servers of the pool are closed. */
+  leave(member: BudgetMember): void {
+    this.#members.delete(member)
+    if (this.#members.size === 0) this.#review?.cancel()
+  }
+
+  /** Asks for room for one server. What was granted is given back with `free`. */
+  claim(member: BudgetMember, decide: Decide): void {
+    if (this.#claims.size === 0 && this.#used < this.#limit()) {
+      this.#used++
+      decide(true)
+    } else {
+      this.#claims.add({ member, decide })
+      this.review()
+    }
+  }
+
+  free(): void {
+    assert(this.#used > 0, 'only what was taken is given back')
+    this.#used--
+    if (this.isContended) this.review()
+  }
+
+  /** Grants what can be granted, and makes room for the rest. Also after the limit has changed. */
+  review(): void {
+    this.#review?.cancel()
+    this.#review = null
+    const limit = this.#limit()
+    let first = this.#first(null)
+    while (first !== null && this.#used < limit) {
+      this.#used++
+      this.#settle(first.claim, true)
+      first = this.#first(null)
+    }
+    this.#isOver = this.#used > limit
+    this.#makeRoom()
+  }
+
+  /**
+   * True when a server that a client has just given back should be closed, so that another pool can
+   * open one. `nextSinceMs`: since when the first in its own line waits; null: nobody does.
+   */
+  isWantedElsewhere(member: BudgetMember, openedAtMs: number, nextSinceMs: number | null): boolean {
+    if (!this.isContended) return false
+    const first = this.#first(member)
+    if (this.#lacking(member) <= 0) return false
+    if (this.#isOver) return true
+    if (first === null) return false
+    const nowMs = this.#clock.monotonicMs()
+    if (nowMs - openedAtMs < tenureMs) {
+      this.#reviewIn(tenureMs - (nowMs - openedAtMs))
+      return false
+    }
+    if (nextSinceMs === null) return true
+    if (first.claim.member.slots === 0) return first.sinceMs < nextSinceMs
+    // Servers move from pool to pool only where one is clearly worse off: each move costs an opening.
+    return nowMs - first.sinceMs > patienceFactor * (nowMs - nextSinceMs) + patienceMs
+  }
+
+  /** Servers that have to be closed for the claims of all but one, beyond those that are closing. */
+  #lacking(except: BudgetMember | null): number {
+    let claims = 0
+    for (const { member } of this.#claims) if (member !== except) claims++
+    let closing = 0
+    for (const member of this.#members) closing += member.closing
+    return this.#used + claims - this.#limit() - closing
+  }
+
+  #makeRoom(): void {
+    if (!this.isContended) return
+    const openedBeforeMs = this.#clock.monotonicMs() - tenureMs
+    let lacking = this.#lacking(null)
+    while (lacking > 0) {
+      const idle = this.#longestIdle(openedBeforeMs)
+      if (idle === null) break
+      idle.giveUp()
+      lacking--
+    }
+    if (lacking > 0 && this.#longestIdle(Number.POSITIVE_INFINITY) !== null) {
+      this.#reviewIn(tenureMs)
+    }
+  }
+
+  #longestIdle(openedBeforeMs: number): IdleServer | null {
+    let longest: IdleServer | null = null
+    for (const member of this.#members) {
+      const idle = member.oldestIdle(openedBeforeMs)
+      if (idle !== null && (longest === null || idle.idleSinceMs < longest.idleSinceMs)) {
+        longest = idle
+      }
+    }
+    return longest
+  }
+
+  /** The claim whose client has waited longest; claims that nobody waits for any more are settled. */
+  #first(notOf: BudgetMember | null): { claim: Claim; sinceMs: number } | null {
+    let first: { claim: Claim; sinceMs: number } | null = null
+    for (const claim of this.#claims) {
+      // Those in front will have the servers that are on their way.
+      const sinceMs = claim.member.waitingSinceMs(claim.member.opening)
+      if (sinceMs === null) this.#settle(claim, false)
+      else if (claim.member !== notOf && (first === null || sinceMs < first.sinceMs)) {
+        first = { claim, sinceMs }
+      }
+    }
+    return first
+  }
+
+  #settle(claim: Claim, isGranted: boolean): void {
+    this.#claims.delete(claim)
+    claim.decide(isGranted)
+  }
+
+  #reviewIn(ms: number): void {
+    this.#review ??= this.#clock.after(Math.max(1, Math.ceil(ms)), () => {
+      this.#review = null
+      this.review()
+    })
+  }
+}

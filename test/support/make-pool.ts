@@ -1,0 +1,37 @@
+import { PoolCounters } from '../../pooler/metrics/counters.ts'
+import { ConnectBackoff } from '../../pooler/pool/connect-backoff.ts'
+import { Pool } from '../../pooler/pool/pool.ts'
+import type { PoolOptions } from '../../pooler/pool/pool-options.ts'
+import { StatementCatalog } from '../../pooler/relay/statement-catalog.ts'
+import { systemClock } from '../../shared/clock.ts'
+import { DeadlineQueue } from '../../shared/deadline-queue.ts'
+import { nullLog } from '../../shared/log.ts'
+
+const unused = () => Promise.reject(new Error('no server is opened here'))
+
+/** A pool on its own; `changes` says what a test is about. */
+export function makePool(changes: Partial<PoolOptions> = {}): Pool {
+  const { clock = systemClock } = changes
+  return new Pool({
+    key: { tenantRef: 'ref', role: 'app', database: 'db', mode: 'transaction' },
+    upstream: { open: unused, cancel: unused, terminate: unused },
+    limits: () => ({ size: 1, checkoutTimeoutMs: 1000 }),
+    minSize: () => 0,
+    times: { serverResetTimeoutMs: 1000, serverIdleTimeoutMs: 600_000, serverLifetimeMs: 0 },
+    budgets: [],
+    waitersMax: 1000,
+    peopleShare: 1,
+    upstreamBackoff: new ConnectBackoff(clock),
+    deadlines: new DeadlineQueue(clock),
+    counters: new PoolCounters(),
+    statements: {
+      catalog: new StatementCatalog(Buffer.alloc(32)),
+      serverStatementsMax: 10,
+      clientStatementsMax: 10,
+    },
+    clock,
+    log: nullLog,
+    random: Math.random,
+    ...changes,
+  })
+}
