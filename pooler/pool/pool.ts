@@ -106,7 +106,10 @@ export class Pool implements ServerSource {
   }
 
   checkout(waiter: ServerWaiter): ServerLink | null {
-    if (!this.#isClosed && this.#line.size === 0 && this.#mayServe(waiter)) {
+    // Whoever may go has gone then; people who wait for their share keep nobody from a free server.
+    if (this.#line.size > 0 && !this.#isClosed) this.#demand()
+    const isNext = this.#line.eligible(this.#mayServePeople) === 0
+    if (isNext && !this.#isClosed && this.#mayServe(waiter)) {
       const server = this.#warm.take()
       if (server !== null) {
         this.#options.counters.checkouts.observeMs(0)
