@@ -11,6 +11,7 @@ import type { Tenant } from '../tenant/tenant.ts'
 /** A person who is in. */
 export interface PersonLogin {
   readonly userId: string
+  readonly email: string | null
   readonly sessionId: string
   /** Told to the client before its first ReadyForQuery; null: access has no end. */
   readonly notice: string | null
@@ -97,6 +98,7 @@ export class TokenAuth {
     const startedMs = wallMs()
     return {
       userId: access.member.userId,
+      email: access.member.email,
       sessionId: session.sessionId,
       notice: access.endsAtMs === null ? null : noticeOf(access.endsAtMs),
       leave: (reason, use) => {

@@ -164,11 +164,13 @@ export class ClientSession implements PoolClient {
   #start(link: ServerLink | null, reports: LoginReports, spelled: Settings): void {
     const { login } = this
     const { clock, ticker, cancelKeys } = this.#services
-    const wanted = new Map(reports.values)
-    for (const [name, value] of spelled) wanted.set(name, value)
+    const { attribution } = login
+    const values = attribution.ownValues(reports.values)
+    const startup = attribution.ownValues(spelled)
     const relay = new Relay({
       clientId: this.#connection.id,
       person: login.authenticated.person?.userId ?? null,
+      attribution,
       mode: this.key.mode === 'transaction' ? 'transaction' : 'session',
       transport: login.tail.transport,
       statements: this.key.mode === 'transaction' ? this.#pool.statements : null,
@@ -176,8 +178,8 @@ export class ClientSession implements PoolClient {
       counters: this.#pool.counters,
       clock,
       ticker,
-      profile: profileOf(wanted),
-      startup: spelled,
+      profile: profileOf(new Map([...values, ...startup])),
+      startup,
       onFault: (error) => this.#connection.internal(error),
       onEnded: (end) => this.leave(end),
     })
@@ -185,7 +187,9 @@ export class ClientSession implements PoolClient {
     this.#cancelKey = cancelKeys.issue(relay, login.request.minor >= 2)
     const until = login.authenticated.person?.notice ?? null
     const notice = until === null ? null : noticeResponse(until)
-    relay.transport.write(loginAnswer(reports, this.#cancelKey, notice))
+    relay.transport.write(
+      loginAnswer({ values, spelling: reports.spelling }, this.#cancelKey, notice),
+    )
     this.#connection.log.info(
       { tenant: this.key.tenantRef, role: this.key.role, mode: this.key.mode },
       'client logged in',

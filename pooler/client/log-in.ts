@@ -1,6 +1,7 @@
 // The stages of a login behind the startup packet: whose connection it is, whether it may knock,
 // who it is, its place in a pool, its settings, and the answer that ends in the relay.
 import { PoolerError } from '../../shared/errors.ts'
+import { applicationNameAsKept } from '../../shared/protocol/application-name.ts'
 import {
   authenticationOk,
   negotiateProtocolVersion,
@@ -9,6 +10,7 @@ import { noticeResponse } from '../../shared/protocol/error-response.ts'
 import { isLoopback, sourceKey } from '../accept/address-filter.ts'
 import type { Authenticated } from '../auth/authenticate.ts'
 import type { PoolMode } from '../pool/pool-key.ts'
+import { Attribution, nameSetting, personLabel } from '../relay/attribution.ts'
 import { type Identity, identifyTenant } from '../startup/identify-tenant.ts'
 import { jitRequest } from '../startup/startup-options.ts'
 import {
@@ -75,13 +77,16 @@ export async function logIn(
     authenticated.person.leave('EUNSUPPORTEDPROTOCOL', { transactions: 0, bytes: 0 })
     throw new PoolerError('EUNSUPPORTEDPROTOCOL', { values: { what: 'replication with a token' } })
   }
-  const settings = settingsOf(request, isTokenAsked, authenticated)
+  const attribution = attributionOf(authenticated, services.config)
+  const isPerson = authenticated.person !== null
+  const settings = settingsOf(request, isTokenAsked, isPerson, attribution)
   const isAlone = mode === 'direct' || request.replication !== 'off'
   await enter(connection, services, {
     tenant,
     identity,
     request,
     authenticated,
+    attribution,
     // A server of one's own is opened with them; any other has them set.
     settings: isAlone ? noSettings : settings,
     startup: isAlone ? startupOf(request, settings) : noSettings,
@@ -95,6 +100,7 @@ export interface Login {
   readonly identity: Identity
   readonly request: StartupRequest
   readonly authenticated: Authenticated
+  readonly attribution: Attribution
   /** To be SET on servers that are shared. */
   readonly settings: ReadonlyMap<string, string>
   /** To open the client's own server with, in mode direct. */
@@ -166,17 +172,26 @@ function isTrustedLoopback(connection: ClientConnection, services: ClientService
   return services.config.allowInsecureLoopbackTokens && isLoopback(connection.address)
 }
 
-/** Words that mark a person's servers; nobody else may wear them. */
-const attributionMark = ' via latchkey'
-
+/** What the client asked for, but that servers bear the name that is due to whoever uses them. */
 function settingsOf(
   request: StartupRequest,
   isTokenAsked: boolean,
-  authenticated: Authenticated,
+  isPerson: boolean,
+  attribution: Attribution,
 ): ReadonlyMap<string, string> {
   const settings = isTokenAsked ? request.settings : settingsWithJit(request)
-  const name = settings.get('application_name')
-  if (name === undefined || authenticated.person !== null) return settings
-  if (!name.includes(attributionMark)) return settings
-  return new Map(settings).set('application_name', name.replaceAll(attributionMark, ''))
+  const own = settings.get(nameSetting)
+  if (own === undefined && !isPerson) return settings
+  const name = attribution.nameFor(isPerson ? applicationNameAsKept(own ?? '') : (own ?? ''))
+  return new Map(settings).set(nameSetting, name)
+}
+
+function attributionOf(
+  authenticated: Authenticated,
+  config: ClientServices['config'],
+): Attribution {
+  const { person } = authenticated
+  if (person === null) return new Attribution(null)
+  const email = config.attribution === 'email' ? person.email : null
+  return new Attribution(personLabel(person.userId, email))
 }

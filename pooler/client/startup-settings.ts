@@ -2,6 +2,7 @@
 // asked once for each value, and remembered. What it refuses is told with its own words.
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../../shared/clock.ts'
+import { applicationNameAsKept } from '../../shared/protocol/application-name.ts'
 import { encodeError, PostgresError } from '../../shared/protocol/error-response.ts'
 import { extendedQuery, sync } from '../../shared/protocol/frontend-messages.ts'
 import { headerBytes } from '../../shared/protocol/message-types.ts'
@@ -36,7 +37,9 @@ export class StartupSettings {
   known(poolKey: string, settings: Settings): Settings | null {
     const spelled = new Map<string, string>()
     for (const [name, value] of settings) {
-      const known = this.#spellings.get(spellingKey(poolKey, name, value))
+      const known = isKept(name, value)
+        ? value
+        : this.#spellings.get(spellingKey(poolKey, name, value))
       if (known === undefined) return null
       spelled.set(name, known)
     }
@@ -64,13 +67,17 @@ export class StartupSettings {
     entries.forEach(([name, value], index) => {
       const canonical = result.rows[index]?.[0] ?? value
       spelled.set(name, canonical)
-      this.#spellings.set(spellingKey(poolKey, name, value), canonical)
+      if (!isKept(name, value)) this.#spellings.set(spellingKey(poolKey, name, value), canonical)
       if (!link.reported.has(name)) link.applied.set(name, canonical)
     })
     link.profile = null
     return spelled
   }
 }
+
+/** It differs with each client and each person: nobody is asked where the answer is plain. */
+const isKept = (name: string, value: string): boolean =>
+  name === 'application_name' && applicationNameAsKept(value) === value
 
 const spellingKey = (poolKey: string, name: string, value: string): string =>
   `${poolKey}\0${name}\0${value}`

@@ -179,6 +179,11 @@ export const settings = {
   ),
   MEMORY_SOFT_LIMIT: setting(byteSize, '0', 'Resident memory above which new logins are refused.'),
 
+  ATTRIBUTION: setting(
+    oneOf('email', 'user_id'),
+    'email',
+    'What names a person in `application_name` of the servers that they use, before ` via latchkey`.',
+  ),
   RULE_EXPIRY_REQUIRED: setting(flag, 'false', 'Refuses rules of temporary access without an end.'),
   AUDIT_RETENTION_DAYS: setting(
     wholeNumber({ min: 1, max: 36_500 }),

@@ -1,6 +1,7 @@
 import type { Clock } from '../../shared/clock.ts'
 import type { PoolerError } from '../../shared/errors.ts'
 import type { ClientId } from '../../shared/ids.ts'
+import type { Attribution } from './attribution.ts'
 import type { StatementOptions } from './client-statements.ts'
 import type { ServerSource } from './server-source.ts'
 import type { SettingsProfile } from './session-settings.ts'
@@ -17,6 +18,7 @@ export interface RelayCounters {
 export interface RelayOptions {
   readonly clientId: ClientId
   readonly person: string | null
+  readonly attribution: Attribution
   readonly mode: 'transaction' | 'session'
   readonly transport: Transport
   /** null in session mode: a client's statements are its server's. */

@@ -42,6 +42,8 @@ export abstract class ServerLink implements TransportReader {
   needsResetAll = false
   /** Whom the session state on this server may stem from; undefined: nobody has had it since its reset. */
   lastPerson: string | null | undefined = undefined
+  /** The client that has it called it by a name that is not for it to give, see attribution.ts. */
+  isMisnamed = false
   /** How the server broke the protocol: nothing more of it is read; null: it did not. */
   brokenBy: string | null = null
   /** Set when the server said FATAL: it is as good as closed. */
@@ -112,7 +114,7 @@ export abstract class ServerLink implements TransportReader {
     if (this.reported.size > reportedSettingsMax) return false
     if (this.#reportedCharacters > reportedCharactersMax) return false
     this.profile = null
-    this.sink.session?.onReport(name, value, isOwn)
+    this.sink.session?.onReport(name, value, isOwn, this)
     return true
   }
 

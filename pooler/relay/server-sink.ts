@@ -7,8 +7,10 @@ import type { Transport } from './transport.ts'
 /** What a server tells of the session state of the client that holds it. */
 export interface SessionSink {
   /** ParameterStatus; `isOwn` when it came while a message of ours was being answered. */
-  onReport(name: string, value: string, isOwn: boolean): void
+  onReport(name: string, value: string, isOwn: boolean, link: ServerLink): void
   onTag(tag: SessionTag, link: ServerLink): void
+  /** A ReadyForQuery has come, while the server bears a name that it must not. */
+  onReady(link: ServerLink): void
   /** True: ErrorResponses are not forwarded but come to onError, which passes them on. */
   readonly readsErrors: boolean
   onError(error: PostgresError): void

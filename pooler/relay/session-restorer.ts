@@ -2,6 +2,7 @@
 // client's own, whose answers are swallowed; and back to the startup settings after a RESET.
 import { query } from '../../shared/protocol/frontend-messages.ts'
 import { status } from '../../shared/protocol/message-types.ts'
+import { renameMessages } from './attribution.ts'
 import type { ServerLink } from './server-link.ts'
 import {
   differenceOf,
@@ -24,6 +25,8 @@ export class SessionRestorer {
   isDue = false
   /** The answer being swallowed belongs to `reapply`: what it reports is news for the client. */
   isReapplying = false
+  /** The answer being swallowed belongs to `rename`. */
+  isRenaming = false
   readonly #startup: ReadonlyMap<string, string>
 
   constructor(startup: ReadonlyMap<string, string>) {
@@ -36,6 +39,7 @@ export class SessionRestorer {
    */
   restore(link: ServerLink, profile: SettingsProfile, person: string | null): readonly Setting[] {
     this.isReapplying = false
+    this.isRenaming = false
     link.transport.hold()
     let difference = differenceOf(profile, link)
     if (link.lastPerson !== undefined && link.lastPerson !== person) {
@@ -79,8 +83,17 @@ export class SessionRestorer {
     const set = this.#missing(link, link.reported)
     if (set.length === 0) return
     this.isReapplying = true
+    this.isRenaming = false
     link.transport.hold()
     this.#write(link, { set, reset: [], tell: [] })
+    link.profile = null
+  }
+
+  /** While it is settled, and its transaction has not failed: leaves behind the ReadyForQuery. */
+  rename(link: ServerLink, name: string): void {
+    this.isRenaming = true
+    link.tracker.sentOwnBatch(1)
+    link.transport.write(renameMessages(name, link.tracker.status !== status.idle))
     link.profile = null
   }
 

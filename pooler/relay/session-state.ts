@@ -4,7 +4,8 @@
 import type { PoolerError } from '../../shared/errors.ts'
 import { parameterStatus } from '../../shared/protocol/backend-messages.ts'
 import { errorResponseOf, type PostgresError } from '../../shared/protocol/error-response.ts'
-import { frontend } from '../../shared/protocol/message-types.ts'
+import { frontend, status } from '../../shared/protocol/message-types.ts'
+import { type Attribution, nameSetting } from './attribution.ts'
 import type { ClientPump } from './client-pump.ts'
 import { type ClientStatements, clientStatements, errorForClient } from './client-statements.ts'
 import { readDataRow } from './data-row.ts'
@@ -43,6 +44,7 @@ const lastingPins: ReadonlySet<PinReason | null> = new Set([
 export class SessionState implements SessionSink {
   readonly #transport: Transport
   readonly #person: string | null
+  readonly #attribution: Attribution
   readonly #startup: ReadonlyMap<string, string>
   readonly #restorer: SessionRestorer
   /** null in session mode, where a server is its client's. */
@@ -61,6 +63,7 @@ export class SessionState implements SessionSink {
   constructor(options: RelayOptions, pump: ClientPump) {
     this.#transport = options.transport
     this.#person = options.person
+    this.#attribution = options.attribution
     this.#profile = options.profile
     this.#startup = options.startup
     this.#restorer = new SessionRestorer(options.startup)
@@ -101,8 +104,9 @@ export class SessionState implements SessionSink {
     if (this.#restorer.isDue) {
       for (const setting of this.#restorer.takeDue(this.#profile, link)) this.#tell(link, setting)
     }
-    if (link.profile === this.#profile && link.lastPerson === this.#person) return true
-    const tell = this.#restorer.restore(link, this.#profile, this.#person)
+    const wanted = this.#attribution.onServer(this.#profile)
+    if (link.profile === wanted && link.lastPerson === this.#person) return true
+    const tell = this.#restorer.restore(link, wanted, this.#person)
     for (const setting of tell) this.#tell(link, setting)
     return !this.isAwaited
   }
@@ -111,6 +115,7 @@ export class SessionState implements SessionSink {
     this.#statements?.names.detach(link)
     if (this.#pinnedBy !== null) link.dirtyBy ??= this.#pinnedBy
     link.lastPerson = this.#person
+    link.isMisnamed = false
   }
 
   /** The transaction that is over may have left something: the server has to be asked. */
@@ -136,9 +141,13 @@ export class SessionState implements SessionSink {
 
   /** An error to a message of ours; true when the client need not know. */
   onOwnError(link: ServerLink): boolean {
-    if (this.#answer === null) return false
-    link.dirtyBy ??= 'unanswered question'
-    return true
+    if (this.#answer !== null) {
+      link.dirtyBy ??= 'unanswered question'
+      return true
+    }
+    // A cancel that came late has met the new name: it is given again. A transaction would be lost.
+    link.isMisnamed = this.#restorer.isRenaming && link.tracker.status === status.idle
+    return link.isMisnamed
   }
 
   /** What was awaited has come. True when that was an answer, with which a transaction is over. */
@@ -183,11 +192,27 @@ export class SessionState implements SessionSink {
     return verdict
   }
 
-  onReport(name: string, value: string, isOwn: boolean): void {
+  onReport(name: string, reported: string, isOwn: boolean, link: ServerLink): void {
     if (isOwn && !this.#restorer.isReapplying) return
+    const value = this.#attribution.ownValue(name, reported)
+    if (name === nameSetting) link.isMisnamed = this.#attribution.nameFor(value) !== reported
     const isNews = this.#profile.wanted.get(settingKey(name)) !== value
     if (isNews) this.#profile = withSetting(this.#profile, name, value)
     if (isNews || !isOwn) this.#transport.write(parameterStatus(name, value))
+  }
+
+  onReady(link: ServerLink): void {
+    if (link.tracker.status === status.failed || !link.tracker.isSettled) return
+    link.isMisnamed = false
+    const startup = this.#startup.get(nameSetting)
+    // A RESET took it: without a pooler that is the startup value.
+    if (startup !== undefined && this.#restorer.isDue && this.#ownName === '')
+      this.#tell(link, [nameSetting, startup])
+    this.#restorer.rename(link, this.#attribution.nameFor(this.#ownName))
+  }
+
+  get #ownName(): string {
+    return this.#profile.wanted.get(nameSetting) ?? ''
   }
 
   onTag(tag: SessionTag, link: ServerLink): void {
@@ -275,7 +300,7 @@ export class SessionState implements SessionSink {
       const startup = this.#startup.get(name)
       if (startup !== undefined && this.#isReset(name, value, link))
         this.#tell(link, [name, startup])
-      else this.#profile = withSetting(this.#profile, name, value)
+      else this.#profile = withSetting(this.#profile, name, this.#attribution.ownValue(name, value))
     }
     if (isTooLarge(this.#profile)) this.#pinnedBy = 'large setting'
   }

@@ -2,6 +2,7 @@
 // identify-tenant.ts; what the port's mode forbids, is checkMode here, once the mode is known.
 import { isUtf8 } from 'node:buffer'
 import { PoolerError } from '../../shared/errors.ts'
+import { cleanAscii } from '../../shared/protocol/application-name.ts'
 import { nameBytesMax, startupSettingsMax } from '../config/limits.ts'
 import { quoteForText } from './quote-for-text.ts'
 import { noOptions, type ParsedOptions, parseOptions, settingKey } from './startup-options.ts'
@@ -139,13 +140,6 @@ function readValue({ name, value }: StartupParameter): string {
   if (isUtf8(value)) return value.toString('utf8')
   if (settingKey(name) === 'application_name') return cleanAscii(value)
   throw badStartup(`the value of ${quoteForText(name)} is not valid UTF-8`)
-}
-
-/** What Postgres itself makes of an application name (pg_clean_ascii): printable ASCII or `\xNN`. */
-function cleanAscii(value: Buffer): string {
-  return value
-    .toString('latin1')
-    .replace(/[^ -~]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16).padStart(2, '0')}`)
 }
 
 /** Postgres' walsender switch: `database`, else a boolean by its parse_bool, which takes prefixes. */

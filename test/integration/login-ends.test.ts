@@ -24,7 +24,8 @@ function tenant() {
 /** Somebody with a token, who notes how their session ended. */
 function personWhoLeaves(left: string[]): PersonLogin {
   const leave = (reason: string) => void left.push(reason)
-  return { userId: 'someone', sessionId: 'one', notice: null, leave } as PersonLogin
+  const person = { userId: 'someone', email: null, sessionId: 'one', notice: null, leave }
+  return person as PersonLogin
 }
 
 test('a person for whom there is no pool leaves the live sessions', async () => {
