@@ -102,6 +102,14 @@ export function runProgram(
 
 /** Skips the test, with the reason that `npm test` prints, where the program is not installed. */
 export function needsProgram(context: TestContext, file: string, ask = '--version'): void {
-  const isMissing = spawnSync(file, [ask], { stdio: 'ignore' }).status !== 0
-  context.skip(isMissing, `${file} is not installed`)
+  context.skip(isProgramMissing(file, ask), `${file} is not installed`)
+}
+
+export const isProgramMissing = (file: string, ask = '--version'): boolean =>
+  spawnSync(file, [ask], { stdio: 'ignore' }).status !== 0
+
+/** The major version of one of Postgres' programs. */
+export function programVersion(file: string): number {
+  const { stdout } = spawnSync(file, ['--version'], { encoding: 'utf8' })
+  return Number(/ (\d+)/.exec(stdout)?.[1] ?? 0)
 }
