@@ -16,6 +16,7 @@ import { CancelRequests } from './cancel/cancel-requests.ts'
 import { ClientConnection } from './client/client-connection.ts'
 import { ClientCounts } from './client/client-counts.ts'
 import type { ClientServices } from './client/client-services.ts'
+import type { AdminServices } from './client/serve-admin.ts'
 import { StartupSettings } from './client/startup-settings.ts'
 import type { Config } from './config/settings.ts'
 import { FrontDoor } from './front-door.ts'
@@ -23,6 +24,7 @@ import type { CounterBook } from './metrics/counter-book.ts'
 import { PoolCounters } from './metrics/counters.ts'
 import { ConnectBackoff } from './pool/connect-backoff.ts'
 import { Pool } from './pool/pool.ts'
+import { PoolHolds } from './pool/pool-holds.ts'
 import type { PoolKey } from './pool/pool-key.ts'
 import { PoolRegistry } from './pool/pool-registry.ts'
 import { ServerBudgets } from './pool/server-budgets.ts'
@@ -45,6 +47,8 @@ export interface DataPlaneOptions {
   readonly authenticator: Pick<Authenticator, 'authenticate'>
   readonly credentials: Pick<Credentials, 'forServer'>
   readonly counters: CounterBook
+  /** Asked when an operator comes: it sees the data plane itself. */
+  readonly admin: () => AdminServices | null
 }
 
 const tickMs = 100
@@ -57,6 +61,7 @@ export class DataPlane {
   readonly pools: PoolRegistry
   readonly clientCounts = new ClientCounts()
   readonly cancelKeys = new CancelKeys()
+  readonly holds = new PoolHolds()
   readonly quota: ConnectionQuota
   readonly budgets: ServerBudgets
   readonly #options: DataPlaneOptions
@@ -90,6 +95,7 @@ export class DataPlane {
     })
     this.#services = {
       ...options,
+      holds: this.holds,
       clientCounts: this.clientCounts,
       startupSettings: new StartupSettings(clock, config.serverResetTimeoutMs),
       pools: this.pools,
@@ -242,7 +248,7 @@ export class DataPlane {
       return known
     }
     const { dbHost, dbPort } = tenant()
-    return new Pool({
+    const pool = new Pool({
       key,
       upstream: this.upstreamOf(tenant, key.role, key.database, startup),
       limits: () => ({
@@ -269,6 +275,8 @@ export class DataPlane {
       log: log.child({ tenant: key.tenantRef, role: key.role, mode: key.mode }),
       random: Math.random,
     })
+    if (this.holds.isPaused(key)) pool.pause()
+    return pool
   }
 
   #backoffOf(upstream: string): ConnectBackoff {

@@ -1,6 +1,7 @@
 // Process edge: arguments, environment, signals, exit codes. Everything else is built in pooler.ts.
 import { systemClock } from '../shared/clock.ts'
 import { createLog, type Log } from '../shared/log.ts'
+import type { ShutdownWay } from './admin-control-of.ts'
 import { likelyTypos } from './config/likely-typos.ts'
 import { ConfigError, loadConfig } from './config/load-config.ts'
 import type { Config } from './config/settings.ts'
@@ -48,7 +49,8 @@ async function serve(): Promise<void> {
       running.demo = await startDemo(config, process.env, systemClock, log)
       config = loadConfig(running.demo.env)
     }
-    running.pooler = await Pooler.start({ config, log })
+    const onShutdown = (how: ShutdownWay): void => end(running, (pooler) => pooler.shutDown(how))
+    running.pooler = await Pooler.start({ config, log, onShutdown })
     if (running.demo !== null) await printStartPage(running.demo, running.pooler, config)
     log.info({ version }, 'ready')
   } catch (error) {
@@ -82,12 +84,8 @@ async function printStartPage(demo: DemoStart, pooler: Pooler, config: Config): 
 function catchSignals(running: Running, log: Log): void {
   const onSignal = (signal: NodeJS.Signals): void => {
     if (running.isStopping) process.exit(1)
-    running.isStopping = true
     log.info({ signal }, 'draining; a second signal stops at once')
-    void stop(running).then(
-      () => process.exit(0),
-      (error: unknown) => fail(error),
-    )
+    end(running, (pooler) => pooler.drain())
   }
   process.on('SIGTERM', onSignal)
   process.on('SIGINT', onSignal)
@@ -104,9 +102,15 @@ async function reload({ pooler }: Running, log: Log): Promise<void> {
   }
 }
 
-async function stop({ pooler, demo }: Running): Promise<void> {
-  await pooler?.drain()
-  await demo?.postgres.stop()
+/** Stops in its own way and ends the process; a signal meanwhile ends it at once. */
+function end(running: Running, stop: (pooler: Pooler) => Promise<void>): void {
+  running.isStopping = true
+  const { pooler, demo } = running
+  const stopped = async (): Promise<void> => {
+    if (pooler !== null) await stop(pooler)
+    await demo?.postgres.stop()
+  }
+  stopped().then(() => process.exit(0), fail)
 }
 
 /** What nobody caught leaves the process in an unknown state: it says so and ends. */

@@ -6,8 +6,13 @@ import { type Clock, sleep, systemClock } from '../shared/clock.ts'
 import { PoolerError } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
 import { ServerCertificates } from './accept/server-certificates.ts'
+import { AdminConsole } from './admin/admin-console.ts'
+import { adminControlOf, type ShutdownWay } from './admin-control-of.ts'
+import { adminViewOf } from './admin-view-of.ts'
 import { createApiServer } from './api/api-server.ts'
 import { apiDepsOf } from './api-deps-of.ts'
+import { AdminLogin } from './client/admin-login.ts'
+import type { AdminServices } from './client/serve-admin.ts'
 import type { Config } from './config/settings.ts'
 import { ControlPlane } from './control-plane.ts'
 import { DataPlane } from './data-plane.ts'
@@ -26,6 +31,8 @@ export interface PoolerOptions {
   readonly config: Config
   readonly log: Log
   readonly clock?: Clock
+  /** SHUTDOWN at the console; without it, that command stops this pooler alone. */
+  readonly onShutdown?: (how: ShutdownWay) => void
 }
 
 const drainCheckMs = 100
@@ -66,7 +73,9 @@ export class Pooler {
       authenticator: this.control.authenticator,
       credentials: this.control.credentials,
       counters,
+      admin: () => admin,
     })
+    const admin = this.#adminServices()
     this.control.tenantCache.onChange((change) => this.#onTenantChange(change, counters))
     this.#processMetrics = new ProcessMetrics({ clock, version })
     const metricsText = new MetricsText({
@@ -117,6 +126,20 @@ export class Pooler {
     await this.stop()
   }
 
+  /** Ends as an operator asked. Fulfilled when everything is closed. */
+  async shutDown(how: ShutdownWay): Promise<void> {
+    if (how === 'wait for servers') {
+      await this.drain()
+      return
+    }
+    this.data.announceDraining()
+    this.data.stopAccepting()
+    while (how === 'wait for clients' && this.data.connections.size > 0) {
+      await sleep(this.#clock, drainCheckMs)
+    }
+    await this.stop()
+  }
+
   /** Reads the certificates of the Postgres ports again. Rejects and changes nothing when they are bad. */
   async reload(): Promise<void> {
     await this.#certificates?.reload()
@@ -127,6 +150,37 @@ export class Pooler {
     await this.#api.close()
     this.#processMetrics.stop()
     await this.control.stop()
+  }
+
+  #adminServices(): AdminServices {
+    const { config, log } = this.#options
+    const clock = this.#clock
+    const { control, data } = this
+    const tenants = control.tenantCache
+    const adminConsole = new AdminConsole({
+      view: adminViewOf({ config, data, tenants, clock, version }),
+      control: adminControlOf({
+        data,
+        tenants,
+        reload: () => this.reload(),
+        shutdown: this.#options.onShutdown ?? ((how) => void this.shutDown(how)),
+        monotonicOf: (wallMs) => clock.monotonicMs() - (clock.wallMs() - wallMs),
+      }),
+      clock,
+      onCommand: ({ name, address }, command) => {
+        log.info({ operator: name, address, command }, 'command at the console')
+        control.auditTrail.record({
+          atMs: clock.wallMs(),
+          ref: null,
+          actor: 'operator',
+          action: 'console_command',
+          address,
+          details: { user: name, command },
+        })
+      },
+    })
+    const login = new AdminLogin({ config, tenants, clock })
+    return { login, console: adminConsole, sessions: new Set() }
   }
 
   async #listenApi(): Promise<void> {

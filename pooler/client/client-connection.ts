@@ -24,6 +24,8 @@ export class ClientConnection {
   /** The client's address, normalised. */
   readonly address: string
   readonly isProxied: boolean
+  /** Of the socket's peer. */
+  readonly port: number
   readonly mode: ListenerMode
   readonly log: Log
   /** Monotonic ms. */
@@ -34,6 +36,8 @@ export class ClientConnection {
   #firstBytes: Buffer
   #session: ClientSession | null = null
   #tenantRef: string | null = null
+  #operator: string | null = null
+  #isTls = false
   #deadline: Timer | null = null
   #isOver = false
 
@@ -44,6 +48,7 @@ export class ClientConnection {
     this.mode = newcomer.mode
     this.address = address
     this.isProxied = newcomer.isProxied
+    this.port = socket.remotePort ?? 0
     this.#admission = admission
     this.#services = services
     this.startedMs = newcomer.acceptedMs
@@ -60,6 +65,15 @@ export class ClientConnection {
   /** From AuthenticationOk on. */
   get session(): ClientSession | null {
     return this.#session
+  }
+
+  /** User at the console; null: it is no operator's. */
+  get operator(): string | null {
+    return this.#operator
+  }
+
+  get isTls(): boolean {
+    return this.#isTls
   }
 
   /** It has been refused, or its socket has closed. */
@@ -87,6 +101,14 @@ export class ClientConnection {
     histogram.observeMs(clock.monotonicMs() - this.startedMs)
   }
 
+  /** An operator is about to get the console. */
+  onOperator(name: string): void {
+    this.#deadline?.cancel()
+    this.#admission.logIn()
+    this.#operator = name
+    this.log.info({ operator: name }, 'operator at the console')
+  }
+
   /** Fulfilled when the client is in the relay, or has been refused. Never rejects. */
   async run(): Promise<void> {
     const { clock, config } = this.#services
@@ -98,7 +120,7 @@ export class ClientConnection {
     try {
       const arrival = await this.#arrive()
       if (arrival === null) this.#bow()
-      else await logIn(this, arrival, this.#services)
+      else if ((await logIn(this, arrival, this.#services)) === 'served') this.#bow()
     } catch (error) {
       this.refuse(error)
     } finally {
@@ -142,8 +164,9 @@ export class ClientConnection {
     this.#services.counters.of(this.#tenantRef).errors.count(code)
   }
 
-  /** Closes without a word: it was a probe, a cancel, or nobody. */
+  /** Closes without a word: it was a probe, an operator who left, a cancel, or nobody. */
   #bow(): void {
+    if (this.#isOver) return
     this.#isOver = true
     sayGoodbye(this.#socket, null, this.#services.clock)
   }
@@ -160,6 +183,7 @@ export class ClientConnection {
         cancelRequests.handle(processId, secret, sourceKey(this.address)),
       onSocket: (socket) => {
         this.#socket = socket
+        this.#isTls = true
         socket.on('error', ignore)
       },
     })

@@ -14,6 +14,10 @@ export class ClientCounts {
     return this.#tenants.get(tenantRef)?.all ?? 0
   }
 
+  ofRole(tenantRef: string, role: string): number {
+    return this.#tenants.get(tenantRef)?.byRole.get(role) ?? 0
+  }
+
   /** Throws EMAXCONN or EMAXCONNTENANT when one more client would be too many. */
   check(tenant: Tenant, role: string): void {
     const counts = this.#tenants.get(tenant.ref)

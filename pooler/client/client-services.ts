@@ -7,10 +7,12 @@ import type { CancelKeys } from '../cancel/cancel-keys.ts'
 import type { CancelRequests } from '../cancel/cancel-requests.ts'
 import type { Config } from '../config/settings.ts'
 import type { CounterBook } from '../metrics/counter-book.ts'
+import type { PoolHolds } from '../pool/pool-holds.ts'
 import type { PoolRegistry } from '../pool/pool-registry.ts'
 import type { TenantCache } from '../tenant/tenant-cache.ts'
 import type { ClientConnection } from './client-connection.ts'
 import type { ClientCounts } from './client-counts.ts'
+import type { AdminServices } from './serve-admin.ts'
 import type { StartupSettings } from './startup-settings.ts'
 
 export interface ClientServices {
@@ -28,6 +30,9 @@ export interface ClientServices {
   readonly cancelKeys: CancelKeys
   readonly cancelRequests: CancelRequests
   readonly counters: CounterBook
+  readonly holds: PoolHolds
+  /** null: there is no console. */
+  readonly admin: () => AdminServices | null
   /** All client connections of this process, in whatever stage. */
   readonly connections: Set<ClientConnection>
   /** Monotonic ms of the last coarse tick. */

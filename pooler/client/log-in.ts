@@ -27,15 +27,20 @@ import type { ClientServices } from './client-services.ts'
 import { ClientSession } from './client-session.ts'
 import { ClientGone, LoginDialog } from './login-dialog.ts'
 import { LoginTail } from './login-tail.ts'
+import { serveAdmin } from './serve-admin.ts'
 
-/** Throws PoolerError, PostgresError or ClientGone for a client that does not get in. */
+/**
+ * Fulfilled when the client is in the relay, or has been served as an operator and is to be let go.
+ * Throws PoolerError, PostgresError or ClientGone for a client that does not get in.
+ */
 export async function logIn(
   connection: ClientConnection,
   arrival: Arrival,
   services: ClientServices,
-): Promise<void> {
+): Promise<'relayed' | 'served'> {
   const request = readStartupRequest(arrival.packet)
   if (services.isDraining()) throw new PoolerError('EDRAINING')
+  if (await serveAdmin(connection, arrival, request, services)) return 'served'
   const identity = identifyTenant(request, {
     serverName: arrival.tls?.serverName ?? null,
     poolerDomain: services.config.poolerDomain,
@@ -43,6 +48,10 @@ export async function logIn(
   })
   const tenant = await findTenant(identity, services)
   connection.noteTenant(tenant.ref)
+  if (services.holds.isDisabled(tenant.ref)) {
+    const reason = `project "${tenant.ref}" takes no new clients: an operator disabled it`
+    throw new PoolerError('ETERMINATED', { values: { reason } })
+  }
   checkTenant(tenant, {
     address: connection.address,
     isTls: arrival.tls !== null,
@@ -93,6 +102,7 @@ export async function logIn(
     mode: isAlone ? 'direct' : mode,
     tail: new LoginTail(arrival.socket, dialog.takeRest()),
   })
+  return 'relayed'
 }
 
 export interface Login {

@@ -16,6 +16,18 @@ export const proxyHeaderBytesMax = 4_096
 /** Connections whose PROXY header has not come: it is the balancer's first word, and takes no round trip. */
 export const proxyHeadersAwaitedMax = 10_000
 
+/** Targets that operators pause, and projects that they disable, by hand. */
+export const poolHoldsMax = 1_000
+
+/** A command and what a driver puts around it. */
+export const adminMessageBytesMax = 16 * 1024
+
+/** Statements, and portals, of one operator: drivers use one or two. */
+export const adminNamesMax = 100
+
+/** Operators at the console at once: people, and a few programs that ask for figures. */
+export const adminSessionsMax = 20
+
 /** Settings in one startup packet: drivers send under twenty, and each is SET on servers later. */
 export const startupSettingsMax = 100
 

@@ -139,6 +139,17 @@ export const databaseUrl = secret('postgres://user:password@host:port/database',
   return isPostgres ? null : `scheme ${url.protocol.slice(0, 20)}`
 })
 
+/** Any length that is no accident; libpq's limit is above it. */
+export const password = secret('8 to 200 characters, no published example', (text) => {
+  if (text.length < 8 || text.length > 200) return 'of another length'
+  if (publishedExamples.has(text)) return 'a published example'
+  return /^\P{Cc}+$/u.test(text) ? null : 'with control characters'
+})
+
+export const roleName: Kind<string> = open('a name of up to 63 characters without a dot', (text) =>
+  /^[^\s.\0]{1,63}$/.test(text) ? { value: text } : fault('not such a name'),
+)
+
 /** RFC 7518 section 3.2: a key for HS256 is no shorter than its hash. */
 export const jwtSecret = secret('at least 32 bytes, no published example', (text) => {
   if (Buffer.byteLength(text) < 32) return 'too short'

@@ -12,8 +12,10 @@ import {
   listenAddress,
   networks,
   oneOf,
+  password,
   path,
   port,
+  roleName,
   share,
   wholeNumber,
 } from './setting-kinds.ts'
@@ -68,6 +70,15 @@ export const settings = {
     networks,
     '',
     'Load balancers: from them a PROXY header (v1, v2) is required on the Postgres ports, and believed.',
+  ),
+  ADMIN_USER: setting(roleName, 'latchkey', 'User of the console, database `latchkey`.'),
+  ADMIN_PASSWORD: optional(password, 'Its password; unset: there is no such user.'),
+  STATS_USER: setting(roleName, 'stats', 'User of the console who may SHOW only.'),
+  STATS_PASSWORD: optional(password, 'Its password; unset: there is no such user.'),
+  ADMIN_ALLOWED_NETWORKS: setting(
+    networks,
+    '127.0.0.0/8, ::1',
+    'Where users of the console may come from.',
   ),
   POOLER_DOMAIN: optional(
     domain,

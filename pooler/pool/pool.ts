@@ -34,6 +34,7 @@ export class Pool implements ServerSource {
   /** Asked for a server in this very turn, and will be told that there is none. */
   readonly #refusedSoon = new Set<ServerWaiter>()
   #isClosed = false
+  #isPaused = false
 
   constructor(options: PoolOptions) {
     this.key = options.key
@@ -53,8 +54,8 @@ export class Pool implements ServerSource {
       onCold: (server) => this.#supply.release(server),
     })
     this.#supply = new ServerSupply(options, {
-      wanted: () => this.#line.eligible(this.#mayServePeople),
-      waitingSinceMs: (place) => this.#line.sinceMsAt(place, this.#mayServePeople),
+      wanted: () => this.#wanted,
+      waitingSinceMs: (place) => this.#waitingSinceMs(place),
       oldestIdle: (openedBeforeMs) => this.#oldestIdle(openedBeforeMs),
       onServer: (server) => this.#onSupplied(server),
       onRefusal: (refusal) => this.#refuseAll(refusal),
@@ -108,8 +109,8 @@ export class Pool implements ServerSource {
   checkout(waiter: ServerWaiter): ServerLink | null {
     // Whoever may go has gone then; people who wait for their share keep nobody from a free server.
     if (this.#line.size > 0 && !this.#isClosed) this.#demand()
-    const isNext = this.#line.eligible(this.#mayServePeople) === 0
-    if (isNext && !this.#isClosed && this.#mayServe(waiter)) {
+    const mayTake = !this.#isClosed && !this.#isPaused && this.#wanted === 0
+    if (mayTake && this.#mayServe(waiter)) {
       const server = this.#warm.take()
       if (server !== null) {
         this.#options.counters.checkouts.observeMs(0)
@@ -172,6 +173,17 @@ export class Pool implements ServerSource {
     for (const server of this.#warm.takeAll()) this.#drop(server, 'retired')
   }
 
+  /** Clients wait, and servers are closed as they become free. */
+  pause(): void {
+    this.#isPaused = true
+    this.retireServers()
+  }
+
+  resume(): void {
+    this.#isPaused = false
+    this.#demand()
+  }
+
   /** Tries at once again: the credentials or the upstream have changed. */
   retryNow(): void {
     this.#supply.retryNow()
@@ -180,7 +192,7 @@ export class Pool implements ServerSource {
   /** Once a second: what has been idle for long is the library's from then on. */
   onTick(nowMs: number): void {
     this.#warm.onTick(nowMs)
-    this.#supply.keepMinimum()
+    if (!this.#isPaused) this.#supply.keepMinimum()
   }
 
   /** No checkout succeeds any more; waiters are refused. Fulfilled when all servers are closed. */
@@ -241,7 +253,7 @@ export class Pool implements ServerSource {
         this.#drop(server, 'made_room')
         return
       }
-      const next = this.#line.next(this.#mayServePeople)
+      const next = this.#isPaused ? null : this.#line.next(this.#mayServePeople)
       if (next === null) {
         this.#warm.push(server)
         return
@@ -251,15 +263,23 @@ export class Pool implements ServerSource {
     }
   }
 
+  /** Waiters that a server may be handed to. */
+  get #wanted(): number {
+    return this.#isPaused ? 0 : this.#line.eligible(this.#mayServePeople)
+  }
+
+  #waitingSinceMs(place: number): number | null {
+    return this.#isPaused ? null : this.#line.sinceMsAt(place, this.#mayServePeople)
+  }
+
   #isWantedElsewhere(server: ServerConnection): boolean {
     if (!this.#supply.isContended) return false
-    const nextSinceMs = this.#line.sinceMsAt(0, this.#mayServePeople)
-    return this.#supply.isWantedElsewhere(server, nextSinceMs)
+    return this.#supply.isWantedElsewhere(server, this.#waitingSinceMs(0))
   }
 
   /** Idle servers are given up from the one that was used longest ago: the library's before ours. */
   #oldestIdle(openedBeforeMs: number): IdleServer | null {
-    if (this.#line.eligible(this.#mayServePeople) > 0) return null
+    if (this.#wanted > 0) return null
     let oldest = this.#warm.oldestOpenedBefore(openedBeforeMs)
     for (const server of this.#servers) {
       if (server.state !== 'idle' || this.#supply.isOnLoan(server)) continue
@@ -301,7 +321,8 @@ export class Pool implements ServerSource {
 
   /** Hands on what is idle, then asks for more. */
   #demand(): void {
-    while (this.#line.eligible(this.#mayServePeople) > 0) {
+    if (this.#isPaused) return
+    while (this.#wanted > 0) {
       const server = this.#warm.take()
       if (server === null) break
       this.#offer(server)

@@ -27,6 +27,7 @@ export type AccessAction =
   | 'branch_removed'
   | 'network_bans_lifted'
   | 'session_ended_by_hand'
+  | 'console_command'
 
 /** What is left out does not apply. Never a token or password, in `details` neither. */
 export interface AccessEvent {

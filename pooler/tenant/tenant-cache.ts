@@ -65,6 +65,11 @@ export class TenantCache {
     return this.#find({ ref }, false)
   }
 
+  /** All that are known right now. */
+  *entries(): IterableIterator<Tenant> {
+    for (const { tenant } of this.#known.values()) yield tenant
+  }
+
   /** What is known right now, without asking. */
   peek(ref: string): Tenant | null {
     return this.#known.peek(ref)?.tenant ?? null

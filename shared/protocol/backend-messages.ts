@@ -34,6 +34,44 @@ export const backendKeyData = (processId: number, secret: Buffer): Buffer =>
 export const readyForQuery = (status: number): Buffer =>
   message(backend.readyForQuery).byte(status).end().take()
 
+export interface ResultColumn {
+  readonly name: string
+  /** Of the type in pg_type. */
+  readonly oid: number
+  /** -1: of varying length. */
+  readonly typeBytes: number
+  readonly isBinary: boolean
+}
+
+export function rowDescription(columns: readonly ResultColumn[]): Buffer {
+  const writer = message(backend.rowDescription).int16(columns.length)
+  for (const { name, oid, typeBytes, isBinary } of columns) {
+    // Of no table and no column of one; no type modifier.
+    writer.cstring(name).int32(0).int16(0).int32(oid).int16(typeBytes).int32(-1)
+    writer.int16(isBinary ? 1 : 0)
+  }
+  return writer.end().take()
+}
+
+export function dataRow(values: readonly (Buffer | null)[]): Buffer {
+  const writer = message(backend.dataRow).int16(values.length)
+  for (const value of values) {
+    if (value === null) writer.int32(-1)
+    else writer.int32(value.length).bytes(value)
+  }
+  return writer.end().take()
+}
+
+export const commandComplete = (tag: string): Buffer =>
+  message(backend.commandComplete).cstring(tag).end().take()
+
+/** ParameterDescription of a statement without parameters. */
+export const noParameters = (): Buffer =>
+  message(backend.parameterDescription).int16(0).end().take()
+
+/** A message without a body: ParseComplete, NoData and their like. */
+export const bare = (type: number): Buffer => message(type).end().take()
+
 /** Newest minor version served, and the `_pq_.` options that are not known here. */
 export function negotiateProtocolVersion(minor: number, options: readonly string[]): Buffer {
   const writer = message(backend.negotiateProtocolVersion)

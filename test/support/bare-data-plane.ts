@@ -52,6 +52,7 @@ export class BareDataPlane {
         },
       },
       counters: this.counters,
+      admin: () => null,
     })
   }
 

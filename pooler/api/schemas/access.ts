@@ -96,6 +96,7 @@ const action = z.enum([
   'branch_removed',
   'network_bans_lifted',
   'session_ended_by_hand',
+  'console_command',
 ] satisfies AccessAction[])
 
 export const eventQuery = z.object({

@@ -1,0 +1,182 @@
+// Gives the console the registries of a running process as plain rows.
+import type { Clock } from '../shared/clock.ts'
+import type {
+  AdminView,
+  ClientRow,
+  PoolRow,
+  PoolTotals,
+  ServerRow,
+  SettingRow,
+  TenantRow,
+} from './admin/admin-view.ts'
+import type { ClientConnection } from './client/client-connection.ts'
+import type { ClientSession } from './client/client-session.ts'
+import type { Config } from './config/settings.ts'
+import { configKeyOf, settingNames, settings } from './config/settings.ts'
+import type { DataPlane } from './data-plane.ts'
+import type { PoolEntry } from './pool/pool-registry.ts'
+import type { ServerConnection } from './pool/server-connection.ts'
+import { isBanned, type Tenant } from './tenant/tenant.ts'
+import type { TenantCache } from './tenant/tenant-cache.ts'
+
+export interface AdminViewParts {
+  readonly config: Config
+  readonly data: DataPlane
+  readonly tenants: Pick<TenantCache, 'entries' | 'peek'>
+  readonly clock: Clock
+  readonly version: string
+}
+
+export function adminViewOf({ config, data, tenants, clock, version }: AdminViewParts): AdminView {
+  const wallOf = (monotonicMs: number): number =>
+    clock.wallMs() - (clock.monotonicMs() - monotonicMs)
+  return {
+    version,
+    pools: () => [...data.pools.entries()].map((entry) => poolRowOf(entry, data)),
+    clients: () => [...data.connections].map((one) => clientRowOf(one, wallOf)),
+    servers: () =>
+      [...data.pools.entries()].flatMap((entry) => {
+        const holders = holdersOf(entry)
+        const port = tenants.peek(entry.key.tenantRef)?.dbPort ?? 0
+        return [...entry.pool.servers].map((server) => ({
+          ...serverRowOf(entry, server, wallOf),
+          port,
+          clientId: holders.get(server) ?? null,
+        }))
+      }),
+    totals: () => [...data.pools.entries()].map(totalsOf),
+    tenants: () => [...tenants.entries()].map((tenant) => tenantRowOf(tenant, data, clock)),
+    settings: () => settingRowsOf(config),
+    get isDraining() {
+      return data.isDraining
+    },
+    get isPaused() {
+      return data.holds.paused.some(({ tenantRef }) => tenantRef === null)
+    },
+    get clientsBeforeLogin() {
+      return data.quota.beforeLoginCount
+    },
+  }
+}
+
+function poolRowOf({ key, pool, clients }: PoolEntry, data: DataPlane): PoolRow {
+  const states = new Map<string, number>()
+  for (const { state } of pool.servers) states.set(state, (states.get(state) ?? 0) + 1)
+  const of = (state: string): number => states.get(state) ?? 0
+  return {
+    ...key,
+    clientsActive: clients.size - pool.waiters,
+    clientsWaiting: pool.waiters,
+    serversActive: of('joined'),
+    serversIdle: of('idle'),
+    serversWorking: of('working'),
+    serversBeingCanceled: of('settling'),
+    serversLogin: Math.max(0, pool.slots - pool.servers.size),
+    size: pool.size,
+    oldestWaiterMs: pool.oldestWaiterMs,
+    backoffMs: pool.backoffMs,
+    isPaused: data.holds.isPaused(key),
+  }
+}
+
+type WallOf = (monotonicMs: number) => number
+
+function clientRowOf(connection: ClientConnection, wallOf: WallOf): ClientRow {
+  const { session } = connection
+  const relay = session?.relay ?? null
+  const server = (relay?.server ?? null) as ServerConnection | null
+  return {
+    id: connection.id,
+    tenantRef: session?.key.tenantRef ?? connection.tenantRef,
+    role: session?.key.role ?? connection.operator,
+    database: session?.key.database ?? null,
+    mode: session?.key.mode ?? connection.mode,
+    state: connection.operator === null ? (session?.state ?? 'connecting') : 'console',
+    address: connection.address,
+    port: connection.port,
+    isTls: connection.isTls,
+    applicationName: session?.login.request.settings.get('application_name') ?? '',
+    connectedAtMs: wallOf(connection.startedMs),
+    lastActiveAtMs: relay === null ? null : wallOf(relay.lastActiveMs),
+    person: relay?.person ?? null,
+    serverId: server?.id ?? null,
+    pinnedBy: relay?.session.pinnedBy ?? null,
+  }
+}
+
+/** Who holds which server of the pool. */
+function holdersOf({ clients }: PoolEntry): ReadonlyMap<unknown, number> {
+  const holders = new Map<unknown, number>()
+  for (const client of clients as ReadonlySet<ClientSession>) {
+    const relay = client.relay
+    if (relay?.server != null) holders.set(relay.server, relay.clientId)
+  }
+  return holders
+}
+
+function serverRowOf(
+  { key }: PoolEntry,
+  server: ServerConnection,
+  wallOf: WallOf,
+): Omit<ServerRow, 'port' | 'clientId'> {
+  return {
+    ...key,
+    id: server.id,
+    state: server.state,
+    address: server.address,
+    processId: server.processId,
+    openedAtMs: wallOf(server.openedAtMs),
+    isClosing: server.isRetired,
+    preparedStatements: server.statements.size,
+  }
+}
+
+function totalsOf({ key, pool: { counters } }: PoolEntry): PoolTotals {
+  const { transactions, queries, bytesFromClients, bytesToClients, checkouts } = counters
+  return {
+    ...key,
+    transactions,
+    queries,
+    bytesFromClients,
+    bytesToClients,
+    waitMs: checkouts.sumSeconds * 1000,
+    checkouts: checkouts.counts.reduce((sum, count) => sum + count, 0),
+  }
+}
+
+function tenantRowOf(tenant: Tenant, data: DataPlane, clock: Clock): TenantRow {
+  const { ref } = tenant
+  const servers = [...data.pools.entriesOf(ref)].reduce((sum, { pool }) => sum + pool.slots, 0)
+  const counts = data.clientCounts
+  return {
+    ref,
+    name: tenant.name,
+    parentRef: tenant.parentRef,
+    host: tenant.dbHost,
+    port: tenant.dbPort,
+    database: tenant.dbDatabase,
+    poolSize: tenant.defaultPoolSize,
+    maxClients: tenant.defaultMaxClients,
+    clients: counts.of(ref),
+    servers,
+    hasTemporaryAccess: tenant.useJit,
+    isBanned: isBanned(tenant, clock.wallMs()),
+    isDisabled: data.holds.isDisabled(ref),
+    isPaused: data.holds.isPaused({ tenantRef: ref, role: '', database: '' }),
+    roles: [...tenant.roles.values()].map((one) => ({
+      role: one.role,
+      poolSize: one.poolSize,
+      maxClients: one.maxClients ?? tenant.defaultMaxClients,
+      clients: counts.ofRole(ref, one.role),
+    })),
+  }
+}
+
+function settingRowsOf(config: Config): SettingRow[] {
+  return settingNames.map((name) => {
+    const value = config[configKeyOf(name)]
+    const { kind, defaultText } = settings[name]
+    const text = value === null ? null : Array.isArray(value) ? value.join(', ') : String(value)
+    return { name, value: kind.isSecret && text !== null ? '[set]' : text, fallback: defaultText }
+  })
+}

@@ -1,0 +1,17 @@
+import type { Cell, Column } from './admin-answer.ts'
+import type { AdminView } from './admin-view.ts'
+import type { StatsRates } from './stats-rates.ts'
+
+/** One table of SHOW. */
+export interface ShowTable {
+  /** What it tells, for SHOW HELP. */
+  readonly help: string
+  readonly columns: readonly Column[]
+  rows(view: AdminView, rates: StatsRates): readonly (readonly Cell[])[]
+}
+
+/** As PgBouncer writes a moment. */
+export function momentText(wallMs: number | null): string | null {
+  if (wallMs === null) return null
+  return `${new Date(wallMs).toISOString().slice(0, 19).replace('T', ' ')} UTC`
+}
