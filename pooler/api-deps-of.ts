@@ -8,12 +8,14 @@ import type { Config } from './config/settings.ts'
 import type { ControlPlane } from './control-plane.ts'
 import type { DataPlane } from './data-plane.ts'
 import { type MetricsText, metricsContentType } from './metrics/metrics-text.ts'
+import { UpstreamAddressError, type UpstreamAddresses } from './pool/upstream-address.ts'
 import { serverVersionOf } from './project-query.ts'
 
 export interface ApiParts {
   readonly config: Config
   readonly control: ControlPlane
   readonly data: DataPlane
+  readonly addresses: UpstreamAddresses
   readonly metricsText: MetricsText
   readonly apiTls: ApiSettings['tls']
   readonly clock: Clock
@@ -21,11 +23,12 @@ export interface ApiParts {
 }
 
 export function apiDepsOf(parts: ApiParts): ApiDeps {
-  const { control, data, metricsText, clock, log } = parts
-  const { tenants, members, tokens, rules, events, accessTokens, assignableRoles, auditTrail } =
-    control
+  const { control, data, addresses, metricsText, clock, log } = parts
+  const { tenants, branches, members, tokens, rules, events } = control
+  const { accessTokens, assignableRoles, auditTrail } = control
   return {
     tenants,
+    branches,
     members,
     tokens,
     rules,
@@ -54,6 +57,16 @@ export function apiDepsOf(parts: ApiParts): ApiDeps {
     databaseFacts: async (tenant) => {
       const serverVersionNum = await serverVersionOf(data, tenant)
       return serverVersionNum === null ? 'unreachable' : { serverVersionNum }
+    },
+    upstreamFault: async ({ host, port, ipVersion }) => {
+      try {
+        await addresses.resolve(host, ipVersion, port)
+        return null
+      } catch (error) {
+        // A name that cannot be resolved just now may be a database that is still being made.
+        const isRefused = error instanceof UpstreamAddressError && error.isPermanent
+        return isRefused ? error.message : null
+      }
     },
     readiness: async () => {
       const reasons: string[] = []
@@ -89,6 +102,7 @@ function settingsOf({ config, data, apiTls }: ApiParts): ApiSettings {
     isRuleExpiryRequired: config.ruleExpiryRequired,
     canTakeTokens: config.globalDownstreamCertPath !== null || config.allowInsecureLoopbackTokens,
     poolerHost: config.poolerDomain ?? config.proxyHost ?? 'localhost',
+    poolerDomain: config.poolerDomain,
     // Asked when they are told: with port 0 it is only known once the port is open.
     get transactionPort() {
       return data.portOf('transaction') ?? config.proxyPortTransaction

@@ -18,6 +18,8 @@ import { MockVerifiers } from './auth/mock-verifier.ts'
 import { RoleVerifiers } from './auth/role-verifiers.ts'
 import { TokenAuth } from './auth/token-auth.ts'
 import type { Config } from './config/settings.ts'
+import type { UpstreamAddresses } from './pool/upstream-address.ts'
+import { BranchStore } from './store/branches.ts'
 import { ChangeFeed } from './store/change-feed.ts'
 import { type Database, openDatabase } from './store/database.ts'
 import { EventStore } from './store/events.ts'
@@ -33,6 +35,7 @@ export interface ControlPlaneOptions {
   readonly databaseUrl: string
   readonly vaultKey: NonNullable<Config['vaultEncKey']>
   readonly globalCa: string | null
+  readonly addresses: UpstreamAddresses
   readonly clock: Clock
   readonly log: Log
   /** Asks a project's database about its roles, over an auxiliary connection. */
@@ -46,6 +49,7 @@ const accessBlindMaxMs = 300_000
 export class ControlPlane {
   readonly database: Database
   readonly tenants: TenantStore
+  readonly branches: BranchStore
   readonly members: MemberStore
   readonly tokens: TokenStore
   readonly rules: RuleStore
@@ -63,11 +67,12 @@ export class ControlPlane {
   readonly #authQuery: AuthQuery
 
   constructor(options: ControlPlaneOptions) {
-    const { config, clock, log, databaseUrl, globalCa } = options
+    const { config, clock, log, databaseUrl, globalCa, addresses } = options
     const box = new SecretBox({ current: options.vaultKey, previous: config.vaultEncKeyPrevious })
     const database = openDatabase(databaseUrl, log)
     this.database = database
     this.tenants = new TenantStore(database, box)
+    this.branches = new BranchStore(database, box)
     this.members = new MemberStore(database)
     this.tokens = new TokenStore(database)
     this.rules = new RuleStore(database)
@@ -106,6 +111,7 @@ export class ControlPlane {
       connectTimeoutMs: config.serverConnectTimeoutMs,
       loginTimeoutMs: config.serverLoginTimeoutMs,
       globalCa,
+      addresses,
       clock,
       log,
     })

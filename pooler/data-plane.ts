@@ -29,6 +29,7 @@ import type { PoolKey } from './pool/pool-key.ts'
 import { PoolRegistry } from './pool/pool-registry.ts'
 import { ServerBudgets } from './pool/server-budgets.ts'
 import { Upstream } from './pool/upstream.ts'
+import type { UpstreamAddresses } from './pool/upstream-address.ts'
 import { cancelIfOverdue, overdue, type RelayTimeLimits } from './relay/overdue.ts'
 import { StatementCatalog } from './relay/statement-catalog.ts'
 import type { ListenerMode } from './startup/identify-tenant.ts'
@@ -43,6 +44,8 @@ export interface DataPlaneOptions {
   readonly certificates: ServerCertificates | null
   /** PEM of GLOBAL_UPSTREAM_CA_PATH. */
   readonly globalCa: string | null
+  /** undefined: with no address guarded but what no project may have. */
+  readonly addresses?: UpstreamAddresses
   readonly tenants: Pick<TenantCache, 'find' | 'peek'>
   readonly authenticator: Pick<Authenticator, 'authenticate'>
   readonly credentials: Pick<Credentials, 'forServer'>
@@ -190,7 +193,7 @@ export class DataPlane {
     database: string,
     startup: ReadonlyMap<string, string> = new Map(),
   ): Upstream {
-    const { config, clock, globalCa, credentials } = this.#options
+    const { config, clock, globalCa, credentials, addresses } = this.#options
     return new Upstream({
       tenant,
       role,
@@ -200,6 +203,7 @@ export class DataPlane {
       serverConnectTimeoutMs: config.serverConnectTimeoutMs,
       serverLoginTimeoutMs: config.serverLoginTimeoutMs,
       globalCa,
+      addresses,
       clock,
     })
   }

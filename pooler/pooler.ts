@@ -20,6 +20,8 @@ import { CounterBook } from './metrics/counter-book.ts'
 import { MetricsText } from './metrics/metrics-text.ts'
 import { ProcessMetrics } from './metrics/process-metrics.ts'
 import { metricsSnapshotOf } from './metrics-snapshot-of.ts'
+import { UpstreamAddresses } from './pool/upstream-address.ts'
+import { type OwnListener, UpstreamGuard } from './pool/upstream-guard.ts'
 import { projectQueryOver } from './project-query.ts'
 import { openDatabase } from './store/database.ts'
 import { isBanned } from './tenant/tenant.ts'
@@ -53,11 +55,17 @@ export class Pooler {
     this.#options = options
     this.#certificates = parts.certificates
     this.#clock = clock
+    const guard = new UpstreamGuard({
+      allowedNetworks: config.upstreamAllowedNetworks,
+      ownListeners: () => this.#ownListeners(),
+    })
+    const addresses = new UpstreamAddresses({ guard, clock })
     this.control = new ControlPlane({
       config,
       databaseUrl: parts.databaseUrl,
       vaultKey: parts.vaultKey,
       globalCa: parts.globalCa,
+      addresses,
       clock,
       log,
       projectQuery: projectQueryOver(() => this.data),
@@ -69,6 +77,7 @@ export class Pooler {
       log,
       certificates: parts.certificates,
       globalCa: parts.globalCa,
+      addresses,
       tenants: this.control.tenantCache,
       authenticator: this.control.authenticator,
       credentials: this.control.credentials,
@@ -84,7 +93,16 @@ export class Pooler {
     })
     const { control, data } = this
     this.#api = createApiServer(
-      apiDepsOf({ config, control, data, metricsText, apiTls: parts.apiTls, clock, log }),
+      apiDepsOf({
+        config,
+        control,
+        data,
+        addresses,
+        metricsText,
+        apiTls: parts.apiTls,
+        clock,
+        log,
+      }),
     )
   }
 
@@ -181,6 +199,16 @@ export class Pooler {
     })
     const login = new AdminLogin({ config, tenants, clock })
     return { login, console: adminConsole, sessions: new Set() }
+  }
+
+  #ownListeners(): readonly OwnListener[] {
+    const { apiHost, proxyHost } = this.#options.config
+    const api = this.#api.server.address()
+    const ports = [this.data.portOf('transaction'), this.data.portOf('session')]
+    return [
+      ...ports.flatMap((port) => (port === null ? [] : [{ host: proxyHost, port }])),
+      ...(api !== null && typeof api === 'object' ? [{ host: apiHost, port: api.port }] : []),
+    ]
   }
 
   async #listenApi(): Promise<void> {

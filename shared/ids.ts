@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomInt } from 'node:crypto'
 
 declare const brand: unique symbol
 type Branded<Base, Name extends string> = Base & { readonly [brand]: Name }
@@ -16,3 +16,7 @@ export const nextServerId = (): ServerId => ++lastServer as ServerId
 
 /** Ten random bytes in hex: names one refusal, session or fault in answers, log and record alike. */
 export const newReportId = (): string => randomBytes(10).toString('hex')
+
+/** The ref of a project that is made here: 20 letters, good as a DNS label. */
+export const newProjectRef = (): string =>
+  Array.from({ length: 20 }, () => String.fromCharCode(97 + randomInt(26))).join('')

@@ -6,12 +6,13 @@ import type { AccessTokens } from '../access/access-tokens.ts'
 import type { AssignableRoles } from '../access/assignable-roles.ts'
 import type { AuditTrail } from '../access/audit-trail.ts'
 import type { BlockedSource } from '../auth/auth-throttle.ts'
+import type { BranchStore } from '../store/branches.ts'
 import type { EventStore } from '../store/events.ts'
 import type { MemberStore } from '../store/members.ts'
 import type { RuleStore } from '../store/rules.ts'
 import type { TenantStore } from '../store/tenants.ts'
 import type { TokenStore } from '../store/tokens.ts'
-import type { Tenant } from '../tenant/tenant.ts'
+import type { IpVersion, Tenant } from '../tenant/tenant.ts'
 import type { JwtSecrets } from './jwt-guard.ts'
 
 /** A person's live connection, in whichever process. */
@@ -49,6 +50,12 @@ export interface DatabaseFacts {
   readonly serverVersionNum: number
 }
 
+export interface UpstreamPlace {
+  readonly host: string
+  readonly port: number
+  readonly ipVersion: IpVersion
+}
+
 export interface RenderedMetrics {
   readonly contentType: string
   readonly text: string
@@ -68,12 +75,15 @@ export interface ApiSettings {
   readonly canTakeTokens: boolean
   /** What clients dial: stands in connection strings. */
   readonly poolerHost: string
+  /** null: there are no direct host names. */
+  readonly poolerDomain: string | null
   readonly transactionPort: number
   readonly sessionPort: number
 }
 
 export interface ApiDeps {
   readonly tenants: TenantStore
+  readonly branches: BranchStore
   readonly members: MemberStore
   readonly tokens: TokenStore
   readonly rules: RuleStore
@@ -86,6 +96,8 @@ export interface ApiDeps {
   readonly poolControl: PoolControl
   /** Asks the project's database itself. */
   databaseFacts(tenant: Tenant): Promise<DatabaseFacts | 'unreachable'>
+  /** Why nothing will ever connect there, once its name is resolved; null: nothing is known against it. */
+  upstreamFault(place: UpstreamPlace): Promise<string | null>
   /** Why this process should get no traffic; empty when it should. */
   readiness(): Promise<readonly string[]>
   /** Tells an outage of the metadata from a fault of ours. */

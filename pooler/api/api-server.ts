@@ -12,14 +12,17 @@ import { Authorizer } from './authorize.ts'
 import { messageAnswers, supavisorAnswers } from './error-answers.ts'
 import { isSignedByUs } from './jwt-guard.ts'
 import { accessStateRoutes } from './routes/access-state.ts'
+import { branchRoutes } from './routes/branches.ts'
 import { eventRoutes } from './routes/events.ts'
 import { healthRoutes } from './routes/health.ts'
 import { loginRoutes } from './routes/login.ts'
 import { membershipRoutes } from './routes/memberships.ts'
 import { metricsRoutes } from './routes/metrics.ts'
+import { networkBanRoutes } from './routes/network-bans.ts'
 import { ownAccountRoutes } from './routes/own-account.ts'
 import { peopleRoutes } from './routes/people.ts'
 import { poolerConfigRoutes } from './routes/pooler-config.ts'
+import { projectRoutes } from './routes/projects.ts'
 import { ruleRoutes } from './routes/rules.ts'
 import { sessionRoutes } from './routes/sessions.ts'
 import { tenantActionRoutes } from './routes/tenant-actions.ts'
@@ -69,6 +72,9 @@ function personRoutes(app: ApiApp, deps: ApiDeps): void {
   sessionRoutes(app, deps)
   eventRoutes(app, deps)
   membershipRoutes(app, deps)
+  branchRoutes(app, deps)
+  projectRoutes(app, deps)
+  networkBanRoutes(app, deps)
   poolerConfigRoutes(app, deps)
 }
 

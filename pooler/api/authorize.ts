@@ -157,6 +157,12 @@ export function seesEverybody(project: ProjectView): boolean {
   return permits(project, 'database_jit_write')
 }
 
+/** Only a token that has no scope is as good as its operator. Throws 403. */
+export function refuseUnlessOperator({ member, token }: Caller, what: string): void {
+  if (member.isOperator && token.scope === null) return
+  throw new ApiError(403, `${what}: only an operator, by a token without a scope, sets these`)
+}
+
 /** What holds for a branch is changed on its parent. */
 export function refuseOnBranch(project: ProjectView): void {
   const { tenant } = project

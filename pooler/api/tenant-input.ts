@@ -8,6 +8,7 @@ import type { TenantDetails } from '../store/tenant-rows.ts'
 import type { UpstreamTlsMode } from '../tenant/tenant.ts'
 import { ApiError } from './api-error.ts'
 import type { TenantFields, TenantUserBody } from './schemas/tenants.ts'
+import { hostFault } from './upstream-input.ts'
 
 /** Throws 422 `{errors}` or 400 `{error}`. */
 export function readTenant(fields: TenantFields, stored: TenantDetails | null): TenantInput {
@@ -103,13 +104,9 @@ function readUser(user: TenantUserBody): TenantUserInput {
   }
 }
 
-/** Names are checked when they are resolved; an address that can never be dialled is told at once. */
 function checkHost(host: string): string {
-  const isWritable = /^[a-z0-9._:-]+$/i.test(host)
-  if (!isWritable) throw fieldError('db_host', 'is neither a host name nor an address')
-  if (ipaddr.isValid(host) && ipaddr.process(host).range() === 'linkLocal') {
-    throw fieldError('db_host', 'is a link-local address')
-  }
+  const fault = hostFault(host)
+  if (fault !== null) throw fieldError('db_host', fault)
   return host
 }
 

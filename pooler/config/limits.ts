@@ -52,6 +52,9 @@ export const metadataConnectionsMax = 10
 /** Live tokens of one member: a person needs a handful; a loop that makes tokens is stopped here. */
 export const tokensPerMemberMax = 200
 
+/** Branches of one project: each has pools of its own on its parent's server; a loop is stopped here. */
+export const branchesPerProjectMax = 50
+
 /** Rows of one answer of a list: some hundred KB. */
 export const pageRowsMax = 1000
 

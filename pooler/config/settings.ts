@@ -188,6 +188,11 @@ export const settings = {
     '0.5',
     "Share of a role's servers that people with tokens may hold; at least one.",
   ),
+  UPSTREAM_ALLOWED_NETWORKS: setting(
+    networks,
+    '',
+    'Networks that databases of projects may be in, checked after the name is resolved; empty: any.',
+  ),
   MEMORY_SOFT_LIMIT: setting(byteSize, '0', 'Resident memory above which new logins are refused.'),
 
   ATTRIBUTION: setting(

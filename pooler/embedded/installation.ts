@@ -1,8 +1,9 @@
 // What one installation of `npm start` made up for itself on its first start and keeps: secrets, the
 // demo project's ref and the passwords of its roles. Random, so that no two installations share any.
-import { randomBytes, randomInt, randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { newProjectRef } from '../../shared/ids.ts'
 import { Secret } from '../../shared/secret.ts'
 import {
   openPrivateFolder,
@@ -81,7 +82,7 @@ function makeSecrets(): Kept {
     VAULT_ENC_KEY: randomBytes(32).toString('hex'),
     API_JWT_SECRET: randomBytes(48).toString('base64url'),
     METRICS_JWT_SECRET: randomBytes(48).toString('base64url'),
-    demoRef: Array.from({ length: 20 }, () => String.fromCharCode(97 + randomInt(26))).join(''),
+    demoRef: newProjectRef(),
     demoOwnerId: randomUUID(),
     passwords: {
       latchkey: password(),

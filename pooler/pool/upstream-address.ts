@@ -6,6 +6,7 @@ import ipaddr from 'ipaddr.js'
 import { LRUCache } from 'lru-cache'
 import { type Clock, systemClock } from '../../shared/clock.ts'
 import type { IpVersion } from '../tenant/tenant.ts'
+import type { UpstreamGuard } from './upstream-guard.ts'
 
 export interface RecordWithTtl {
   readonly address: string
@@ -51,6 +52,7 @@ const lookupTtlMs = 5000
 export class UpstreamAddresses {
   readonly #names: NameService
   readonly #clock: Clock
+  readonly #guard: Pick<UpstreamGuard, 'faultOf'> | null
   readonly #known = new LRUCache<string, { addresses: readonly string[]; untilMs: number }>({
     max: namesMax,
   })
@@ -58,13 +60,28 @@ export class UpstreamAddresses {
   readonly #lookupsWaiting: (() => void)[] = []
   #lookups = 0
 
-  constructor(options: { names?: NameService; clock?: Clock } = {}) {
+  constructor(
+    options: {
+      names?: NameService
+      clock?: Clock
+      guard?: Pick<UpstreamGuard, 'faultOf'>
+    } = {},
+  ) {
     this.#names = options.names ?? systemNames
     this.#clock = options.clock ?? systemClock
+    this.#guard = options.guard ?? null
   }
 
-  /** Addresses to try in this order, at least one. Throws UpstreamAddressError. */
-  async resolve(host: string, ipVersion: IpVersion): Promise<readonly string[]> {
+  /** Addresses to try on that port in this order, at least one. Throws UpstreamAddressError. */
+  async resolve(host: string, ipVersion: IpVersion, port: number): Promise<readonly string[]> {
+    const addresses = await this.#resolve(host, ipVersion)
+    const faults = addresses.map((address) => this.#guard?.faultOf(address, port) ?? null)
+    const allowed = addresses.filter((_address, index) => faults[index] === null)
+    if (allowed.length > 0) return allowed
+    throw new UpstreamAddressError(faults[0] ?? 'host is at no address', true)
+  }
+
+  async #resolve(host: string, ipVersion: IpVersion): Promise<readonly string[]> {
     const bare = host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host
     if (isIP(bare) !== 0) return usable([bare])
     const key = `${ipVersion} ${bare}`

@@ -128,7 +128,7 @@ async function resolveAddresses(
   const makeReason = () => timedOut(target, 'look-up of the host name', options.connectTimeoutMs)
   try {
     return await limited(options, options.connectTimeoutMs, makeReason, (signal) =>
-      unlessAborted(addresses.resolve(tenant.dbHost, tenant.ipVersion), signal),
+      unlessAborted(addresses.resolve(tenant.dbHost, tenant.ipVersion, tenant.dbPort), signal),
     )
   } catch (error) {
     if (!(error instanceof UpstreamAddressError)) throw error

@@ -10,6 +10,7 @@ import type { CancelAddress, PoolUpstream } from './pool-options.ts'
 import { ServerConnection } from './server-connection.ts'
 import { type ConversationResult, converse } from './server-conversation.ts'
 import { type OpenedServer, openServer } from './server-login.ts'
+import type { UpstreamAddresses } from './upstream-address.ts'
 import { withUpstream } from './upstream-socket.ts'
 
 export interface UpstreamSettings {
@@ -17,6 +18,7 @@ export interface UpstreamSettings {
   readonly serverLoginTimeoutMs: number
   /** PEM of GLOBAL_UPSTREAM_CA_PATH. */
   readonly globalCa: string | null
+  readonly addresses?: UpstreamAddresses | undefined
   readonly clock: Clock
 }
 
@@ -105,14 +107,22 @@ export class Upstream implements PoolUpstream {
   }
 
   #connectOptions() {
-    const { tenant, role, serverConnectTimeoutMs, serverLoginTimeoutMs, globalCa, clock } =
-      this.#options
+    const {
+      tenant,
+      role,
+      serverConnectTimeoutMs,
+      serverLoginTimeoutMs,
+      globalCa,
+      clock,
+      addresses,
+    } = this.#options
     return {
       tenant: tenant(),
       role,
       connectTimeoutMs: serverConnectTimeoutMs,
       loginTimeoutMs: serverLoginTimeoutMs,
       globalCa,
+      ...(addresses !== undefined && { addresses }),
       clock,
     }
   }

@@ -5,6 +5,7 @@ import pg from 'pg'
 import type { Log } from '../../shared/log.ts'
 import { metadataConnectionsMax } from '../config/limits.ts'
 import { firstTables } from './migrations/001-first-tables.ts'
+import { invitationsAndRoleIdentities } from './migrations/002-invitations-and-role-identities.ts'
 import { serverLimits } from './migrations/002-server-limits.ts'
 import type { Schema } from './schema.ts'
 
@@ -73,8 +74,15 @@ function getTypeParser(oid: number, format?: 'text' | 'binary') {
     : pg.types.getTypeParser(oid, 'text')
 }
 
-/** In the order of their names; one that has run anywhere keeps its name and its text. */
-const migrations = { '001-first-tables': firstTables, '002-server-limits': serverLimits }
+/**
+ * In the order of their names; one that has run anywhere keeps its name and its text. None of them
+ * rests on another but the first, so one that joins them late may run late.
+ */
+const migrations = {
+  '001-first-tables': firstTables,
+  '002-invitations-and-role-identities': invitationsAndRoleIdentities,
+  '002-server-limits': serverLimits,
+}
 
 /** On a connection of its own without time limits: another process may hold the lock for long. */
 async function migrate(url: string, log: Log): Promise<void> {
@@ -83,6 +91,7 @@ async function migrate(url: string, log: Log): Promise<void> {
     const migrator = new Migrator({
       db,
       provider: { getMigrations: () => Promise.resolve(migrations) },
+      allowUnorderedMigrations: true,
       migrationTableSchema: 'latchkey',
     })
     const { error, results = [] } = await migrator.migrateToLatest()

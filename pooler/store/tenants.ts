@@ -66,9 +66,11 @@ export class TenantStore {
     return rows.map((row) => detailsOf(row, this.#box))
   }
 
-  async branchesOf(ref: string): Promise<Tenant[]> {
+  /** Of any of these projects. */
+  async branchesOf(...refs: readonly string[]): Promise<Tenant[]> {
+    if (refs.length === 0) return []
     const rows = await selectTenants(this.#db)
-      .where('tenants.parent_ref', '=', ref)
+      .where('tenants.parent_ref', 'in', refs)
       .orderBy('tenants.ref')
       .execute()
     return rows.map((row) => tenantOf(row, this.#box))
@@ -103,8 +105,18 @@ export class TenantStore {
     return this.#update(ref, { use_jit: isEnabled })
   }
 
+  /** Of the project and its branches. A branch has its parent's: `conflict` names the parent. */
   async setEnforceSsl(ref: string, isEnforced: boolean): Promise<Tenant> {
-    return this.#update(ref, { enforce_ssl: isEnforced })
+    const tenant = await this.#read(ref)
+    if (tenant.parentRef !== null) {
+      throw new StoreRefusal('conflict', `TLS is enforced on project ${tenant.parentRef}`)
+    }
+    await this.#db
+      .updateTable('tenants')
+      .set({ enforce_ssl: isEnforced })
+      .where(({ or, eb }) => or([eb('ref', '=', ref), eb('parent_ref', '=', ref)]))
+      .execute()
+    return this.#read(ref)
   }
 
   /** `invalid` where passwords are stored per role, or where there is no manager. */

@@ -114,6 +114,8 @@ describe('in a project', () => {
     'GET /v1/projects/{ref}/ssl-enforcement',
     'GET /v1/projects/{ref}/members',
     'GET /v1/projects/{ref}/members/{user_id}',
+    'GET /v1/projects/{ref}/branches',
+    'POST /v1/projects/{ref}/network-bans/retrieve',
   ]
 
   test.each([

@@ -15,6 +15,9 @@ test('several processes that start at once make the schema once', async () => {
     [],
     'migrated_at_once',
   )
-  expect(rows).toEqual([{ name: '001-first-tables' }, { name: '002-server-limits' }])
+  const names = rows.map((row) => String(row.name))
+  expect(names[0]).toBe('001-first-tables')
+  expect(names.length).toBeGreaterThan(1)
+  expect(new Set(names).size).toBe(names.length)
   await postgres.dropDatabase('migrated_at_once')
 })

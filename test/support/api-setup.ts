@@ -7,6 +7,7 @@ import type { RoleVerdict } from '../../pooler/access/role-verdict.ts'
 import type { ApiDeps, SessionView } from '../../pooler/api/api-deps.ts'
 import { createApiServer } from '../../pooler/api/api-server.ts'
 import type { BlockedSource } from '../../pooler/auth/auth-throttle.ts'
+import { BranchStore } from '../../pooler/store/branches.ts'
 import { openDatabase } from '../../pooler/store/database.ts'
 import { type AccessEvent, EventStore } from '../../pooler/store/events.ts'
 import { MemberStore } from '../../pooler/store/members.ts'
@@ -34,6 +35,8 @@ export class ApiWorld {
   serverVersionNum: number | 'unreachable' = 180_000
   readiness: readonly string[] = []
   isMetadataReachable = true
+  /** By host. */
+  readonly upstreamFaults = new Map<string, string>()
   readonly roles = new Map<string, RoleVerdict>()
   readonly sessions = new Map<string, SessionView[]>()
   readonly ended: { ref: string; sessionId: string; reason: string }[] = []
@@ -75,6 +78,7 @@ export async function setUpApi(settings: Partial<ApiDeps['settings']> = {}): Pro
   const box = new SecretBox({ current: new Secret('0123456789abcdef0123456789abcdef') })
   const stores = {
     tenants: new TenantStore(database, box),
+    branches: new BranchStore(database, box),
     members: new MemberStore(database),
     tokens: new TokenStore(database),
     rules: new RuleStore(database),
@@ -123,6 +127,7 @@ const usualSettings: ApiDeps['settings'] = {
   isRuleExpiryRequired: false,
   canTakeTokens: true,
   poolerHost: 'pooler.example.com',
+  poolerDomain: 'pooler.example.com',
   transactionPort: 6543,
   sessionPort: 5432,
 }
@@ -164,6 +169,7 @@ function worldly(
       world.serverVersionNum === 'unreachable'
         ? 'unreachable'
         : { serverVersionNum: world.serverVersionNum },
+    upstreamFault: async ({ host }) => world.upstreamFaults.get(host) ?? null,
     readiness: async () => world.readiness,
     isMetadataReachable: async () => world.isMetadataReachable,
     renderMetrics: async (ref) => ({
@@ -173,7 +179,7 @@ function worldly(
   }
 }
 
-type StoreName = 'tenants' | 'members' | 'tokens' | 'rules' | 'events'
+type StoreName = 'tenants' | 'branches' | 'members' | 'tokens' | 'rules' | 'events'
 
 let projectCount = 0
 

@@ -1,11 +1,12 @@
 // Projects and people of a running pooler, made through its own stores: each project with a database
 // and roles of its own in the shared Postgres, so that test files never meet.
-import { randomBytes, randomInt, randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import type { TokenScope } from '../../pooler/access/token-scope.ts'
 import type { Pooler } from '../../pooler/pooler.ts'
 import type { RuleInput } from '../../pooler/store/rules.ts'
 import type { MembershipRole } from '../../pooler/store/schema.ts'
 import type { TenantInput, TenantUserInput } from '../../pooler/store/tenant-input.ts'
+import { newProjectRef } from '../../shared/ids.ts'
 import { Secret } from '../../shared/secret.ts'
 import { eventually } from './eventually.ts'
 import { sharedPostgres, uniqueName } from './postgres.ts'
@@ -71,7 +72,7 @@ export class RunningProjects {
       [],
       database,
     )
-    const ref = newRef()
+    const ref = newProjectRef()
     const users: TenantUserInput[] = [userOf(people, user)]
     if (auth === 'stored') users.push(userOf(app, user))
     else users.push(userOf(await this.role('manager', 'SUPERUSER'), { isManager: true }))
@@ -134,6 +135,3 @@ export class RunningProjects {
 function userOf({ role, password }: TestRole, more: Partial<TenantUserInput>): TenantUserInput {
   return { dbUser: role, dbPassword: new Secret(password), ...more }
 }
-
-const newRef = (): string =>
-  Array.from({ length: 20 }, () => String.fromCharCode(97 + randomInt(26))).join('')

@@ -99,7 +99,7 @@ function sslRoutes(app: ApiApp, deps: ApiDeps): void {
       config: { permission: 'project_admin_read' },
       schema: { params: refParams, response: { 200: sslAnswer, ...refusals } },
     },
-    async (request) => sslState(projectOf(request).tenant.enforceSsl),
+    async (request) => sslState(projectOf(request).rulesTenant.enforceSsl),
   )
 
   app.put(
@@ -109,9 +109,11 @@ function sslRoutes(app: ApiApp, deps: ApiDeps): void {
       schema: { params: refParams, body: sslBody, response: { 200: sslAnswer, ...refusals } },
     },
     async (request) => {
-      const { tenant, rulesTenant } = projectOf(request)
+      const project = projectOf(request)
+      refuseOnBranch(project)
+      const { tenant } = project
       const isEnforced = request.body.requestedConfig.database
-      if (!isEnforced && rulesTenant.useJit) {
+      if (!isEnforced && tenant.useJit) {
         throw conflict('temporary access is enabled and needs TLS; disable it first')
       }
       if (isEnforced !== tenant.enforceSsl) {

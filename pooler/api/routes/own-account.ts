@@ -1,20 +1,12 @@
-// What callers find out about themselves: profile, projects, tokens.
+// What callers find out about themselves: profile and tokens.
 import { z } from 'zod'
-import { coversProject } from '../../access/token-scope.ts'
-import { isBanned } from '../../tenant/tenant.ts'
 import type { ApiApp } from '../api-app.ts'
 import type { ApiDeps } from '../api-deps.ts'
 import { ApiError, notFound } from '../api-error.ts'
 import { callerOf } from '../authorize.ts'
 import { recordChange } from '../record-change.ts'
 import { nothing, refusals } from '../schemas/common.ts'
-import {
-  newTokenAnswer,
-  profileAnswer,
-  projectListAnswer,
-  tokenBody,
-  tokenListAnswer,
-} from '../schemas/people.ts'
+import { newTokenAnswer, profileAnswer, tokenBody, tokenListAnswer } from '../schemas/people.ts'
 import { createToken, tokenAnswer, tokenDetails } from '../token-answers.ts'
 
 const tokenParams = z.object({ id: z.guid().toLowerCase() })
@@ -26,33 +18,6 @@ export function ownAccountRoutes(app: ApiApp, deps: ApiDeps): void {
     async (request) => {
       const { userId, email, name } = callerOf(request).member
       return { gotrue_id: userId, primary_email: email, username: name }
-    },
-  )
-
-  app.get(
-    '/projects',
-    { schema: { response: { 200: projectListAnswer, ...refusals } } },
-    async (request) => {
-      const { member, token: asking } = callerOf(request)
-      const memberships = await deps.members.membershipsOf(member.userId)
-      const nowMs = deps.clock.wallMs()
-      const projects = await Promise.all(
-        memberships.map(async ({ ref, role }) => {
-          const details = await deps.tenants.findDetails(ref)
-          if (details === null) return []
-          const { tenant, createdAtMs } = details
-          if (!coversProject(asking.scope, tenant)) return []
-          return {
-            id: ref,
-            ref,
-            name: tenant.name,
-            created_at: new Date(createdAtMs).toISOString(),
-            status: isBanned(tenant, nowMs) ? 'INACTIVE' : 'ACTIVE_HEALTHY',
-            role,
-          }
-        }),
-      )
-      return projects.flat()
     },
   )
 

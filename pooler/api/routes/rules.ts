@@ -64,7 +64,7 @@ function readingRoutes(app: ApiApp, deps: ApiDeps): void {
       schema: { params: refParams, response: { 200: assignableRolesAnswer, ...refusals } },
     },
     async (request) => {
-      const { tenant } = projectOf(request)
+      const { rulesTenant: tenant } = projectOf(request)
       const verdicts = await askDatabase(deps, tenant, () => deps.assignableRoles.list(tenant))
       return verdicts.map(({ isAssignable, ...verdict }) => ({
         ...verdict,

@@ -1,6 +1,8 @@
 // /api/tenants as Supavisor's users know it: the tenants themselves. What is done to one of them
 // (terminate, credentials, network bans) is tenant-actions.ts.
 import type { FastifyRequest } from 'fastify'
+import type { TenantInput } from '../../store/tenant-input.ts'
+import type { TenantDetails } from '../../store/tenant-rows.ts'
 import type { ApiApp } from '../api-app.ts'
 import type { ApiDeps } from '../api-deps.ts'
 import { notFound } from '../api-error.ts'
@@ -60,6 +62,7 @@ function putRoute(app: ApiApp, deps: ApiDeps): void {
       const stored = await deps.tenants.findDetails(ref)
       const input = readTenant(fields, stored)
       await checkOwner(fields.owner, deps)
+      await checkPlace(input, stored, deps)
       const { isCreated } = await deps.tenants.put(ref, input)
       if (fields.owner !== undefined) {
         await deps.members.putMembership(ref, fields.owner, 'owner', 'operator')
@@ -69,6 +72,16 @@ function putRoute(app: ApiApp, deps: ApiDeps): void {
       return reply.send({ data: await answerFor(ref, deps) })
     },
   )
+}
+
+async function checkPlace(
+  { dbHost: host, dbPort: port, ipVersion }: TenantInput,
+  stored: TenantDetails | null,
+  deps: ApiDeps,
+): Promise<void> {
+  const family = ipVersion ?? stored?.tenant.ipVersion ?? 'auto'
+  const fault = await deps.upstreamFault({ host, port, ipVersion: family })
+  if (fault !== null) throw fieldError('db_host', fault.replace(/^host /, ''))
 }
 
 async function checkOwner(owner: string | undefined, deps: ApiDeps): Promise<void> {

@@ -50,27 +50,27 @@ describe('UpstreamAddresses', () => {
       ['[2001:db8::1]', '2001:db8::1'],
       ['fd00::1', 'fd00::1'],
     ] as const) {
-      expect(await addresses.resolve(host, 'auto')).toEqual([address])
+      expect(await addresses.resolve(host, 'auto', 5432)).toEqual([address])
     }
     expect(names.asked).toEqual([])
   })
 
   it('knows localhost without asking, whatever a name server would say', async () => {
     names.answers4 = async () => [record('6.6.6.6')]
-    expect(await addresses.resolve('localhost', 'auto')).toEqual(['127.0.0.1'])
-    expect(await addresses.resolve('db.localhost', 'v4')).toEqual(['127.0.0.1'])
-    expect(await addresses.resolve('localhost', 'v6')).toEqual(['::1'])
+    expect(await addresses.resolve('localhost', 'auto', 5432)).toEqual(['127.0.0.1'])
+    expect(await addresses.resolve('db.localhost', 'v4', 5432)).toEqual(['127.0.0.1'])
+    expect(await addresses.resolve('localhost', 'v6', 5432)).toEqual(['::1'])
     expect(names.asked).toEqual([])
   })
 
   it('asks for the family that the project has, and for IPv6 only without IPv4 in auto', async () => {
     names.answers4 = async () => [record('10.0.0.1'), record('10.0.0.2')]
     names.answers6 = async () => [record('2001:db8::1')]
-    expect(await addresses.resolve('a.test', 'auto')).toEqual(['10.0.0.1', '10.0.0.2'])
-    expect(await addresses.resolve('a.test', 'v4')).toEqual(['10.0.0.1', '10.0.0.2'])
-    expect(await addresses.resolve('a.test', 'v6')).toEqual(['2001:db8::1'])
+    expect(await addresses.resolve('a.test', 'auto', 5432)).toEqual(['10.0.0.1', '10.0.0.2'])
+    expect(await addresses.resolve('a.test', 'v4', 5432)).toEqual(['10.0.0.1', '10.0.0.2'])
+    expect(await addresses.resolve('a.test', 'v6', 5432)).toEqual(['2001:db8::1'])
     names.answers4 = () => failing('ENODATA')
-    expect(await addresses.resolve('b.test', 'auto')).toEqual(['2001:db8::1'])
+    expect(await addresses.resolve('b.test', 'auto', 5432)).toEqual(['2001:db8::1'])
     expect(names.asked).toEqual([
       'A a.test',
       'A a.test',
@@ -85,13 +85,13 @@ describe('UpstreamAddresses', () => {
     const lives = async (ttl: number): Promise<number> => {
       names.answers4 = async () => [record('10.0.0.1', 86_400), record('10.0.0.2', ttl)]
       const host = `ttl${ttl}.test`
-      await addresses.resolve(host, 'v4')
+      await addresses.resolve(host, 'v4', 5432)
       const before = names.asked.length
       let ms = 0
       while (names.asked.length === before) {
         clock.advance(500)
         ms += 500
-        await addresses.resolve(host, 'v4')
+        await addresses.resolve(host, 'v4', 5432)
       }
       return ms
     }
@@ -102,7 +102,7 @@ describe('UpstreamAddresses', () => {
 
   it('asks once for all who want the same name', async () => {
     names.answers4 = async () => [record('10.0.0.1')]
-    const wanted = [1, 2, 3].map(() => addresses.resolve('a.test', 'v4'))
+    const wanted = [1, 2, 3].map(() => addresses.resolve('a.test', 'v4', 5432))
     expect(await Promise.all(wanted)).toEqual([['10.0.0.1'], ['10.0.0.1'], ['10.0.0.1']])
     expect(names.asked).toEqual(['A a.test'])
   })
@@ -111,15 +111,15 @@ describe('UpstreamAddresses', () => {
     names.hosts = async () => ['10.0.0.9']
     for (const code of ['ENOTFOUND', 'ENODATA', 'ECONNREFUSED']) {
       names.answers4 = () => failing(code)
-      expect(await addresses.resolve(`${code}.test`, 'auto')).toEqual(['10.0.0.9'])
+      expect(await addresses.resolve(`${code}.test`, 'auto', 5432)).toEqual(['10.0.0.9'])
     }
     names.answers4 = async () => []
-    expect(await addresses.resolve('empty.test', 'v4')).toEqual(['10.0.0.9'])
+    expect(await addresses.resolve('empty.test', 'v4', 5432)).toEqual(['10.0.0.9'])
   })
 
   it('occupies no thread for a name whose servers are silent', async () => {
     names.answers4 = () => failing('ETIMEOUT')
-    const wanted = addresses.resolve('dead.test', 'v4')
+    const wanted = addresses.resolve('dead.test', 'v4', 5432)
     await expect(wanted).rejects.toThrow('host name was not resolved (ETIMEOUT)')
     await expect(wanted).rejects.toMatchObject({ isPermanent: false })
     expect(names.asked).toEqual(['A dead.test'])
@@ -128,7 +128,7 @@ describe('UpstreamAddresses', () => {
   it('has two names looked up at once, and the others wait for their turn', async () => {
     const underWay: (() => void)[] = []
     names.hosts = () => new Promise((resolve) => underWay.push(() => resolve(['10.0.0.9'])))
-    const wanted = ['a', 'b', 'c', 'd'].map((host) => addresses.resolve(host, 'v4'))
+    const wanted = ['a', 'b', 'c', 'd'].map((host) => addresses.resolve(host, 'v4', 5432))
     const lookups = () => names.asked.filter((asked) => asked.startsWith('lookup'))
     await eventually(() => lookups().length === 2)
     underWay.shift()?.()
@@ -144,9 +144,9 @@ describe('UpstreamAddresses', () => {
   })
 
   it('remembers no failure', async () => {
-    await expect(addresses.resolve('a.test', 'auto')).rejects.toThrow(UpstreamAddressError)
+    await expect(addresses.resolve('a.test', 'auto', 5432)).rejects.toThrow(UpstreamAddressError)
     names.answers4 = async () => [record('10.0.0.1')]
-    expect(await addresses.resolve('a.test', 'auto')).toEqual(['10.0.0.1'])
+    expect(await addresses.resolve('a.test', 'auto', 5432)).toEqual(['10.0.0.1'])
   })
 
   it('never gives a link-local address, in whatever clothes, by name or in clear', async () => {
@@ -168,18 +168,18 @@ describe('UpstreamAddresses', () => {
       '255.255.255.255',
     ]
     for (const address of forbidden) {
-      const inClear = addresses.resolve(address, 'auto')
+      const inClear = addresses.resolve(address, 'auto', 5432)
       await expect(inClear, address).rejects.toMatchObject({ isPermanent: true })
       names.answers4 = async () => [record(address)]
-      const byName = addresses.resolve(`${forbidden.indexOf(address)}.test`, 'v4')
+      const byName = addresses.resolve(`${forbidden.indexOf(address)}.test`, 'v4', 5432)
       await expect(byName, address).rejects.toMatchObject({ isPermanent: true })
     }
     names.answers4 = async () => [record('169.254.169.254'), record('10.0.0.1'), record('nonsense')]
-    expect(await addresses.resolve('mixed.test', 'v4')).toEqual(['10.0.0.1'])
+    expect(await addresses.resolve('mixed.test', 'v4', 5432)).toEqual(['10.0.0.1'])
   })
 
   it('tries eight addresses of a name at most', async () => {
     names.answers4 = async () => Array.from({ length: 50 }, (_, at) => record(`10.0.0.${at}`))
-    expect(await addresses.resolve('many.test', 'v4')).toHaveLength(8)
+    expect(await addresses.resolve('many.test', 'v4', 5432)).toHaveLength(8)
   })
 })
