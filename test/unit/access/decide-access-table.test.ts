@@ -27,7 +27,7 @@ const worlds = {
   ],
   project: ['parent', 'branch'],
   state: ['on', 'off'],
-  membership: ['owner', 'guest', 'none'],
+  membership: ['guest', 'none'],
   rule: ['for the role', 'for another role', "somebody else's", "another project's", 'none'],
   ruleEnd: ['never', 'later', 'now'],
   branchesOnly: ['no', 'yes'],
@@ -182,32 +182,31 @@ function endOf({ token, ruleEnd }: World): number | null {
   return token === 'ends later' ? nowMs + 5 : null
 }
 
-test('everybody whom the table forbids is kept out for its reason, and everybody else let in', () => {
+/** For a machine that is busy with everything else. */
+const timeoutMs = 120_000
+
+test('everybody whom the table forbids is kept out for its reason, and nobody else', {
+  timeout: timeoutMs,
+}, () => {
   let worldsSeen = 0
   let letIn = 0
   const told = new Set<RefusalReason>()
   for (const world of allWorlds()) {
     worldsSeen += 1
-    const decision = decideAccess(questionOf(world))
+    const question = questionOf(world)
+    const decision = decideAccess(question)
     const against = forbidden.find(([, , is]) => is(world))
     const expected = against === undefined ? endOf(world) : against[0]
     const actual = decision.isAllowed ? decision.endsAtMs : decision.reason
     // expect() for each of them would take a minute.
     if (actual !== expected) expect(actual, inWords(world)).toBe(expected)
+    // What is told test by test, as to people who check themselves, agrees with it.
+    const failed = testAccess(question).find((one) => one.isPassed === false)?.reason
+    if (failed !== against?.[0]) expect(failed, inWords(world)).toBe(against?.[0])
     if (decision.isAllowed) letIn += 1
     else told.add(decision.reason)
   }
-  expect(worldsSeen).toBe(6 * 9 * 2 * 2 * 3 * 5 * 3 * 2 * 5)
+  expect(worldsSeen).toBe(6 * 9 * 2 * 2 * 2 * 5 * 3 * 2 * 5)
   expect(letIn).toBeGreaterThan(100)
   expect([...told].sort()).toEqual(forbidden.map(([reason]) => reason).sort())
-})
-
-test('the tests told one by one agree with the decision', () => {
-  for (const world of allWorlds()) {
-    const question = questionOf(world)
-    const failed = testAccess(question).find((one) => one.isPassed === false)
-    const decision = decideAccess(question)
-    const reason = decision.isAllowed ? undefined : decision.reason
-    if (failed?.reason !== reason) expect(failed?.reason, inWords(world)).toBe(reason)
-  }
 })
