@@ -163,7 +163,7 @@ export class ClientSession implements PoolClient {
 
   #start(link: ServerLink | null, reports: LoginReports, spelled: Settings): void {
     const { login } = this
-    const { clock, ticker, cancelKeys } = this.#services
+    const { clock, config, ticker, cancelKeys } = this.#services
     const { attribution } = login
     const values = attribution.ownValues(reports.values)
     const startup = attribution.ownValues(spelled)
@@ -174,6 +174,7 @@ export class ClientSession implements PoolClient {
       mode: this.key.mode === 'transaction' ? 'transaction' : 'session',
       transport: login.tail.transport,
       statements: this.key.mode === 'transaction' ? this.#pool.statements : null,
+      stateCheck: config.poolerStateCheck,
       source: this.#pool,
       counters: this.#pool.counters,
       clock,

@@ -27,6 +27,8 @@ export function waitForServer(
         settle()
         reject(refusal)
       },
+      // Behind AuthenticationOk, where Postgres may send one as well.
+      notify: (notice) => void tail.transport.write(notice),
     }
     tail.onGone = () => {
       source.withdraw(waiter)

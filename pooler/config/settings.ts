@@ -142,6 +142,11 @@ export const settings = {
     '30000',
     'Closes a client in transaction mode that holds a server and takes no byte.',
   ),
+  QUERY_WAIT_NOTIFY_MS: setting(
+    duration(1, true),
+    '5000',
+    'Tells a client that waits longer for a server its place in the queue, as a NOTICE.',
+  ),
   QUERY_TIMEOUT_MS: setting(duration(1, true), '0', 'Cancels a query that runs longer.'),
   SERVER_CONNECT_TIMEOUT_MS: setting(duration(1), '5000', 'TCP connect, for each address.'),
   SERVER_LOGIN_TIMEOUT_MS: setting(duration(1), '15000', 'Login to a database, TLS included.'),
@@ -149,6 +154,11 @@ export const settings = {
     duration(1),
     '5000',
     'Reset of a server between clients; beyond it the server is discarded.',
+  ),
+  SERVER_SILENCE_PROBE_MS: setting(
+    duration(1000, true),
+    '60000',
+    'A server that owes a reply and is silent for so long is looked at over a second connection, and given up if it is idle there or out of reach.',
   ),
   SERVER_IDLE_TIMEOUT_MS: setting(duration(1, true), '600000', 'Closes a server that nobody uses.'),
   SERVER_LIFETIME_MS: setting(
@@ -182,6 +192,11 @@ export const settings = {
     wholeNumber({ min: 1, max: 1_000_000 }),
     '500',
     'Prepared statements kept on one server; beyond it the least recently used is closed.',
+  ),
+  POOLER_STATE_CHECK: setting(
+    oneOf('suspect', 'always'),
+    'suspect',
+    'After which transactions a server is asked what session state they left: those whose text or replies are suspect, or every one (two round trips each).',
   ),
   JIT_POOL_SHARE: setting(
     share,

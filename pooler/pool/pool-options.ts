@@ -16,6 +16,22 @@ export interface CancelAddress {
   readonly cancelSecret: Buffer
 }
 
+/** A server as a probe looks for it. */
+export interface ProbedServer {
+  /** 0: it cannot be looked for. */
+  readonly processId: number
+  readonly ageMs: number
+}
+
+/** What a connection beside silent servers tells. */
+export type ProbeResult =
+  /** `idle`: process ids of those that have been idle for long, and now are terminated. */
+  | { readonly kind: 'answered'; readonly idle: ReadonlySet<number> }
+  /** Nobody answers at their address. */
+  | { readonly kind: 'unreachable'; readonly reason: string }
+  /** Neither good nor bad: Postgres refused, or we have no connection to spare. */
+  | { readonly kind: 'unknown' }
+
 /** The place that a pool's servers come from. */
 export interface PoolUpstream {
   /** Opens and logs in one server. Rejects with ServerOpenError. */
@@ -24,6 +40,8 @@ export interface PoolUpstream {
   cancel(server: CancelAddress): Promise<void>
   /** pg_terminate_backend over an auxiliary connection of the same role; never rejects. */
   terminate(processId: number): Promise<void>
+  /** Looks at servers of ours over an auxiliary connection to their own address; never rejects. */
+  probe(address: string, servers: readonly ProbedServer[], idleMsMin: number): Promise<ProbeResult>
 }
 
 /** Read anew at each use, so that a tenant's change applies to the next checkout. */
@@ -36,6 +54,10 @@ export interface PoolTimes {
   readonly serverResetTimeoutMs: number
   readonly serverIdleTimeoutMs: number
   readonly serverLifetimeMs: number
+  /** 0: never. */
+  readonly queryWaitNotifyMs: number
+  /** 0: never. */
+  readonly serverSilenceProbeMs: number
 }
 
 export interface PoolOptions {

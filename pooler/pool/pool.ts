@@ -17,6 +17,8 @@ import type { IdleServer } from './server-budget.ts'
 import type { ServerCloseReason, ServerConnection } from './server-connection.ts'
 import { cancelServer } from './server-stop.ts'
 import { ServerSupply } from './server-supply.ts'
+import { SilentServers } from './silent-servers.ts'
+import { waitNotice } from './wait-notice.ts'
 import { WaitingLine } from './waiting-line.ts'
 import { WarmServers } from './warm-servers.ts'
 
@@ -25,6 +27,7 @@ export class Pool implements ServerSource {
   readonly #options: PoolOptions
   readonly #supply: ServerSupply
   readonly #returned: ReturnedServers
+  readonly #silent: SilentServers
   readonly #line: WaitingLine
   /** All open servers, whatever their state. */
   readonly #servers = new Set<ServerConnection>()
@@ -44,6 +47,7 @@ export class Pool implements ServerSource {
       deadlines: options.deadlines,
       onExpired: (waiter, waitedMs) => waiter.onNoServer(this.#checkoutTimeout(waitedMs)),
     })
+    this.#silent = new SilentServers(options)
     this.#returned = new ReturnedServers(options, {
       onClean: (server) => this.#settle(server),
       onSpent: (server, reason) => this.#drop(server, reason),
@@ -193,6 +197,8 @@ export class Pool implements ServerSource {
   onTick(nowMs: number): void {
     this.#warm.onTick(nowMs)
     if (!this.#isPaused) this.#supply.keepMinimum()
+    this.#tellWaiters(nowMs)
+    this.#silent.onTick(this.#servers, nowMs)
   }
 
   /** No checkout succeeds any more; waiters are refused. Fulfilled when all servers are closed. */
@@ -357,6 +363,24 @@ export class Pool implements ServerSource {
     else server.isRetired = true
   }
 
+  /** Once for each wait. */
+  #tellWaiters(nowMs: number): void {
+    const { times, limits } = this.#options
+    const afterMs = times.queryWaitNotifyMs
+    if (afterMs === 0 || this.oldestWaiterMs < afterMs) return
+    this.#line.tellLate(nowMs - afterMs, (waiter, place) =>
+      waiter.notify?.(
+        waitNotice({
+          seconds: Math.round(afterMs / 1000),
+          place,
+          waiters: this.#line.size,
+          size: limits().size,
+          hindrance: this.#supply.hindrance,
+        }),
+      ),
+    )
+  }
+
   #refusalAtOnce(): Refusal | null {
     if (this.#isClosed) {
       return new PoolerError('ETERMINATED', { values: { reason: 'the pool was closed' } })
@@ -367,12 +391,10 @@ export class Pool implements ServerSource {
 
   #checkoutTimeout(waitedMs: number): PoolerError {
     const { size } = this.#options.limits()
-    const failure = this.#supply.lastFailure
-    const shortOf = this.#supply.shortOf
-    const detail = shortOf === null ? failure?.message : `no room for another server (${shortOf})`
+    const detail = this.#supply.hindrance
     return new PoolerError('ECHECKOUTTIMEOUT', {
       values: { ms: waitedMs, size, waiters: this.#line.size },
-      ...(detail === undefined ? {} : { detail }),
+      ...(detail === null ? {} : { detail }),
     })
   }
 }

@@ -47,6 +47,11 @@ export class ServerConnection extends ServerLink {
   isRetired = false
   /** Called when the last cancel connection has closed, in state settling. */
   onSettled: (() => void) | null = null
+  /** What had come from it, and when, as of a tick that found something new or nothing owed. */
+  heardBytes = 0
+  heardAtMs = 0
+  /** Probes in a row that reached nobody at its address. */
+  failedProbes = 0
   /** The pool's own ear, made once. */
   watcher: IdleWatcher | null = null
   readonly #machine = new StateMachine<ServerState>('server', serverMoves, 'idle')

@@ -77,8 +77,11 @@ export class ServerSupply implements BudgetMember {
     return this.#factory.closing
   }
 
-  get shortOf(): string | null {
-    return this.#factory.shortOf
+  /** What keeps the pool from opening a server, as far as known; null: nothing does. */
+  get hindrance(): string | null {
+    const shortOf = this.#factory.shortOf
+    if (shortOf !== null) return `no room for another server (${shortOf})`
+    return this.#lastFailure?.message ?? null
   }
 
   waitingSinceMs(place: number): number | null {
@@ -108,11 +111,6 @@ export class ServerSupply implements BudgetMember {
 
   get backoffMs(): number {
     return Math.max(this.#backoff.waitMs, this.#options.upstreamBackoff.waitMs)
-  }
-
-  /** Why the last attempt to open a server failed; null when it did not. */
-  get lastFailure(): ServerOpenError | null {
-    return this.#lastFailure
   }
 
   /** Tries at once again: the credentials or the upstream have changed. */

@@ -6,10 +6,11 @@ import { PoolerError } from '../../shared/errors.ts'
 import { cancelRequest, extendedQuery, sync } from '../../shared/protocol/frontend-messages.ts'
 import { mutedSink } from '../relay/server-sink.ts'
 import type { Tenant } from '../tenant/tenant.ts'
-import type { CancelAddress, PoolUpstream } from './pool-options.ts'
+import type { CancelAddress, PoolUpstream, ProbedServer, ProbeResult } from './pool-options.ts'
 import { ServerConnection } from './server-connection.ts'
 import { type ConversationResult, converse } from './server-conversation.ts'
 import { type OpenedServer, openServer } from './server-login.ts'
+import { probeFailure, probeParameters, probeSql } from './server-probe.ts'
 import type { UpstreamAddresses } from './upstream-address.ts'
 import { withUpstream } from './upstream-socket.ts'
 
@@ -77,16 +78,32 @@ export class Upstream implements PoolUpstream {
     await this.ask(sql, [String(processId)], 'latchkey (terminate)').catch(ignore)
   }
 
+  async probe(
+    address: string,
+    servers: readonly ProbedServer[],
+    idleMsMin: number,
+  ): Promise<ProbeResult> {
+    try {
+      const parameters = probeParameters(servers, idleMsMin)
+      const { rows } = await this.ask(probeSql, parameters, 'latchkey (probe)', address)
+      return { kind: 'answered', idle: new Set(rows.map(([processId]) => Number(processId))) }
+    } catch (error) {
+      return probeFailure(error)
+    }
+  }
+
   /** One query on a connection of its own. Throws ServerOpenError, ConversationFailed, EMAXCONNPROCESS. */
   ask(
     sql: string,
     parameters: readonly string[],
     applicationName: string,
+    address?: string,
   ): Promise<ConversationResult> {
     return counted(this.#options.tenant().ref, async () => {
       const { clock, credentials, database } = this.#options
       const opened = await openServer({
         ...this.#connectOptions(),
+        ...(address === undefined ? {} : { address }),
         database,
         credentials: credentials(),
         parameters: { application_name: applicationName, search_path: 'pg_catalog' },

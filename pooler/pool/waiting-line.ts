@@ -8,6 +8,8 @@ import type { ServerWaiter } from '../relay/server-source.ts'
 class Entry implements Expiring {
   readonly waiter: ServerWaiter
   readonly sinceMs: number
+  /** The client has been told that it waits. */
+  isTold = false
   deadline: Deadline | null = null
   place: Place<Entry> | null = null
   readonly #expire: (entry: Entry) => void
@@ -91,6 +93,18 @@ export class WaitingLine {
     if (entry === undefined) return false
     this.#leave(entry)
     return true
+  }
+
+  /** Calls once for each waiter that came before `sinceMs`, with its place, from 1. */
+  tellLate(sinceMs: number, tell: (waiter: ServerWaiter, place: number) => void): void {
+    let place = 0
+    for (const entry of this.#inOrder(true)) {
+      if (entry.sinceMs > sinceMs) return
+      place++
+      if (entry.isTold) continue
+      entry.isTold = true
+      tell(entry.waiter, place)
+    }
   }
 
   /** Empties the line and returns who stood in it, in order of arrival. */

@@ -23,6 +23,8 @@ export interface RelayOptions {
   readonly transport: Transport
   /** null in session mode: a client's statements are its server's. */
   readonly statements: StatementOptions | null
+  /** After which transactions a shared server is asked what they left on it. */
+  readonly stateCheck: 'suspect' | 'always'
   readonly source: ServerSource
   readonly counters: RelayCounters
   readonly clock: Clock

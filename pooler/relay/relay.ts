@@ -76,6 +76,10 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     return this.#server === null ? this.state === 'idle' : this.#server.tracker.isReleasable
   }
 
+  get isCutOff(): boolean {
+    return !this.#pump.isAtBoundary
+  }
+
   get isDeaf(): boolean {
     return this.state === 'ended' || this.state === 'finishing'
   }

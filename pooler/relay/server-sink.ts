@@ -17,6 +17,8 @@ export interface SessionSink {
 }
 
 export interface ServerSink {
+  /** The last message to the server has not been sent whole: it waits for the rest. */
+  readonly isCutOff?: boolean
   /** Where replies go that are not answers to messages of ours; null: they are dropped. */
   readonly replyTransport: Transport | null
   /** Whose session it is; null: nobody's. */

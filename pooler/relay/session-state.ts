@@ -50,6 +50,9 @@ export class SessionState implements SessionSink {
   /** null in session mode, where a server is its client's. */
   readonly #statements: ClientStatements | null
   readonly #suspicion = new SessionSuspicion()
+  readonly #asksAlways: boolean
+  /** Something has gone to the server since it was asked last. */
+  #isUnasked = false
   /** Rows of the answer to our question; null: nothing is being asked. */
   #answer: (string | null)[][] | null = null
   #hasReset = false
@@ -66,6 +69,7 @@ export class SessionState implements SessionSink {
     this.#attribution = options.attribution
     this.#profile = options.profile
     this.#startup = options.startup
+    this.#asksAlways = options.stateCheck === 'always'
     this.#restorer = new SessionRestorer(options.startup)
     this.#statements =
       options.statements === null
@@ -120,11 +124,14 @@ export class SessionState implements SessionSink {
 
   /** The transaction that is over may have left something: the server has to be asked. */
   get mustAsk(): boolean {
-    return this.#statements !== null && this.#suspicion.isAny
+    if (this.#statements === null) return false
+    return this.#suspicion.isAny || (this.#asksAlways && this.#isUnasked)
   }
 
   /** Asks; the client's messages wait until `finish`. */
   ask(link: ServerLink): void {
+    if (this.#asksAlways) this.#suspicion.onCode()
+    this.#isUnasked = false
     const names = new Set(this.#suspicion.settingsToAsk())
     if (names.has(anySetting)) for (const name of link.applied.keys()) names.add(name)
     const asksHeld = this.#suspicion.mayHold || this.#pinnedBy !== null
@@ -182,6 +189,7 @@ export class SessionState implements SessionSink {
       link.dirtyBy ??= 'Query in a batch'
     }
     if (this.#statements === null) return null
+    this.#isUnasked = true
     if (type === frontend.query) this.#lookAt(message)
     else if (type === frontend.functionCall) this.#suspicion.onCode()
     const verdict = this.#statements.messages.handle(message, link, this.#profile.environment)

@@ -49,6 +49,11 @@ export class Transport {
     return this.#socket.writableLength + (handle?.writeQueueSize ?? 0)
   }
 
+  /** All that has come so far. */
+  get bytesRead(): number {
+    return this.#socket.bytesRead
+  }
+
   get isBlocked(): boolean {
     return this.#isBlocked
   }

@@ -2,6 +2,7 @@
 // Two clients of one role, through the transaction port, on a pool of one or two servers.
 import pg from 'pg'
 import { afterEach, describe, expect, test } from 'vitest'
+import type { Config } from '../../pooler/config/settings.ts'
 import { Secret } from '../../shared/secret.ts'
 import { BareDataPlane } from '../support/bare-data-plane.ts'
 import { identifier, sharedPostgres, uniqueName } from '../support/postgres.ts'
@@ -13,14 +14,17 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close()
 })
 
-async function twoClients(poolSize: number): Promise<[pg.Client, pg.Client]> {
+async function twoClients(
+  poolSize: number,
+  config: Partial<Config> = {},
+): Promise<[pg.Client, pg.Client]> {
   const { superuser, password } = postgres
   const role = makeRole(superuser, new Secret(password), { poolSize })
   const tenant = makeTenant({
     dbPort: Number(new URL(postgres.url()).port),
     roles: new Map([[superuser, role]]),
   })
-  const plane = await BareDataPlane.start({ tenant })
+  const plane = await BareDataPlane.start({ tenant, config })
   closers.push(async () => {
     await plane.settled()
     await plane.stop()
@@ -219,5 +223,40 @@ describe('what cannot follow keeps the server to its client, until it is gone', 
     expect(await one(b, 'select pg_try_advisory_lock(78)')).toBe(true)
     await expect(b.query('select * from mine')).rejects.toThrow(/does not exist/)
     await b.query('select pg_advisory_unlock(78)')
+  })
+})
+
+describe('what no text shows', () => {
+  const hide = async (sql: string): Promise<string> => {
+    const view = identifier(uniqueName('hidden'))
+    await postgres.query(`create view ${view} as ${sql}`)
+    closers.push(() => postgres.query(`drop view ${view}`))
+    return view
+  }
+
+  test('follows and pins all the same with POOLER_STATE_CHECK=always', async () => {
+    const [a, b] = await twoClients(2, { poolerStateCheck: 'always' })
+    const setting = await hide("select set_config('work_mem', '9MB', false)")
+    const lock = await hide('select pg_advisory_lock(4711) is null')
+    await a.query(`select * from ${setting}`)
+    expect(await show(b, 'work_mem')).toBe('4MB')
+    expect(await show(a, 'work_mem')).toBe('9MB')
+    await a.query(`select * from ${lock}`)
+    await b.query('select 1')
+    expect(await one(a, 'select pg_advisory_unlock(4711)')).toBe(true)
+  })
+
+  test('a setting under a name that is on no list is gone for the next', async () => {
+    const [a, b] = await twoClients(1, { poolerStateCheck: 'always' })
+    const setting = await hide("select set_config('app.user', 'ada', false)")
+    await a.query(`select * from ${setting}`)
+    expect(await show(b, 'app.user')).toBe('')
+  })
+
+  test('is the documented remainder without it', async () => {
+    const [a, b] = await twoClients(1)
+    const setting = await hide("select set_config('work_mem', '9MB', false)")
+    await a.query(`select * from ${setting}`)
+    expect(await show(b, 'work_mem')).toBe('9MB')
   })
 })

@@ -2,7 +2,7 @@
 // are told to. For tests of who gets a server, where nothing runs on one.
 import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
-import type { PoolUpstream } from '../../pooler/pool/pool-options.ts'
+import type { PoolUpstream, ProbeResult } from '../../pooler/pool/pool-options.ts'
 import type { OpenedServer } from '../../pooler/pool/server-login.ts'
 import { type Clock, sleep } from '../../shared/clock.ts'
 
@@ -29,7 +29,8 @@ export class FakeServers {
 
   upstream(): PoolUpstream {
     const none = async () => {}
-    return { open: () => this.#open(), cancel: none, terminate: none }
+    const probe = async (): Promise<ProbeResult> => ({ kind: 'unknown' })
+    return { open: () => this.#open(), cancel: none, terminate: none, probe }
   }
 
   async #open(): Promise<OpenedServer> {

@@ -9,15 +9,23 @@ import { nullLog } from '../../shared/log.ts'
 
 const unused = () => Promise.reject(new Error('no server is opened here'))
 
+export const poolTimes: PoolOptions['times'] = {
+  serverResetTimeoutMs: 1000,
+  serverIdleTimeoutMs: 600_000,
+  serverLifetimeMs: 0,
+  queryWaitNotifyMs: 5000,
+  serverSilenceProbeMs: 60_000,
+}
+
 /** A pool on its own; `changes` says what a test is about. */
 export function makePool(changes: Partial<PoolOptions> = {}): Pool {
   const { clock = systemClock } = changes
   return new Pool({
     key: { tenantRef: 'ref', role: 'app', database: 'db', mode: 'transaction' },
-    upstream: { open: unused, cancel: unused, terminate: unused },
+    upstream: { open: unused, cancel: unused, terminate: unused, probe: unused },
     limits: () => ({ size: 1, checkoutTimeoutMs: 1000 }),
     minSize: () => 0,
-    times: { serverResetTimeoutMs: 1000, serverIdleTimeoutMs: 600_000, serverLifetimeMs: 0 },
+    times: poolTimes,
     budgets: [],
     waitersMax: 1000,
     peopleShare: 1,

@@ -36,6 +36,12 @@ export class StallingProxy {
     }
   }
 
+  /** From now on new connections are turned away. */
+  refuse(): void {
+    this.#server.removeAllListeners('connection')
+    this.#server.on('connection', (socket) => socket.destroy())
+  }
+
   async close(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy()
     await new Promise((resolve) => {

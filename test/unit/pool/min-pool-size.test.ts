@@ -5,7 +5,7 @@ import { PoolerError } from '../../../shared/errors.ts'
 import { nextClientId } from '../../../shared/ids.ts'
 import { eventually } from '../../support/eventually.ts'
 import { FakeServers } from '../../support/fake-servers.ts'
-import { makePool } from '../../support/make-pool.ts'
+import { makePool, poolTimes } from '../../support/make-pool.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 
 let clock: ManualClock
@@ -45,7 +45,7 @@ test('the minimum is opened without anybody’s asking', async () => {
 
 test('what has been idle for long is closed down to the minimum', async () => {
   let minimum = 3
-  const times = { serverResetTimeoutMs: 1000, serverIdleTimeoutMs: 1000, serverLifetimeMs: 0 }
+  const times = { ...poolTimes, serverIdleTimeoutMs: 1000 }
   const one = pool({ minSize: () => minimum, times })
   await pass(one, 40)
   expect(servers.count).toBe(3)

@@ -1,0 +1,69 @@
+// A connection to Postgres that is open and carries nothing any more, as behind a firewall that has
+// forgotten it; and long queries, which look the same from here.
+import { afterEach, describe, expect, test } from 'vitest'
+import { eventually } from '../support/eventually.ts'
+import { PooledPostgres, type Port } from '../support/pooled-postgres.ts'
+import { sharedPostgres } from '../support/postgres.ts'
+import { errorFields, typesOf } from '../support/raw-replies.ts'
+import { StallingProxy } from '../support/stalling-proxy.ts'
+
+const closers: (() => Promise<void>)[] = []
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close()
+})
+
+async function start() {
+  const postgres = sharedPostgres()
+  const proxy = await StallingProxy.open(postgres.host, postgres.port)
+  closers.push(() => proxy.close())
+  const pooled = await PooledPostgres.start(postgres, {
+    upstreamPort: proxy.port,
+    config: { serverSilenceProbeMs: 2000 },
+  })
+  closers.push(() => pooled.stop())
+  return { proxy, pooled }
+}
+
+const ports: readonly Port[] = ['transaction', 'session']
+describe.each(ports)('%s port', (port) => {
+  test('a query that is swallowed ends its client with ESERVERLOST, and Postgres’ side too', async () => {
+    const { proxy, pooled } = await start()
+    const client = await pooled.client(port)
+    await client.query('begin')
+    await client.untilReady()
+    const [before] = await pooled.backends()
+    proxy.stall()
+    await client.query('select 1')
+    const replies = await client.readAll()
+    expect(typesOf(replies)).toBe('E')
+    const fields = errorFields(replies[0]?.body ?? Buffer.alloc(0))
+    expect(fields).toMatchObject({ S: 'FATAL', C: '08006' })
+    // In the words of whichever end is heard of first: the proxy passes on that Postgres has gone.
+    expect(fields.M).toMatch(/^\(ESERVERLOST\)/)
+    await eventually(async () => (await pooled.backends()).every(({ pid }) => pid !== before?.pid))
+    const next = await pooled.client(port)
+    expect(await pooled.value(next, 'select 2')).toBe('2')
+  })
+
+  test('a long query is looked at, and left alone', async () => {
+    const { pooled } = await start()
+    const client = await pooled.client(port)
+    await client.query("select pg_sleep(7), 'slow'")
+    await eventually(async () =>
+      (await pooled.backends()).some(({ application_name }) => application_name.includes('probe')),
+    )
+    expect(typesOf(await client.untilReady())).toBe('TDCZ')
+  })
+})
+
+test('a host that is gone is noticed though nothing tells so', async () => {
+  const { proxy, pooled } = await start()
+  const client = await pooled.client('session')
+  await client.query('begin')
+  await client.untilReady()
+  proxy.stall()
+  proxy.refuse()
+  await client.query('select 1')
+  const replies = await client.readAll()
+  expect(errorFields(replies[0]?.body ?? Buffer.alloc(0)).M).toMatch(/ESERVERLOST.*not reached/)
+})
