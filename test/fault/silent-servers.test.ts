@@ -46,12 +46,12 @@ describe.each(ports)('%s port', (port) => {
   })
 
   test('a long query is looked at, and left alone', async () => {
-    const { pooled } = await start()
+    const { proxy, pooled } = await start()
     const client = await pooled.client(port)
     await client.query("select pg_sleep(7), 'slow'")
-    await eventually(async () =>
-      (await pooled.backends()).some(({ application_name }) => application_name.includes('probe')),
-    )
+    await pooled.running('slow')
+    const before = proxy.seen
+    await eventually(() => proxy.seen > before)
     expect(typesOf(await client.untilReady())).toBe('TDCZ')
   })
 })

@@ -4,6 +4,8 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 export class StallingProxy {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
+  /** Connections so far, open or not. */
+  seen = 0
 
   private constructor(server: Server) {
     this.#server = server
@@ -50,6 +52,7 @@ export class StallingProxy {
   }
 
   #join(near: Socket, far: Socket): void {
+    this.seen++
     for (const [one, other] of [
       [near, far],
       [far, near],
