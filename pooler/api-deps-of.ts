@@ -24,8 +24,8 @@ export interface ApiParts {
 
 export function apiDepsOf(parts: ApiParts): ApiDeps {
   const { control, data, addresses, metricsText, clock, log } = parts
-  const { tenants, branches, members, tokens, rules, events } = control
-  const { accessTokens, assignableRoles, auditTrail } = control
+  const { tenants, branches, members, tokens, rules, events, assignableRoles, auditTrail } = control
+  const { identities, bearers, sessionJwts, sessionKeys } = control
   return {
     tenants,
     branches,
@@ -33,7 +33,10 @@ export function apiDepsOf(parts: ApiParts): ApiDeps {
     tokens,
     rules,
     events,
-    accessTokens,
+    identities,
+    bearers,
+    sessionJwts,
+    sessionKeys,
     assignableRoles,
     auditTrail,
     liveSessions: {
@@ -99,6 +102,7 @@ function settingsOf({ config, data, apiTls }: ApiParts): ApiSettings {
         : { current: metricsJwtSecret, previous: config.metricsJwtSecretPrevious },
     trustedProxies: config.apiTrustedProxies,
     tls: apiTls,
+    identityIssuer: config.authIssuer,
     isRuleExpiryRequired: config.ruleExpiryRequired,
     canTakeTokens: config.globalDownstreamCertPath !== null || config.allowInsecureLoopbackTokens,
     poolerHost: config.poolerDomain ?? config.proxyHost ?? 'localhost',

@@ -8,7 +8,13 @@ import { AccessEnder } from './access/access-ender.ts'
 import { AccessTokens } from './access/access-tokens.ts'
 import { AssignableRoles, type ProjectQuery } from './access/assignable-roles.ts'
 import { AuditTrail } from './access/audit-trail.ts'
+import { Bearers } from './access/bearers.ts'
+import { GuardedClient } from './access/guarded-client.ts'
+import { IdentityProvider } from './access/identity-provider.ts'
 import { LiveSessions } from './access/live-sessions.ts'
+import { ProviderKeys } from './access/provider-keys.ts'
+import { SessionJwts } from './access/session-jwt.ts'
+import { SessionKeys } from './access/session-keys.ts'
 import { TokenAccess } from './access/token-access.ts'
 import { AuthQuery } from './auth/auth-query.ts'
 import { AuthThrottle } from './auth/auth-throttle.ts'
@@ -22,9 +28,12 @@ import type { UpstreamAddresses } from './pool/upstream-address.ts'
 import { BranchStore } from './store/branches.ts'
 import { ChangeFeed } from './store/change-feed.ts'
 import { type Database, openDatabase } from './store/database.ts'
+import { EndedSessionStore } from './store/ended-sessions.ts'
 import { EventStore } from './store/events.ts'
+import { IdentityStore } from './store/identities.ts'
 import { MemberStore } from './store/members.ts'
 import { RuleStore } from './store/rules.ts'
+import { SigningKeyStore } from './store/signing-keys.ts'
 import { TenantStore } from './store/tenants.ts'
 import { TokenStore } from './store/tokens.ts'
 import { TenantCache } from './tenant/tenant-cache.ts'
@@ -40,11 +49,11 @@ export interface ControlPlaneOptions {
   readonly log: Log
   /** Asks a project's database about its roles, over an auxiliary connection. */
   readonly projectQuery: ProjectQuery
+  /** For what is no database: identity providers, outside authorisers. */
+  readonly guardedAddresses: UpstreamAddresses
 }
 
 const dayMs = 86_400_000
-/** How long a person may stay in while it cannot be judged whether they still may. */
-const accessBlindMaxMs = 300_000
 
 export class ControlPlane {
   readonly database: Database
@@ -57,7 +66,11 @@ export class ControlPlane {
   readonly changes: ChangeFeed
   readonly tenantCache: TenantCache
   readonly liveSessions: LiveSessions
+  readonly identities: IdentityStore
   readonly accessTokens: AccessTokens
+  readonly sessionKeys: SessionKeys
+  readonly sessionJwts: SessionJwts
+  readonly bearers: Bearers
   readonly assignableRoles: AssignableRoles
   readonly auditTrail: AuditTrail
   readonly throttle: AuthThrottle
@@ -65,6 +78,7 @@ export class ControlPlane {
   readonly authenticator: Authenticator
   readonly #ender: AccessEnder
   readonly #authQuery: AuthQuery
+  readonly #guardedClient: GuardedClient
 
   constructor(options: ControlPlaneOptions) {
     const { config, clock, log, databaseUrl, globalCa, addresses } = options
@@ -76,12 +90,28 @@ export class ControlPlane {
     this.members = new MemberStore(database)
     this.tokens = new TokenStore(database)
     this.rules = new RuleStore(database)
+    this.identities = new IdentityStore(database)
     this.events = new EventStore(database, `${hostname()}/${process.pid}`)
     const changes = new ChangeFeed({ url: databaseUrl, database, clock, log })
     this.changes = changes
     this.tenantCache = new TenantCache({ tenants: this.tenants, changes, clock, log })
     this.liveSessions = new LiveSessions(clock)
     this.accessTokens = new AccessTokens({ tokens: this.tokens, changes, clock, log })
+    this.#guardedClient = new GuardedClient({
+      addresses: options.guardedAddresses,
+      clock,
+    })
+    this.sessionKeys = new SessionKeys({ store: new SigningKeyStore(database, box), clock, log })
+    this.sessionJwts = new SessionJwts(this.sessionKeys, clock)
+    this.bearers = new Bearers({
+      accessTokens: this.accessTokens,
+      sessionJwts: this.sessionJwts,
+      provider: this.#newProvider(options),
+      identities: this.identities,
+      endedSessions: new EndedSessionStore(database),
+      changes,
+      clock,
+    })
     this.assignableRoles = new AssignableRoles({ query: options.projectQuery, changes, clock })
     this.auditTrail = new AuditTrail({
       events: this.events,
@@ -90,7 +120,7 @@ export class ControlPlane {
       retentionMs: config.auditRetentionDays * dayMs,
     })
     const tokenAccess = new TokenAccess({
-      accessTokens: this.accessTokens,
+      bearers: this.bearers,
       rules: this.rules,
       tenants: this.tenantCache,
       changes,
@@ -104,7 +134,7 @@ export class ControlPlane {
       changes,
       clock,
       log,
-      blindMaxMs: accessBlindMaxMs,
+      blindMaxMs: config.accessBlindMaxMs,
     })
     this.throttle = new AuthThrottle(clock)
     this.#authQuery = new AuthQuery({
@@ -121,16 +151,27 @@ export class ControlPlane {
   /** Listens for changes. Rejects when the metadata cannot be reached. */
   async start(): Promise<void> {
     await this.changes.start()
+    await this.sessionKeys.renew()
   }
 
   /** What has been recorded is written before the metadata are let go. */
   async stop(): Promise<void> {
     this.#ender.close()
     this.#authQuery.close()
+    this.sessionKeys.close()
+    this.#guardedClient.close()
     await this.auditTrail.close()
     await this.accessTokens.close()
     await this.changes.close()
     await this.database.close()
+  }
+
+  /** null where no identity provider is set: the three settings come together. */
+  #newProvider({ config, clock, log }: ControlPlaneOptions): IdentityProvider | null {
+    const { authIssuer: issuer, authAudience: audience, authJwksUrl: url } = config
+    if (issuer === null || audience === null || url === null) return null
+    const keys = new ProviderKeys({ url, client: this.#guardedClient, clock, log })
+    return new IdentityProvider({ issuer, audience, keys, clock })
   }
 
   #newAuthenticator(

@@ -55,11 +55,12 @@ export class Pooler {
     this.#options = options
     this.#certificates = parts.certificates
     this.#clock = clock
-    const guard = new UpstreamGuard({
-      allowedNetworks: config.upstreamAllowedNetworks,
-      ownListeners: () => this.#ownListeners(),
-    })
-    const addresses = new UpstreamAddresses({ guard, clock })
+    const ownListeners = () => this.#ownListeners()
+    const guardFor = (allowedNetworks: readonly string[]) =>
+      new UpstreamGuard({ allowedNetworks, ownListeners })
+    const databaseGuard = guardFor(config.upstreamAllowedNetworks)
+    const addresses = new UpstreamAddresses({ guard: databaseGuard, clock })
+    const guardedAddresses = new UpstreamAddresses({ guard: guardFor([]), clock })
     this.control = new ControlPlane({
       config,
       databaseUrl: parts.databaseUrl,
@@ -69,6 +70,7 @@ export class Pooler {
       clock,
       log,
       projectQuery: projectQueryOver(() => this.data),
+      guardedAddresses,
     })
     this.data = new DataPlane({
       config,

@@ -110,9 +110,9 @@ export class AccessEnder {
   async #judge(session: LiveSession): Promise<void> {
     const { foundation, ref, role, address, doubts } = session
     if (foundation === null) return
-    const { tokenHash } = foundation
+    const { bearer } = foundation
     try {
-      const question = { ref, role, address, tokenHash, doubts }
+      const question = { ref, role, address, bearer, doubts }
       const answer = await this.#options.tokenAccess.rejudge(question)
       // A doubt that came meanwhile is cast again when it is bound.
       this.#doubted.delete(session)

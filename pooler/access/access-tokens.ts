@@ -1,22 +1,20 @@
-// Finds who a token belongs to: shape first, then by hash, from memory for at most 5 s. Whether the
-// token is still good, and for what, is decide-access.ts. The token itself is never kept.
+// Finds who a personal access token belongs to, by hash or id, from memory for at most 5 s. Whether
+// the token is still good, and for what, is decide-access.ts. The token itself is never kept.
 import type { Clock, Timer } from '../../shared/clock.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Secret } from '../../shared/secret.ts'
 import { tokensKnownMax, tokenUsesMax } from '../config/limits.ts'
 import type { Change, Changes } from '../store/change-feed.ts'
 import { LookUpCache } from '../store/look-up-cache.ts'
-import { hashToken, type TokenOwner, type TokenStore } from '../store/tokens.ts'
+import { hashToken, type TokenOwner, type TokenRecord, type TokenStore } from '../store/tokens.ts'
+import type { TokenHash } from './bearer.ts'
 
 export interface AccessTokensOptions {
-  readonly tokens: Pick<TokenStore, 'findBySha256' | 'touchLastUsed'>
+  readonly tokens: Pick<TokenStore, 'findBySha256' | 'findOwner' | 'touchLastUsed'>
   readonly changes: Changes
   readonly clock: Clock
   readonly log: Log
 }
-
-/** Names a token where the token itself must not be: its SHA-256 in hex. */
-export type TokenHash = string
 
 const knownMs = 5000
 /** A guess is as wrong 10 s later; a new token announces itself. */
@@ -42,22 +40,19 @@ export class AccessTokens {
     this.#flusher = clock.every(usesFlushMs, () => void this.flushUses())
   }
 
-  /**
-   * null: no such token. A token that is found may be revoked or over. Rejects when the store cannot
-   * be asked. Counts as a use of the token.
-   */
-  async find(token: Secret<string>): Promise<TokenOwner | null> {
-    const hash = tokenHashOf(token)
-    const owner = hash === null ? null : await this.findByHash(hash)
-    if (owner !== null && owner.token.revokedAtMs === null) this.#markUsed(owner.token.id)
-    return owner
+  /** null: no such token. One that is found may be revoked or over. Rejects when it cannot be asked. */
+  async findByHash(hash: TokenHash): Promise<TokenOwner | null> {
+    const { tokens } = this.#options
+    return await this.#find(hash, () => tokens.findBySha256(Buffer.from(hash, 'hex')))
   }
 
-  /** The same for a token that was read before; counts as no use. */
-  async findByHash(hash: TokenHash): Promise<TokenOwner | null> {
-    if (this.#options.changes.isBlind) this.#owners.forgetAll()
-    const { tokens } = this.#options
-    return this.#owners.find(hash, () => tokens.findBySha256(Buffer.from(hash, 'hex')))
+  /** The same for a session of the token. */
+  async findById(id: string): Promise<TokenOwner | null> {
+    return await this.#find(id, () => this.#options.tokens.findOwner(id))
+  }
+
+  noteUse({ id, revokedAtMs }: Pick<TokenRecord, 'id' | 'revokedAtMs'>): void {
+    if (revokedAtMs === null) this.#setUse(id, this.#options.clock.wallMs())
   }
 
   /** Writes the last uses; what cannot be written is tried again with the next. */
@@ -77,8 +72,10 @@ export class AccessTokens {
     await this.flushUses()
   }
 
-  #markUsed(id: string): void {
-    this.#setUse(id, this.#options.clock.wallMs())
+  /** A hash is no id, and the other way round. */
+  #find(key: string, load: () => Promise<TokenOwner | null>): Promise<TokenOwner | null> {
+    if (this.#options.changes.isBlind) this.#owners.forgetAll()
+    return this.#owners.find(key, load)
   }
 
   #setUse(id: string, atMs: number): void {

@@ -11,6 +11,7 @@ import { loginScopeFault, type ScopeFault } from './token-scope.ts'
 export type RefusalReason =
   | 'token_unknown'
   | 'token_revoked'
+  | 'logged_out'
   | 'token_expired'
   | ScopeFault
   | 'access_disabled'
@@ -20,9 +21,14 @@ export type RefusalReason =
   | 'branches_only'
   | 'network_not_allowed'
 
+/** A session by JWT is its token until it ends or is logged out. */
+export type TokenState = Pick<TokenRecord, 'expiresAtMs' | 'revokedAtMs'> & {
+  readonly isLoggedOut?: boolean
+}
+
 export interface AccessQuestion {
   /** null: no such token. */
-  readonly token: Pick<TokenRecord, 'expiresAtMs' | 'revokedAtMs' | 'scope'> | null
+  readonly token: (TokenState & Pick<TokenRecord, 'scope'>) | null
   /** null: the token's owner is gone. */
   readonly member: Pick<Member, 'userId'> | null
   /** In the project that holds the rules; null: none. */
@@ -78,11 +84,12 @@ export function rulesRefOf(project: { ref: string; parentRef: string | null }): 
 
 /** Why the token is worth nothing at this instant, if so. At its very end it has ended. */
 export function tokenFault(
-  token: Pick<TokenRecord, 'expiresAtMs' | 'revokedAtMs'> | null,
+  token: TokenState | null,
   nowMs: number,
-): 'token_unknown' | 'token_revoked' | 'token_expired' | null {
+): 'token_unknown' | 'token_revoked' | 'logged_out' | 'token_expired' | null {
   if (token === null) return 'token_unknown'
   if (token.revokedAtMs !== null) return 'token_revoked'
+  if (token.isLoggedOut === true) return 'logged_out'
   return isOver(token.expiresAtMs, nowMs) ? 'token_expired' : null
 }
 

@@ -5,7 +5,7 @@ import { PoolerError } from '../../shared/errors.ts'
 import { liveSessionsMax } from '../config/limits.ts'
 import type { Change } from '../store/change-feed.ts'
 import type { Tenant } from '../tenant/tenant.ts'
-import type { TokenHash } from './access-tokens.ts'
+import type { Bearer } from './bearer.ts'
 import { rulesRefOf } from './decide-access.ts'
 import type { AllowedAccess, Person } from './token-access.ts'
 
@@ -23,7 +23,7 @@ export interface SessionEntry {
 
 /** What a bound session rests on; replaced whole when it is judged anew. */
 export interface Foundation extends Person {
-  readonly tokenHash: TokenHash
+  readonly bearer: Bearer
   readonly endsAtMs: number | null
   readonly endsBy: 'rule' | 'token'
   /** The doubts that the answer has taken in. */
@@ -111,10 +111,10 @@ export class LiveSessions {
     const own = this.#own(session)
     if (own === null || own.state === 'ended') return
     this.#unbind(own)
-    const { member, token, tokenHash, endsAtMs, rule } = access
+    const { member, token, bearer, endsAtMs, rule } = access
     const endsBy = endsAtMs !== null && endsAtMs === rule.expiresAtMs ? 'rule' : 'token'
     const doubtsSettled = access.doubts
-    own.foundation = { member, token, tokenHash, endsAtMs, endsBy, doubtsSettled }
+    own.foundation = { member, token, bearer, endsAtMs, endsBy, doubtsSettled }
     own.state = 'live'
     this.#judging.delete(own)
     this.#byUser.add(member.userId, own)

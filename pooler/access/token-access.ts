@@ -9,10 +9,10 @@ import type { Change, Changes } from '../store/change-feed.ts'
 import { LookUpCache } from '../store/look-up-cache.ts'
 import type { Member } from '../store/members.ts'
 import type { Rule, RuleStore, Standing } from '../store/rules.ts'
-import type { TokenOwner } from '../store/tokens.ts'
 import { isBanned, type Tenant } from '../tenant/tenant.ts'
 import type { TenantCache } from '../tenant/tenant-cache.ts'
-import { type AccessTokens, type TokenHash, tokenHashOf } from './access-tokens.ts'
+import type { Bearer } from './bearer.ts'
+import type { BearerOwner, Bearers } from './bearers.ts'
 import {
   type AccessGranted,
   type AccessQuestion,
@@ -25,7 +25,7 @@ import {
 import type { RoleVerdict } from './role-verdict.ts'
 
 export interface TokenAccessOptions {
-  readonly accessTokens: Pick<AccessTokens, 'find' | 'findByHash'>
+  readonly bearers: Pick<Bearers, 'find' | 'ownerOf'>
   readonly rules: Pick<RuleStore, 'standingOf'>
   readonly tenants: Pick<TenantCache, 'findFresh'>
   readonly changes: Changes
@@ -53,7 +53,7 @@ export interface Person {
 
 export interface AllowedAccess extends Person {
   readonly isAllowed: true
-  readonly tokenHash: TokenHash
+  readonly bearer: Bearer
   /** null: without end. */
   readonly endsAtMs: number | null
   readonly rule: Rule
@@ -76,7 +76,7 @@ export interface JudgedBefore {
   readonly ref: string
   readonly role: string
   readonly address: string
-  readonly tokenHash: TokenHash
+  readonly bearer: Bearer
   readonly doubts: number
 }
 
@@ -107,22 +107,21 @@ export class TokenAccess {
    */
   async judge(question: LoginQuestion): Promise<AccessDecision> {
     const { token, session } = question
-    const hash = tokenHashOf(token)
     if (!this.#options.canRecord()) {
       throw new PoolerError('EAUTHPROVIDER', { cause: new Error('the record is full') })
     }
     return this.#whileSighted(async () => {
       for (let round = 1; ; round++) {
         const doubts = session?.doubts ?? 0
-        const owner = await this.#options.accessTokens.find(token)
+        const owner = await this.#options.bearers.find(token)
         const decision = await this.#decideLogin(question, owner)
         const isSettled = (session?.doubts ?? 0) === doubts || round === judgingRoundsMax
         if (!isSettled) continue
-        if (!decision.isAllowed || owner === null || hash === null) {
+        if (!decision.isAllowed || owner === null) {
           const reason = decision.isAllowed ? 'token_unknown' : decision.reason
           return { isAllowed: false, reason, person: owner === null ? null : personOf(owner) }
         }
-        return allowed(decision, owner, hash, doubts)
+        return allowed(decision, owner, doubts)
       }
     })
   }
@@ -130,16 +129,18 @@ export class TokenAccess {
   /** The same question once more. Throws EAUTHPROVIDER like `judge`. */
   async rejudge(session: JudgedBefore): Promise<Rejudgement> {
     return this.#whileSighted(async () => {
-      const { doubts, tokenHash, ref } = session
+      const { doubts, bearer, ref } = session
       const tenant = await this.#options.tenants.findFresh(ref)
       if (tenant === null) return ended('project deleted')
       if (isBanned(tenant, this.#options.clock.wallMs())) return ended('project banned')
-      const owner = await this.#options.accessTokens.findByHash(tokenHash)
-      // A revoked token keeps its row; rows go with the member alone.
-      if (owner === null) return ended('member removed')
+      const owner = await this.#options.bearers.ownerOf(bearer)
+      // A revoked token keeps its row; rows go with the member alone, an identity by an unlinking.
+      if (owner === null) {
+        return ended(bearer.kind === 'identity' ? 'identity linked to nobody' : 'member removed')
+      }
       const question = await this.#questionOf(session, tenant, owner)
       const decision = decideAccess(question)
-      if (decision.isAllowed) return allowed(decision, owner, tokenHash, doubts)
+      if (decision.isAllowed) return allowed(decision, owner, doubts)
       const hasLeft = decision.reason === 'no_rule' && question.membership === null
       return ended(hasLeft ? 'member removed from the project' : endReasons[decision.reason])
     })
@@ -147,7 +148,7 @@ export class TokenAccess {
 
   async #decideLogin(
     question: LoginQuestion,
-    owner: TokenOwner | null,
+    owner: BearerOwner | null,
   ): Promise<AccessGranted | AccessRefused> {
     const tenant = await this.#options.tenants.findFresh(question.tenant.ref)
     if (tenant === null) return { isAllowed: false, reason: 'access_disabled' }
@@ -160,7 +161,7 @@ export class TokenAccess {
   async #questionOf(
     { role, address }: { role: string; address: string },
     tenant: Tenant,
-    owner: TokenOwner | null,
+    owner: BearerOwner | null,
   ): Promise<AccessQuestion> {
     const isDead = tokenFault(owner?.token ?? null, this.#options.clock.wallMs()) !== null
     const standing =
@@ -211,6 +212,7 @@ const nobody: Standing = { membership: null, rules: [] }
 const endReasons: Readonly<Record<RefusalReason, string>> = {
   token_unknown: 'token revoked',
   token_revoked: 'token revoked',
+  logged_out: 'logged out',
   token_expired: 'token expired',
   scope_permission: 'token is not for logins',
   scope_project: 'token is not for this project',
@@ -234,7 +236,7 @@ function partsOf(key: string): [ref: string, userId: string] {
   return [key.slice(breakAt + 1), key.slice(0, breakAt)]
 }
 
-function personOf({ member, token }: TokenOwner): Person {
+function personOf({ member, token }: BearerOwner): Person {
   return {
     member: { userId: member.userId, email: member.email, name: member.name },
     token: { id: token.id, name: token.name },
@@ -243,9 +245,9 @@ function personOf({ member, token }: TokenOwner): Person {
 
 function allowed(
   { endsAtMs, rule, warnings }: AccessGranted,
-  owner: TokenOwner,
-  tokenHash: TokenHash,
+  owner: BearerOwner,
   doubts: number,
 ): AllowedAccess {
-  return { isAllowed: true, ...personOf(owner), tokenHash, endsAtMs, rule, warnings, doubts }
+  const { bearer } = owner
+  return { isAllowed: true, ...personOf(owner), bearer, endsAtMs, rule, warnings, doubts }
 }

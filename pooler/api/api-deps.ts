@@ -2,12 +2,15 @@
 // socket of a client or server; whoever composes the process fills this in.
 import type { Clock } from '../../shared/clock.ts'
 import type { Log } from '../../shared/log.ts'
-import type { AccessTokens } from '../access/access-tokens.ts'
 import type { AssignableRoles } from '../access/assignable-roles.ts'
 import type { AuditTrail } from '../access/audit-trail.ts'
+import type { Bearers } from '../access/bearers.ts'
+import type { SessionJwts } from '../access/session-jwt.ts'
+import type { SessionKeys } from '../access/session-keys.ts'
 import type { BlockedSource } from '../auth/auth-throttle.ts'
 import type { BranchStore } from '../store/branches.ts'
 import type { EventStore } from '../store/events.ts'
+import type { IdentityStore } from '../store/identities.ts'
 import type { MemberStore } from '../store/members.ts'
 import type { RuleStore } from '../store/rules.ts'
 import type { TenantStore } from '../store/tenants.ts'
@@ -71,6 +74,8 @@ export interface ApiSettings {
   /** PEM texts; null: plain HTTP. */
   readonly tls: { readonly cert: string; readonly key: string } | null
   readonly isRuleExpiryRequired: boolean
+  /** AUTH_ISSUER; null: there is no identity provider. */
+  readonly identityIssuer: string | null
   /** False where clients cannot have TLS, and tokens are therefore never taken. */
   readonly canTakeTokens: boolean
   /** What clients dial: stands in connection strings. */
@@ -88,7 +93,10 @@ export interface ApiDeps {
   readonly tokens: TokenStore
   readonly rules: RuleStore
   readonly events: Pick<EventStore, 'query'>
-  readonly accessTokens: Pick<AccessTokens, 'find'>
+  readonly identities: Pick<IdentityStore, 'link' | 'list' | 'unlink'>
+  readonly bearers: Pick<Bearers, 'find' | 'identityOf' | 'logOut'>
+  readonly sessionJwts: Pick<SessionJwts, 'issue'>
+  readonly sessionKeys: Pick<SessionKeys, 'published'>
   readonly assignableRoles: Pick<AssignableRoles, 'list' | 'judge'>
   readonly auditTrail: Pick<AuditTrail, 'record'>
   readonly liveSessions: SessionBoard

@@ -12,9 +12,11 @@ import { Authorizer } from './authorize.ts'
 import { messageAnswers, supavisorAnswers } from './error-answers.ts'
 import { isSignedByUs } from './jwt-guard.ts'
 import { accessStateRoutes } from './routes/access-state.ts'
+import { authSessionRoutes, keySetRoute } from './routes/auth-session.ts'
 import { branchRoutes } from './routes/branches.ts'
 import { eventRoutes } from './routes/events.ts'
 import { healthRoutes } from './routes/health.ts'
+import { identityRoutes } from './routes/identities.ts'
 import { loginRoutes } from './routes/login.ts'
 import { membershipRoutes } from './routes/memberships.ts'
 import { metricsRoutes } from './routes/metrics.ts'
@@ -57,6 +59,7 @@ export function createApiServer(deps: ApiDeps): FastifyInstance {
   app.register(async (scope) => personRoutes(scope.withTypeProvider(), deps), { prefix: '/v1' })
   app.register(async (scope) => operatorRoutes(scope.withTypeProvider(), deps), { prefix: '/api' })
   app.register(async (scope) => openRoutes(scope.withTypeProvider(), deps), { prefix: '/api' })
+  app.register(async (scope) => keySetRoute(scope.withTypeProvider(), deps))
   app.register(async (scope) => metricsRoutes(scope.withTypeProvider(), deps))
   return app
 }
@@ -66,6 +69,7 @@ function personRoutes(app: ApiApp, deps: ApiDeps): void {
   const authorizer = new Authorizer(deps)
   app.addHook('onRequest', (request, reply) => authorizer.onRequest(request, reply))
   ownAccountRoutes(app, deps)
+  authSessionRoutes(app, deps)
   accessStateRoutes(app, deps)
   ruleRoutes(app, deps)
   loginRoutes(app, deps)
@@ -93,6 +97,7 @@ function operatorRoutes(app: ApiApp, deps: ApiDeps): void {
     tenantActionRoutes(scope.withTypeProvider(), deps)
   })
   peopleRoutes(app, deps)
+  identityRoutes(app, deps)
 }
 
 /** For everybody. */

@@ -6,6 +6,7 @@ import { LRUCache } from 'lru-cache'
 import { assert } from '../../shared/assert.ts'
 import { Secret } from '../../shared/secret.ts'
 import { sourceKey } from '../accept/address-filter.ts'
+import type { Bearer } from '../access/bearer.ts'
 import { rulesRefOf, tokenFault } from '../access/decide-access.ts'
 import { isPermitted, type Permission } from '../access/permissions.ts'
 import { coversPermission, coversProject, type TokenScope } from '../access/token-scope.ts'
@@ -21,6 +22,8 @@ import { RequestWindows } from './request-windows.ts'
 export interface Caller {
   readonly member: Member
   readonly token: TokenRecord
+  /** What was sent: the token itself, or a session that stands for it. */
+  readonly bearer: Bearer
 }
 
 export interface ProjectView {
@@ -86,11 +89,11 @@ export class Authorizer {
     const source = sourceKey(request.ip)
     const hash = createHash('sha256').update(text).digest('base64')
     this.#refuseGuesses(source, hash)
-    const owner = await this.#deps.accessTokens.find(new Secret(text))
+    const owner = await this.#deps.bearers.find(new Secret(text))
     if (owner === null || tokenFault(owner.token, this.#deps.clock.wallMs()) !== null) {
       this.#goodTokens.delete(hash)
       this.#badBearers.add(source)
-      throw unauthorized('the token is unknown, revoked or expired')
+      throw unauthorized('the token is unknown, revoked, logged out or expired')
     }
     this.#goodTokens.set(hash, true)
     return owner

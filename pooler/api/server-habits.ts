@@ -18,8 +18,8 @@ export function answerPlainly(app: FastifyInstance, deps: Pick<ApiDeps, 'log' | 
     reply.header('x-content-type-options', 'nosniff')
     reply.header('referrer-policy', 'no-referrer')
     if (reply.hasHeader('content-security-policy')) return
-    // Rights and secrets change; nothing here is for a cache, a frame or a script.
-    reply.header('cache-control', 'no-store')
+    // Rights and secrets change: nothing is for a cache unless its route says so, or for a frame.
+    if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
     reply.header('content-security-policy', "default-src 'none'; frame-ancestors 'none'")
   })
 

@@ -2,6 +2,7 @@
 // what is stored, as Supavisor's users expect; `users` is replaced as a whole when it is given.
 import { X509Certificate } from 'node:crypto'
 import ipaddr from 'ipaddr.js'
+import { guardedUrlFault } from '../../shared/guarded-url.ts'
 import { Secret } from '../../shared/secret.ts'
 import type { TenantInput, TenantUserInput } from '../store/tenant-input.ts'
 import type { TenantDetails } from '../store/tenant-rows.ts'
@@ -124,17 +125,8 @@ function checkAuthority(pem: string | null): void {
   }
 }
 
-/** A bearer token goes there: over TLS, or not off this machine. */
 function checkJitUrl(text: string | null | undefined): string | null | undefined {
-  if (typeof text !== 'string') return text
-  const url = URL.parse(text)
-  if (url === null) throw fieldError('jit_api_url', 'is not a URL')
-  const isLoopback = ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname)
-  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLoopback)) {
-    throw fieldError('jit_api_url', 'must be https, or http on loopback')
-  }
-  if (url.username !== '' || url.password !== '') {
-    throw fieldError('jit_api_url', 'must not carry credentials')
-  }
+  const fault = typeof text === 'string' ? guardedUrlFault(text) : null
+  if (fault !== null) throw fieldError('jit_api_url', fault)
   return text
 }

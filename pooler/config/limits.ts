@@ -55,6 +55,24 @@ export const tokensPerMemberMax = 200
 /** Branches of one project: each has pools of its own on its parent's server; a loop is stopped here. */
 export const branchesPerProjectMax = 50
 
+/** Outside identities of one member: a person has one or two providers. */
+export const identitiesPerMemberMax = 20
+
+/** JWTs, sessions and identities looked at within seconds: what is pushed out costs one look-up. */
+export const sessionsKnownMax = 20_000
+
+/** Requests to one identity provider or outside authoriser at once; each may last three seconds. */
+export const guardedRequestsPerPlaceMax = 200
+
+/** Connections to one of them: a login storm waits for them instead of opening thousands. */
+export const guardedSocketsPerPlaceMax = 32
+
+/** Keys that an identity provider may publish: they have a handful. */
+export const providerKeysMax = 100
+
+/** The document they stand in: a hundred RSA keys with their certificates. */
+export const providerKeysBytesMax = 512 * 1024
+
 /** Rows of one answer of a list: some hundred KB. */
 export const pageRowsMax = 1000
 

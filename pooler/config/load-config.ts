@@ -54,6 +54,7 @@ function readSetting(name: SettingName, env: Environment): Read {
 const isGiven = (name: SettingName, env: Environment): boolean => (env[name] ?? '').trim() !== ''
 
 const replaceable = ['API_JWT_SECRET', 'METRICS_JWT_SECRET', 'VAULT_ENC_KEY'] as const
+const identityProvider = ['AUTH_JWKS_URL', 'AUTH_ISSUER', 'AUTH_AUDIENCE'] as const
 const ports = ['PORT', 'PROXY_PORT_TRANSACTION', 'PROXY_PORT_SESSION'] as const
 
 /** What single settings cannot tell: pairs, and what one of them makes necessary. */
@@ -81,6 +82,12 @@ function faultsBetween(env: Environment): string[] {
       faults.push(`${previous}: given, but ${name} is not; allowed: with ${name} only`)
     else if (env[previous] === env[name]) {
       faults.push(`${previous}: equal to ${name}; allowed: the secret that was in use before`)
+    }
+  }
+  const missing = identityProvider.filter((name) => !has(name))
+  if (missing.length < identityProvider.length) {
+    for (const name of missing) {
+      faults.push(`${name}: not given; allowed: all of ${identityProvider.join(', ')}, or none`)
     }
   }
   const isTlsOn = /^(true|on|yes|1)$/i.test((env.API_TLS ?? '').trim())

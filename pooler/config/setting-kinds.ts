@@ -1,6 +1,7 @@
 // How the text of one environment variable becomes a value. What several settings must agree on is
 // load-config.ts.
 import { isIP } from 'node:net'
+import { guardedUrlFault } from '../../shared/guarded-url.ts'
 import { Secret } from '../../shared/secret.ts'
 import { publishedExamples } from './published-examples.ts'
 
@@ -115,6 +116,17 @@ function isNetwork(text: string): boolean {
   const bits = family === 4 ? 32 : 128
   return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits)
 }
+
+/** Whose words are trusted: read over TLS, or from this machine. */
+export const guardedUrl: Kind<string> = open('an https URL, or http on loopback', (text) => {
+  const found = guardedUrlFault(text)
+  return found === null ? { value: text } : fault(found)
+})
+
+/** What a JWT has to say, letter by letter. */
+export const claim: Kind<string> = open('1 to 1000 characters', (text) =>
+  text.length <= 1000 ? { value: text } : fault('too long'),
+)
 
 export const path: Kind<string> = open('a path', (text) =>
   text.includes('\0') ? fault('holds a NUL') : { value: text },

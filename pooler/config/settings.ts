@@ -2,11 +2,13 @@
 // type Config and the table in README.md come from here. A new setting is one new entry.
 import {
   byteSize,
+  claim,
   databaseUrl,
   domain,
   duration,
   encryptionKey,
   flag,
+  guardedUrl,
   jwtSecret,
   type Kind,
   listenAddress,
@@ -210,6 +212,17 @@ export const settings = {
   ),
   MEMORY_SOFT_LIMIT: setting(byteSize, '0', 'Resident memory above which new logins are refused.'),
 
+  AUTH_JWKS_URL: optional(
+    guardedUrl,
+    'Public keys of an identity provider whose JWTs are taken as tokens; only with the next two.',
+  ),
+  AUTH_ISSUER: optional(guardedUrl, '`iss` of its JWTs, letter by letter.'),
+  AUTH_AUDIENCE: optional(claim, '`aud` of its JWTs, or one of them.'),
+  ACCESS_BLIND_MAX_MS: setting(
+    duration(1000, true),
+    '300000',
+    'Live sessions of people end when it could not be confirmed for so long that they still may.',
+  ),
   ATTRIBUTION: setting(
     oneOf('email', 'user_id'),
     'email',

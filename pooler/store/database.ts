@@ -7,6 +7,7 @@ import { metadataConnectionsMax } from '../config/limits.ts'
 import { firstTables } from './migrations/001-first-tables.ts'
 import { invitationsAndRoleIdentities } from './migrations/002-invitations-and-role-identities.ts'
 import { serverLimits } from './migrations/002-server-limits.ts'
+import { sessions } from './migrations/003-sessions.ts'
 import type { Schema } from './schema.ts'
 
 export interface Database {
@@ -82,6 +83,7 @@ const migrations = {
   '001-first-tables': firstTables,
   '002-invitations-and-role-identities': invitationsAndRoleIdentities,
   '002-server-limits': serverLimits,
+  '003-sessions': sessions,
 }
 
 /** On a connection of its own without time limits: another process may hold the lock for long. */

@@ -138,6 +138,28 @@ export interface EventsTable {
   process: string
 }
 
+export interface SigningKeysTable {
+  kid: string
+  public_jwk: Json
+  /** Sealed by SecretBox for (kid). */
+  sealed_jwk: Buffer
+  created_at: Generated<Date>
+}
+
+export interface EndedSessionsTable {
+  key: Buffer
+  token_id: string
+  ends_at: Time
+}
+
+export interface IdentitiesTable {
+  id: string
+  issuer: string
+  subject: string
+  user_id: string
+  created_at: Generated<Date>
+}
+
 export interface Schema {
   members: MembersTable
   tenants: TenantsTable
@@ -146,4 +168,7 @@ export interface Schema {
   access_tokens: AccessTokensTable
   rules: RulesTable
   events: EventsTable
+  signing_keys: SigningKeysTable
+  ended_sessions: EndedSessionsTable
+  identities: IdentitiesTable
 }

@@ -203,14 +203,14 @@ describe('hostile requests', () => {
 
 describe('a failure', () => {
   async function profileWhile(failure: Error, isMetadataReachable: boolean) {
-    const { accessTokens } = api.deps
-    const find = accessTokens.find
-    accessTokens.find = () => Promise.reject(failure)
+    const { bearers } = api.deps
+    const find = bearers.find
+    bearers.find = () => Promise.reject(failure)
     api.world.isMetadataReachable = isMetadataReachable
     try {
       return await api.ask(`sbp_${'0'.repeat(40)}`, { url: '/v1/profile' })
     } finally {
-      accessTokens.find = find
+      bearers.find = find
       api.world.isMetadataReachable = true
     }
   }

@@ -4,9 +4,12 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { AccessEnder } from '../../pooler/access/access-ender.ts'
 import { AccessTokens } from '../../pooler/access/access-tokens.ts'
 import { AuditTrail } from '../../pooler/access/audit-trail.ts'
+import { Bearers } from '../../pooler/access/bearers.ts'
 import { type LiveSession, LiveSessions } from '../../pooler/access/live-sessions.ts'
 import { TokenAccess } from '../../pooler/access/token-access.ts'
 import { ChangeFeed } from '../../pooler/store/change-feed.ts'
+import { EndedSessionStore } from '../../pooler/store/ended-sessions.ts'
+import { IdentityStore } from '../../pooler/store/identities.ts'
 import type { RuleInput } from '../../pooler/store/rules.ts'
 import { TenantCache } from '../../pooler/tenant/tenant-cache.ts'
 import { systemClock as clock } from '../../shared/clock.ts'
@@ -30,8 +33,17 @@ async function openProcess() {
   const changes = new ChangeFeed({ url, database, clock, log })
   const accessTokens = new AccessTokens({ tokens, changes, clock, log })
   const tenants = new TenantCache({ tenants: tenantStore, changes, clock, log })
-  const access = new TokenAccess({
+  const bearers = new Bearers({
     accessTokens,
+    sessionJwts: { read: async () => null },
+    provider: null,
+    identities: new IdentityStore(database),
+    endedSessions: new EndedSessionStore(database),
+    changes,
+    clock,
+  })
+  const access = new TokenAccess({
+    bearers,
     rules,
     tenants,
     changes,

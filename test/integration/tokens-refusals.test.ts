@@ -93,9 +93,18 @@ const cases: Readonly<Record<RefusalReason, Case>> = {
       expect(status).toBe(200)
       const known = new Secret(person.token)
       await eventually(
-        async () => (await control().accessTokens.find(known))?.token.revokedAtMs !== null,
+        async () => (await control().bearers.find(known))?.token.revokedAtMs !== null,
       )
       return person.token
+    },
+  },
+  logged_out: {
+    async prepare() {
+      const person = await pooler.person(project)
+      const made = await pooler.api('POST', '/v1/auth/session', person.token, {})
+      const jwt = (made.body as { access_token: string }).access_token
+      expect((await pooler.api('DELETE', '/v1/auth/session', jwt)).status).toBe(204)
+      return jwt
     },
   },
   token_expired: { prepare: () => tokenOf({ tokenExpiresAtMs: Date.now() - 1 }) },

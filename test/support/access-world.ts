@@ -2,6 +2,7 @@
 // memory, a feed that the test drives, and a clock that it moves.
 import { AccessEnder } from '../../pooler/access/access-ender.ts'
 import { AccessTokens } from '../../pooler/access/access-tokens.ts'
+import { Bearers } from '../../pooler/access/bearers.ts'
 import { type LiveSession, LiveSessions } from '../../pooler/access/live-sessions.ts'
 import { type AccessDecision, TokenAccess } from '../../pooler/access/token-access.ts'
 import type { Rule, Standing } from '../../pooler/store/rules.ts'
@@ -79,14 +80,24 @@ export class AccessWorld {
     const accessTokens = new AccessTokens({
       tokens: {
         findBySha256: async () => this.#read(this.owner),
+        findOwner: async () => this.#read(this.owner),
         touchLastUsed: async () => {},
       },
       changes: this.changes,
       clock: this.clock,
       log: nullLog,
     })
-    this.access = new TokenAccess({
+    const bearers = new Bearers({
       accessTokens,
+      sessionJwts: { read: async () => null },
+      provider: null,
+      identities: { findMember: async () => null },
+      endedSessions: { end: async () => {}, isEnded: async () => false },
+      changes: this.changes,
+      clock: this.clock,
+    })
+    this.access = new TokenAccess({
+      bearers,
       rules: { standingOf: (ref, userId) => this.#standingOf(ref, userId) },
       tenants: {
         findFresh: async (ref) => this.#read(this.projects.get(ref) ?? null),

@@ -3,22 +3,30 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify'
 import { SignJWT } from 'jose'
+import { AccessTokens } from '../../pooler/access/access-tokens.ts'
+import { Bearers } from '../../pooler/access/bearers.ts'
 import type { RoleVerdict } from '../../pooler/access/role-verdict.ts'
+import { SessionJwts } from '../../pooler/access/session-jwt.ts'
+import { SessionKeys } from '../../pooler/access/session-keys.ts'
 import type { ApiDeps, SessionView } from '../../pooler/api/api-deps.ts'
 import { createApiServer } from '../../pooler/api/api-server.ts'
 import type { BlockedSource } from '../../pooler/auth/auth-throttle.ts'
 import { BranchStore } from '../../pooler/store/branches.ts'
-import { openDatabase } from '../../pooler/store/database.ts'
+import { type Database, openDatabase } from '../../pooler/store/database.ts'
+import { EndedSessionStore } from '../../pooler/store/ended-sessions.ts'
 import { type AccessEvent, EventStore } from '../../pooler/store/events.ts'
+import { IdentityStore } from '../../pooler/store/identities.ts'
 import { MemberStore } from '../../pooler/store/members.ts'
 import { RuleStore } from '../../pooler/store/rules.ts'
 import type { MembershipRole } from '../../pooler/store/schema.ts'
+import { SigningKeyStore } from '../../pooler/store/signing-keys.ts'
 import type { TenantInput } from '../../pooler/store/tenant-input.ts'
 import { TenantStore } from '../../pooler/store/tenants.ts'
-import { hashToken, TokenStore } from '../../pooler/store/tokens.ts'
+import { TokenStore } from '../../pooler/store/tokens.ts'
 import { SecretBox } from '../../shared/crypto/secret-box.ts'
 import { nullLog } from '../../shared/log.ts'
 import { Secret } from '../../shared/secret.ts'
+import { HandDrivenChanges } from './hand-driven-changes.ts'
 import { ManualClock } from './manual-clock.ts'
 import { sharedPostgres, uniqueName } from './postgres.ts'
 
@@ -82,12 +90,12 @@ export async function setUpApi(settings: Partial<ApiDeps['settings']> = {}): Pro
     members: new MemberStore(database),
     tokens: new TokenStore(database),
     rules: new RuleStore(database),
+    identities: new IdentityStore(database),
     events: new EventStore(database, 'test'),
   }
   const deps: ApiDeps = {
     ...stores,
-    // Straight from the store: what a cache in front of it forgets in time is that cache's test.
-    accessTokens: { find: (token) => stores.tokens.findBySha256(hashToken(token.reveal())) },
+    ...sessionParts(database, box, stores, clock),
     ...worldly(world),
     settings: { ...usualSettings, ...settings },
     log: nullLog,
@@ -119,12 +127,40 @@ export async function setUpApi(settings: Partial<ApiDeps['settings']> = {}): Pro
   }
 }
 
+/** Straight from the store: what a cache in front of it forgets in time is that cache's test. */
+function sessionParts(
+  database: Database,
+  box: SecretBox,
+  stores: { readonly tokens: TokenStore; readonly identities: IdentityStore },
+  clock: ManualClock,
+): Pick<ApiDeps, 'bearers' | 'sessionJwts' | 'sessionKeys'> {
+  const { tokens, identities } = stores
+  const changes = new HandDrivenChanges()
+  changes.isBlind = true
+  // Their upkeep is not what a test of the API counts among its timers.
+  const still = new ManualClock(clock.wallMs())
+  const store = new SigningKeyStore(database, box)
+  const keys = new SessionKeys({ store, clock: still, log: nullLog })
+  const sessionJwts = new SessionJwts(keys, clock)
+  const bearers = new Bearers({
+    accessTokens: new AccessTokens({ tokens, changes, clock: still, log: nullLog }),
+    sessionJwts,
+    provider: null,
+    identities,
+    endedSessions: new EndedSessionStore(database),
+    changes,
+    clock,
+  })
+  return { bearers, sessionJwts, sessionKeys: keys }
+}
+
 const usualSettings: ApiDeps['settings'] = {
   apiJwt: { current: new Secret(apiJwtSecret), previous: null },
   metricsJwt: null,
   trustedProxies: [],
   tls: null,
   isRuleExpiryRequired: false,
+  identityIssuer: null,
   canTakeTokens: true,
   poolerHost: 'pooler.example.com',
   poolerDomain: 'pooler.example.com',
@@ -134,7 +170,7 @@ const usualSettings: ApiDeps['settings'] = {
 
 function worldly(
   world: ApiWorld,
-): Omit<ApiDeps, 'settings' | 'log' | 'clock' | 'accessTokens' | StoreName> {
+): Omit<ApiDeps, 'settings' | 'log' | 'clock' | SessionPart | StoreName> {
   return {
     assignableRoles: {
       list: async () => [...world.roles.values()],
@@ -179,7 +215,8 @@ function worldly(
   }
 }
 
-type StoreName = 'tenants' | 'branches' | 'members' | 'tokens' | 'rules' | 'events'
+type SessionPart = 'bearers' | 'sessionJwts' | 'sessionKeys'
+type StoreName = 'tenants' | 'branches' | 'members' | 'tokens' | 'rules' | 'identities' | 'events'
 
 let projectCount = 0
 

@@ -41,7 +41,10 @@ function tokenRoutes(app: ApiApp, deps: ApiDeps): void {
     '/access-tokens',
     { schema: { body: tokenBody, response: { 201: newTokenAnswer, ...refusals } } },
     async (request, reply) => {
-      const { member, token } = callerOf(request)
+      const { member, token, bearer } = callerOf(request)
+      if (bearer.kind === 'session') {
+        throw new ApiError(403, 'a session cannot create tokens: they would outlive it')
+      }
       if (token.scope !== null) throw new ApiError(403, 'a scoped token cannot create tokens')
       const created = await createToken(deps, member.userId, request.body)
       recordChange(deps, request, {

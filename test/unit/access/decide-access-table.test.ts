@@ -13,7 +13,15 @@ import { makeRule } from '../../support/rules.ts'
 const nowMs = Date.UTC(2026, 5, 1, 12)
 
 const worlds = {
-  token: ['good', 'unknown', 'revoked', 'ends later', 'ends now', 'of somebody who is gone'],
+  token: [
+    'good',
+    'unknown',
+    'revoked',
+    'logged out',
+    'ends later',
+    'ends now',
+    'of somebody who is gone',
+  ],
   scope: [
     'classic',
     'all that is needed',
@@ -44,6 +52,7 @@ const forbidden: readonly [reason: RefusalReason, says: string, is: (world: Worl
     ({ token }) => token === 'unknown' || token === 'of somebody who is gone',
   ],
   ['token_revoked', 'nor one that was revoked', ({ token }) => token === 'revoked'],
+  ['logged_out', 'nor a session of it that was logged out', ({ token }) => token === 'logged out'],
   ['token_expired', 'at its very end it has ended', ({ token }) => token === 'ends now'],
   [
     'scope_permission',
@@ -140,6 +149,7 @@ function questionOf(world: World): AccessQuestion {
         : {
             expiresAtMs: { 'ends later': nowMs + 5, 'ends now': nowMs }[token as string] ?? null,
             revokedAtMs: token === 'revoked' ? nowMs - 1 : null,
+            isLoggedOut: token === 'logged out',
             scope: scopeOf(world),
           },
     member: token === 'unknown' || token === 'of somebody who is gone' ? null : { userId: 'ada' },
@@ -206,7 +216,7 @@ test('everybody whom the table forbids is kept out for its reason, and nobody el
     if (decision.isAllowed) letIn += 1
     else told.add(decision.reason)
   }
-  expect(worldsSeen).toBe(6 * 9 * 2 * 2 * 2 * 5 * 3 * 2 * 5)
+  expect(worldsSeen).toBe(7 * 9 * 2 * 2 * 2 * 5 * 3 * 2 * 5)
   expect(letIn).toBeGreaterThan(100)
   expect([...told].sort()).toEqual(forbidden.map(([reason]) => reason).sort())
 })

@@ -9,7 +9,7 @@ test('a member with a rule is let in as the person they are', async () => {
     isAllowed: true,
     member: { userId: 'ada', email: 'ada@example.com', name: 'Ada' },
     token: { id: 'token of ada', name: 'laptop' },
-    tokenHash: tokenHashOf(token),
+    bearer: { kind: 'personal', hash: tokenHashOf(token) },
     endsAtMs: null,
     rule: { role: 'postgres' },
   })
