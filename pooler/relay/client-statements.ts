@@ -32,9 +32,11 @@ export function clientStatements(
   pump: ClientPump,
   events: StatementEvents,
 ): ClientStatements {
-  const names = new PreparedStatements(options.catalog, options, pump)
+  const names = new PreparedStatements(options.catalog, options, pump, () =>
+    events.onPinned('large statement'),
+  )
   const texts = new StatementTexts(events.onText)
-  return { names, messages: new StatementMessages(pump, names, texts, events.onPinned) }
+  return { names, messages: new StatementMessages(pump, names, texts) }
 }
 
 /** Postgres names the function; its text is translated and may change. */
@@ -47,15 +49,19 @@ const isStalePlan = ({ fields }: PostgresError): boolean =>
  */
 export function errorForClient(error: PostgresError, names: PreparedStatements): Buffer {
   if (isStalePlan(error)) names.suspectAll()
-  const body = error.raw.toString('latin1', headerBytes)
-  const worded = body.replace(serverNamePattern, (ours) => {
-    names.onNamedInError(ours, error.fields.sqlState)
-    return names.nameOf(ours) ?? ours
-  })
+  const cause = names.inSql.causeOf(error)
+  const body = cause.raw.toString('latin1', headerBytes)
+  const worded = (cause === error ? names.inSql.withClientPosition(body) : body).replace(
+    serverNamePattern,
+    (ours) => {
+      names.onNamedInError(ours, cause.fields.sqlState)
+      return names.nameOf(ours) ?? ours
+    },
+  )
   const instead = names.errorInstead
   names.forgetFailed()
   if (instead !== null) return instead
-  if (worded === body) return error.raw
+  if (worded === body) return cause.raw
   const bytes = Buffer.from(worded, 'latin1')
   return new MessageWriter().begin(backend.errorResponse).bytes(bytes).end().take()
 }

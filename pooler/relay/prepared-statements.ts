@@ -1,22 +1,20 @@
 // One client's prepared statements in transaction mode. The client's names stay the client's; on
 // servers a statement has a name made from its content, and a server learns it when it is first
 // needed there. What a server has already is answered by us, in order with its other replies.
-import { frontend, headerBytes, status } from '../../shared/protocol/message-types.ts'
-import { unnamedTextsBytesMax } from '../config/limits.ts'
+import { frontend, status } from '../../shared/protocol/message-types.ts'
+import { contentFor, dropsStatements, type NamingText } from './naming-text.ts'
 import type { ServerLink } from './server-link.ts'
 import {
   asForeign,
+  isLarge,
   looksLikeOurs,
   type Statement,
   type StatementCatalog,
 } from './statement-catalog.ts'
 import {
-  closeMessage,
-  closesStatements,
   headOf,
   limitReached,
   parseMessage,
-  parseOf,
   type StatementUse,
   type Substitute,
   unparsable,
@@ -24,6 +22,9 @@ import {
 import { StatementLedger } from './statement-ledger.ts'
 import type { StatementObserver } from './statement-observer.ts'
 import { type ClientInput, StatementSupply } from './statement-supply.ts'
+import type { Translation } from './statement-translation.ts'
+import { StatementsInSql } from './statements-in-sql.ts'
+import { UnnamedStatement } from './unnamed-statement.ts'
 
 export interface StatementLimits {
   /** SERVER_PREPARED_STATEMENTS_MAX. */
@@ -34,7 +35,6 @@ export interface StatementLimits {
 
 const noBytes = Buffer.alloc(0)
 const unnamed = ''
-const closeUnnamed = closeMessage(unnamed)
 const flushMessage = Buffer.from([frontend.flush, 0, 0, 0, 4])
 
 export class PreparedStatements implements StatementObserver {
@@ -43,16 +43,33 @@ export class PreparedStatements implements StatementObserver {
   readonly #input: ClientInput
   readonly #ledger: StatementLedger
   readonly #supply: StatementSupply
+  readonly inSql: StatementsInSql
+  readonly unnamed: UnnamedStatement
+  readonly #onLargeLearnt: () => void
   #link: ServerLink | null = null
   /** DISCARD or DEALLOCATE is on its way. */
   #isClosing = false
 
-  constructor(catalog: StatementCatalog, limits: StatementLimits, input: ClientInput) {
+  /** `onLargeLearnt`: the client's server has a statement that can be brought to no other. */
+  constructor(
+    catalog: StatementCatalog,
+    limits: StatementLimits,
+    input: ClientInput,
+    onLargeLearnt: () => void,
+  ) {
     this.#catalog = catalog
     this.#input = input
     this.#limits = limits
     this.#ledger = new StatementLedger(catalog, limits.clientStatementsMax)
     this.#supply = new StatementSupply(this.#ledger, limits.serverStatementsMax, input)
+    this.inSql = new StatementsInSql(catalog, this.#ledger, this.#supply)
+    this.unnamed = new UnnamedStatement(this.#ledger, this.#supply, this.inSql)
+    this.#onLargeLearnt = onLargeLearnt
+  }
+
+  /** No name, and none on its way. */
+  get isEmpty(): boolean {
+    return this.#ledger.isEmpty
   }
 
   /** True when an error's text may have to be put right. */
@@ -64,6 +81,7 @@ export class PreparedStatements implements StatementObserver {
     this.#link = link
     this.#supply.link = link
     this.#isClosing = false
+    this.inSql.forgetPortals()
     link.statements.beginHold()
     link.tracker.observer = this
   }
@@ -80,6 +98,9 @@ export class PreparedStatements implements StatementObserver {
   }
 
   onNotedDone(): void {
+    const { oldest } = this.#ledger
+    if (oldest?.kind === 'name' && isLarge(oldest.statement)) this.#onLargeLearnt()
+    this.inSql.onDone()
     this.#ledger.confirm(this.#server.statements)
   }
 
@@ -109,9 +130,17 @@ export class PreparedStatements implements StatementObserver {
     if (!tracker.isAheadOfReplies) return false
     const batch = tracker.batches
     if (this.#ledger.isUncertain(name, batch)) return true
+    const references = this.namingTextOf(name)?.references
+    if (references?.some((one) => this.#ledger.isUncertain(one.name, batch))) return true
     if (name === unnamed) return statements.isUnnamedUncertain(batch)
     const statement = this.#ledger.statementOf(name)
     return statement !== null && statements.isUncertain(statement.serverName, batch)
+  }
+
+  /** The name's text where that names statements itself; null: it does not. */
+  namingTextOf(name: string): NamingText | null {
+    if (name === unnamed) return this.unnamed.naming
+    return this.#ledger.statementOf(name)?.naming ?? null
   }
 
   /** A message that had to wait may try again. */
@@ -126,30 +155,18 @@ export class PreparedStatements implements StatementObserver {
     this.#isClosing = !this.#ledger.isEmpty
   }
 
-  /** The unnamed statement's Parse; null where its body is too long to be kept. */
-  onUnnamedParse(body: Buffer | null): void {
-    if (!this.#server.tracker.sentNoted(frontend.parse)) return
-    // Drivers parse the same text again and again: then nothing is copied.
-    const known = this.#ledger.unnamed
-    if (body !== null && known?.parse?.subarray(headerBytes).equals(body) === true) {
-      this.#supply.push({ kind: 'unnamed', unnamed: known, isClients: true })
-      return
-    }
-    const isKept = body !== null && this.#ledger.unnamedBytes + body.length <= unnamedTextsBytesMax
-    const parse = isKept ? parseOf(body) : null
-    const closes = body !== null && closesStatements(body, 1)
-    this.#supply.push({ kind: 'unnamed', unnamed: { parse, closes }, isClients: true })
-  }
-
-  /** A simple Query destroys the unnamed statement. */
-  onQuery(): void {
+  /** A simple Query destroys the unnamed statement; `translation`: it names statements of the client's. */
+  onQuery(translation: Translation | null): void {
     const { tracker, statements } = this.#server
     const isAny = this.#ledger.unnamed !== null || statements.unnamed !== null
-    if (!isAny || !tracker.sentNoted(frontend.query)) {
+    if (translation !== null) this.inSql.supply(this.#server, translation)
+    else if (!isAny) {
       tracker.sent(frontend.query)
       return
     }
-    this.#supply.push({ kind: 'unnamed', unnamed: null, isClients: true })
+    if (tracker.sentNoted(frontend.query)) {
+      this.#supply.push({ kind: 'query', translation, dropped: 0 })
+    }
   }
 
   /**
@@ -183,7 +200,7 @@ export class PreparedStatements implements StatementObserver {
    * `content` is the body behind the name: text and parameter types; it is copied where kept. False:
    * it has to wait, see isUncertain.
    */
-  onParse(name: string, content: Buffer, environment: string): boolean {
+  onParse(name: string, content: Buffer, environment: string, naming: NamingText | null): boolean {
     const { tracker, statements } = this.#server
     const taken = this.#ledger.statementOf(name)
     if (taken !== null) {
@@ -194,7 +211,7 @@ export class PreparedStatements implements StatementObserver {
       this.#refuse(name)
       return true
     }
-    const statement = this.#catalog.take(environment, content)
+    const statement = this.#take(environment, content, naming)
     const { serverName } = statement
     if (tracker.isAheadOfReplies && statements.isUncertain(serverName, tracker.batches)) {
       this.#catalog.give(statement)
@@ -219,10 +236,7 @@ export class PreparedStatements implements StatementObserver {
     const statement = this.#ledger.statementOf(name)
     let serverName: string
     if (statement !== null) {
-      this.#ledger.noteUse(name, statement.serverName)
-      this.#supply.ensure(statement)
-      if (statement.closes) this.noteCloser()
-      serverName = statement.serverName
+      serverName = this.#use(use, statement)
     } else if (looksLikeOurs(name)) {
       serverName = asForeign(name)
       this.#ledger.noteUse(name, serverName)
@@ -233,22 +247,12 @@ export class PreparedStatements implements StatementObserver {
     return { head: headOf(type, beforeName, serverName, bodyBytes - taken), bodyBytes: taken }
   }
 
-  /** Bind or Describe of the unnamed statement: the server has this client's, or none, from here on. */
-  onUnnamedUse(): void {
-    const { tracker, statements } = this.#server
-    const wanted = this.#ledger.unnamed
-    if (wanted?.closes === true) this.noteCloser()
-    if (statements.unnamed === wanted) return
-    // Another client's text must not be run with this one's values: what cannot be parsed again is
-    // closed, and the server says that there is no such statement.
-    const parse = wanted?.parse ?? null
-    if (!tracker.sentQuietly(parse === null ? frontend.close : frontend.parse)) return
-    this.#supply.send(parse ?? closeUnnamed)
-    this.#supply.push({
-      kind: 'unnamed',
-      unnamed: parse === null ? null : wanted,
-      isClients: false,
-    })
+  /** Bind or Describe of the unnamed statement. */
+  onUnnamedUse(type: number, beforeName: Buffer): void {
+    const { naming } = this.unnamed
+    if (naming !== null) this.#useNaming(type, beforeName, naming)
+    else if (type === frontend.bind && this.inSql.hasPortals) this.#onBind(beforeName, null)
+    this.unnamed.onUse(this.#server)
   }
 
   /**
@@ -258,9 +262,7 @@ export class PreparedStatements implements StatementObserver {
   onClose(name: string): boolean {
     const { tracker } = this.#server
     if (name === unnamed) {
-      if (tracker.sentNoted(frontend.close)) {
-        this.#supply.push({ kind: 'unnamed', unnamed: null, isClients: true })
-      }
+      this.unnamed.onClose(this.#server)
       return true
     }
     const isOurs = this.#ledger.statementOf(name) !== null
@@ -301,6 +303,40 @@ export class PreparedStatements implements StatementObserver {
   /** The server's error has been dealt with. */
   forgetFailed(): void {
     this.#ledger.failed = null
+  }
+
+  #take(environment: string, content: Buffer, naming: NamingText | null): Statement {
+    if (naming === null) return this.#catalog.take(environment, content)
+    const translation = this.inSql.translate(naming.text, naming.references)
+    return this.#catalog.take(environment, contentFor(naming, translation), naming)
+  }
+
+  /** The statement's name on the server, which has it from here on. */
+  #use({ name, type, beforeName }: StatementUse, statement: Statement): string {
+    const { naming } = statement
+    if (naming === null) {
+      if (type === frontend.bind && this.inSql.hasPortals) this.#onBind(beforeName, null)
+      this.#ledger.noteUse(name, statement.serverName)
+      this.#supply.ensure(statement)
+      return statement.serverName
+    }
+    const variant = this.#useNaming(type, beforeName, naming)
+    this.#supply.ensure(variant)
+    return variant.serverName
+  }
+
+  #useNaming(type: number, beforeName: Buffer, naming: NamingText): Statement {
+    const { statement, translation } = this.inSql.variantOf(naming)
+    if (type === frontend.bind) this.#onBind(beforeName, translation)
+    if (translation !== null) this.inSql.onUse(translation)
+    if (dropsStatements(naming.references)) this.noteCloser()
+    return statement
+  }
+
+  /** `beforeName`: the portal's name with its NUL. */
+  #onBind(beforeName: Buffer, translation: Translation | null): void {
+    const portal = beforeName.toString('latin1', 0, beforeName.length - 1)
+    this.inSql.onBind(portal, translation, this.#server)
   }
 
   get #server(): ServerLink {

@@ -158,7 +158,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
   }
 
   onOwnError(error: PostgresError): void {
-    if (this.session.onOwnError(this.#server as ServerLink)) return
+    if (this.session.onOwnError(error, this.#server as ServerLink)) return
     this.#say(refusalBytes(error, 'FATAL'), 'refused')
   }
 

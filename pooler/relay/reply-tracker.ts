@@ -33,6 +33,12 @@ import {
 } from './reply-entries.ts'
 import type { StatementObserver } from './statement-observer.ts'
 
+type NotedType =
+  | typeof frontend.parse
+  | typeof frontend.close
+  | typeof frontend.query
+  | typeof frontend.execute
+
 export class ReplyTracker {
   observer: StatementObserver | null = null
   /** Last transaction status that the server reported. */
@@ -110,6 +116,11 @@ export class ReplyTracker {
     return this.#entries.isHeadOwn
   }
 
+  /** The reply being read is to a message that the observer is told of. */
+  get isNotedReply(): boolean {
+    return this.#entries.isHeadNoted
+  }
+
   /** True when success is not for the client, but an error is. */
   get isQuietReply(): boolean {
     return this.#entries.isHeadQuiet
@@ -172,13 +183,25 @@ export class ReplyTracker {
    * Notes a message of the client's that changes its statements, for the observer. False: the server
    * skips it, and so must the observer.
    */
-  sentNoted(type: typeof frontend.parse | typeof frontend.close | typeof frontend.query): boolean {
+  sentNoted(type: NotedType): boolean {
     if (type === frontend.parse) return this.#pushStatement(parse | noted)
     if (type === frontend.close) return this.#pushStatement(close | noted)
     this.queries++
+    if (type === frontend.execute) return this.#pushStatement(execute | noted)
     if (this.#isSkipping) return false
     this.#push(query | noted)
     return true
+  }
+
+  /** As sentNoted, for a message of ours that a Sync of ours ends: see sentOwnSync. */
+  sentOwnNoted(type: typeof frontend.parse | typeof frontend.close): void {
+    this.#entries.append((type === frontend.parse ? parse : close) | own | noted)
+  }
+
+  /** Behind sentOwnNoted: what comes next is another batch. */
+  sentOwnSync(): void {
+    this.batches++
+    this.#entries.append(sync | own)
   }
 
   /** As sentNoted, for a message that we put in for the client. */

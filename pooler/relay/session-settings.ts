@@ -35,6 +35,8 @@ export interface SettingsProfile {
   readonly wanted: ReadonlyMap<string, string>
   /** The settings that change what a statement's text means, as one text or its digest. */
   readonly environment: string
+  /** standard_conforming_strings is off: a backslash escapes in every string. */
+  readonly hasBackslashes: boolean
 }
 
 /** Distinct profiles remembered; beyond it equal ones are compared value by value. */
@@ -56,7 +58,8 @@ export function profileOf(wanted: ReadonlyMap<string, string>): SettingsProfile 
   if (known !== undefined) return known
   const kept = new Map(entries)
   const environment = digestOf(textSettings.map((name) => kept.get(name) ?? '').join('\0'))
-  const profile: SettingsProfile = { wanted: kept, environment }
+  const hasBackslashes = kept.get('standard_conforming_strings') === 'off'
+  const profile: SettingsProfile = { wanted: kept, environment, hasBackslashes }
   profiles.set(key, profile)
   return profile
 }

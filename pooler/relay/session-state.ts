@@ -23,7 +23,7 @@ import { profileOf, type SettingsProfile, settingKey, withSetting } from './sess
 import { SessionSuspicion } from './session-suspicion.ts'
 import type { SessionTag } from './session-tags.ts'
 import { answersTo } from './statement-answers.ts'
-import { anySetting, verdictOfBytes } from './text-verdict.ts'
+import { anySetting } from './text-verdict.ts'
 import type { Transport } from './transport.ts'
 import { hold, type Verdict } from './verdicts.ts'
 
@@ -147,11 +147,12 @@ export class SessionState implements SessionSink {
   }
 
   /** An error to a message of ours; true when the client need not know. */
-  onOwnError(link: ServerLink): boolean {
+  onOwnError(error: PostgresError, link: ServerLink): boolean {
     if (this.#answer !== null) {
       link.dirtyBy ??= 'unanswered question'
       return true
     }
+    if (this.#statements?.names.inSql.onOwnError(error) === true) return true
     // A cancel that came late has met the new name: it is given again. A transaction would be lost.
     link.isMisnamed = this.#restorer.isRenaming && link.tracker.status === status.idle
     return link.isMisnamed
@@ -190,9 +191,8 @@ export class SessionState implements SessionSink {
     }
     if (this.#statements === null) return null
     this.#isUnasked = true
-    if (type === frontend.query) this.#lookAt(message)
-    else if (type === frontend.functionCall) this.#suspicion.onCode()
-    const verdict = this.#statements.messages.handle(message, link, this.#profile.environment)
+    if (type === frontend.functionCall) this.#suspicion.onCode()
+    const verdict = this.#statements.messages.handle(message, link, this.#profile)
     if (verdict === hold) this.#isHeld = true
     if (tracker.isFakeDue && link.isAtBoundary) {
       this.#transport.write(answersTo(tracker.takeDueFakes()))
@@ -244,8 +244,12 @@ export class SessionState implements SessionSink {
         this.#statements.names.onAllClosed()
         this.#suspicion.mayHold = true
         return
-      case 'PREPARE':
       case 'DEALLOCATE':
+        if (this.#statements.names.inSql.onDropped(link)) return
+        this.#statements.names.suspectAll()
+        this.#suspicion.mayHold = true
+        return
+      case 'PREPARE':
         // The name may have been one of ours.
         this.#statements.names.suspectAll()
         this.#suspicion.mayHold = true
@@ -285,12 +289,6 @@ export class SessionState implements SessionSink {
     } else {
       this.#transport.write(worded)
     }
-  }
-
-  /** A simple Query's text. */
-  #lookAt({ chunk, at, bodyBytes }: ClientPump): void {
-    const verdict = verdictOfBytes(chunk, at, at + bodyBytes - 1)
-    this.#suspicion.onText(verdict)
   }
 
   #takeAnswer({ settings, held }: SessionAnswer, link: ServerLink): void {

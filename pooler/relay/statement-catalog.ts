@@ -1,15 +1,16 @@
 // Prepared statements of one pool by content: equal ones are one object with one server-side name,
 // whatever the clients call them. An entry lives as long as a client has a name for it.
 import { createHmac } from 'node:crypto'
-import { closesStatements, parseMessage } from './statement-frames.ts'
+import type { NamingText } from './naming-text.ts'
+import { parseMessage } from './statement-frames.ts'
 
 export interface Statement {
   /** Random to outsiders, so that nobody can prepare one of ours in SQL. */
   readonly serverName: string
-  /** The whole Parse message under that name; empty: too long to be kept. */
+  /** The whole Parse message under that name; empty: see isLarge. */
   readonly parse: Buffer
-  /** It may close statements when it runs. */
-  readonly closes: boolean
+  /** Its text names other statements: what it is on a server depends on what they stand for. */
+  readonly naming: NamingText | null
 }
 
 interface Entry extends Statement {
@@ -24,13 +25,25 @@ const serverNameAlone = /^_?lk_[0-9a-f]{40}$/
 /** The client's own name, and none of ours, where it could be taken for one. */
 export const looksLikeOurs = (name: string): boolean => serverNameAlone.test(name)
 export const asForeign = (name: string): string => `_${name}`
+/** It is on one server only, and its text is not kept. */
+export const isLarge = ({ parse }: Statement): boolean => parse.length === 0
 const nameHexDigits = 40
 const noText = Buffer.alloc(0)
+/** Of a Parse behind the name: an empty text, and no types. */
+const noContent = Buffer.alloc(3)
+
+/** Texts that are alike with their names translated are told apart by what the clients sent. */
+const keyOf = (environment: string, content: Buffer, naming: NamingText | null): string => {
+  const key = `${environment}\0${content.toString('latin1')}`
+  return naming === null ? key : `${key}\0${naming.text}`
+}
 
 export class StatementCatalog {
   readonly #secret: Buffer
   readonly #entries = new Map<string, Entry>()
   #scratches = 0
+  /** As many as one text may drop. */
+  readonly #standIns: Statement[] = []
 
   /** `secret`: random for each process. */
   constructor(secret: Buffer) {
@@ -45,14 +58,14 @@ export class StatementCatalog {
    * The statement with this text and parameter types (the body of Parse behind its name), as it is
    * understood under these settings; to be given back by `give`.
    */
-  take(environment: string, content: Buffer): Statement {
-    const key = `${environment}\0${content.toString('latin1')}`
+  take(environment: string, content: Buffer, naming: NamingText | null = null): Statement {
+    const key = keyOf(environment, content, naming)
     const known = this.#entries.get(key)
     if (known !== undefined) {
       known.references++
       return known
     }
-    const entry: Entry = { ...this.#make(key, content), key, references: 1 }
+    const entry: Entry = { ...this.#make(key, content, naming), key, references: 1 }
     this.#entries.set(key, entry)
     return entry
   }
@@ -62,7 +75,7 @@ export class StatementCatalog {
     const entry: Entry = {
       serverName,
       parse: noText,
-      closes: false,
+      naming: null,
       key: serverName,
       references: 1,
     }
@@ -80,10 +93,23 @@ export class StatementCatalog {
     return this.#nameOf(`scratch\0${++this.#scratches}`)
   }
 
-  #make(key: string, content: Buffer): Statement {
+  /** What a text that names statements is with its names as they stand now: `content`. */
+  variant(naming: NamingText, content: Buffer): Statement {
+    return this.#make(keyOf(naming.environment, content, naming), content, naming)
+  }
+
+  /** An empty statement, to be dropped in place of one that others go on using. */
+  standIn(index: number): Statement {
+    const known = this.#standIns[index]
+    if (known !== undefined) return known
+    const made = this.#make(`stand-in\0${index}`, noContent, null)
+    this.#standIns[index] = made
+    return made
+  }
+
+  #make(key: string, content: Buffer, naming: NamingText | null): Statement {
     const serverName = this.#nameOf(key)
-    const closes = closesStatements(content, 0)
-    return { serverName, parse: parseMessage(serverName, content), closes }
+    return { serverName, parse: parseMessage(serverName, content), naming }
   }
 
   #nameOf(key: string): string {

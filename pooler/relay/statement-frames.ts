@@ -3,7 +3,7 @@ import { PoolerError } from '../../shared/errors.ts'
 import { errorResponseOf } from '../../shared/protocol/error-response.ts'
 import { frontend, headerBytes } from '../../shared/protocol/message-types.ts'
 import { MessageWriter } from '../../shared/protocol/message-writer.ts'
-import { statementNameBytesMax } from '../config/limits.ts'
+import { nameBytesMax, statementNameBytesMax } from '../config/limits.ts'
 
 export interface StatementUse {
   readonly type: number
@@ -19,14 +19,9 @@ export interface Substitute {
   readonly bodyBytes: number
 }
 
-/** So much of a text tells whether it closes statements. */
-export const closerBytes = 16
-const closer = /^(discard|deallocate)[^a-z0-9_]/i
-
-/** DISCARD or DEALLOCATE is its first word: until it has run, the client's names may go. */
-export const closesStatements = (bytes: Buffer, at: number): boolean =>
-  ((bytes[at] as number) | 0x20) === 0x64 &&
-  closer.test(bytes.toString('latin1', at, at + closerBytes))
+/** Postgres tells names apart by so much of them, and never cuts them in its words. */
+export const statementKey = (name: string): string =>
+  name.length <= nameBytesMax ? name : name.slice(0, nameBytesMax)
 
 /** `content`: the body of Parse behind the name. */
 export const parseMessage = (name: string, content: Buffer): Buffer =>

@@ -4,6 +4,7 @@ import { clientStatementBytesMax, statementNameBytesMax } from '../config/limits
 import { NameForecast } from './name-forecast.ts'
 import type { ServerStatements } from './server-statements.ts'
 import type { Statement, StatementCatalog } from './statement-catalog.ts'
+import { statementKey } from './statement-frames.ts'
 import { type Operation, StatementOperations, type Unnamed } from './statement-operations.ts'
 
 const unnamed = ''
@@ -36,7 +37,7 @@ export class StatementLedger {
   }
 
   statementOf(name: string): Statement | null {
-    return this.#names.get(name)
+    return this.#names.get(statementKey(name))
   }
 
   get unnamed(): Unnamed | null {
@@ -76,7 +77,7 @@ export class StatementLedger {
   isUncertain(name: string, batch: number): boolean {
     return name === unnamed
       ? this.#unnamed.isUncertain(unnamed, batch)
-      : this.#names.isUncertain(name, batch)
+      : this.#names.isUncertain(statementKey(name), batch)
   }
 
   /** It goes to the server. */
@@ -85,14 +86,21 @@ export class StatementLedger {
     switch (operation.kind) {
       case 'name':
         this.#bytes += bytesOf(operation.name, operation.statement)
-        this.#names.expect(operation.name, operation.statement, batch)
+        this.#names.expect(statementKey(operation.name), operation.statement, batch)
         if (operation.isSent) server.expect(operation.statement.serverName, true, batch)
         break
       case 'learn':
         server.expect(operation.statement.serverName, true, batch)
         break
       case 'unname':
-        this.#names.expect(operation.name, null, batch)
+        this.#names.expect(statementKey(operation.name), null, batch)
+        break
+      case 'query':
+        this.#unnamed.expect(unnamed, null, batch)
+        server.expectUnnamed(null, batch)
+        break
+      case 'drop':
+        server.expect(operation.standIn, false, batch)
         break
       case 'evict':
         server.expect(operation.serverName, false, batch)
@@ -112,13 +120,21 @@ export class StatementLedger {
     switch (operation?.kind) {
       case 'name':
         if (operation.isSent) server.confirm(operation.statement.serverName, true)
-        this.#forget(operation.name, this.#names.confirm(operation.name, operation.statement))
+        this.#confirm(operation.name, operation.statement)
         break
       case 'learn':
         server.confirm(operation.statement.serverName, true)
         break
       case 'unname':
-        this.#forget(operation.name, this.#names.confirm(operation.name, null))
+        this.#confirm(operation.name, null)
+        break
+      case 'query':
+        server.confirmUnnamed(null)
+        this.#unnamed.confirm(unnamed, null)
+        break
+      case 'drop':
+        server.confirm(operation.standIn, false)
+        this.drop(operation.name)
         break
       case 'evict':
         server.confirm(operation.serverName, false)
@@ -158,10 +174,26 @@ export class StatementLedger {
         if (isCause && operation.isClients) this.#unnamed.set(unnamed, null)
         if (isCause) server.spoilUnnamed()
         break
+      case 'query':
+        server.lapseUnnamed()
+        break
+      case 'drop':
+        server.lapse(operation.standIn)
+        break
       case 'refuse':
         if (isCause) server.spoilUnnamed()
         break
     }
+  }
+
+  /** The oldest on its way; null: there is none. */
+  get oldest(): Operation | null {
+    return this.#operations.oldest
+  }
+
+  /** DEALLOCATE of this name has run. */
+  drop(name: string): void {
+    this.#forget(name, this.#names.set(statementKey(name), null))
   }
 
   /** No name stands for anything any more, but for what is on its way. */
@@ -179,27 +211,34 @@ export class StatementLedger {
   #take(name: string, statement: Statement | null): void {
     if (statement === null) return
     this.#bytes += bytesOf(name, statement)
-    const previous = this.#names.set(name, statement)
+    const previous = this.#names.set(statementKey(name), statement)
     this.#forget(name, previous)
   }
 
   #giveUp(operation: Operation): void {
     switch (operation.kind) {
       case 'name':
-        this.#names.lapse(operation.name)
+        this.#names.lapse(statementKey(operation.name))
         this.#forget(operation.name, operation.statement)
         break
       case 'taken':
         if (operation.statement !== null) this.#catalog.give(operation.statement)
         break
       case 'unname':
-        this.#names.lapse(operation.name)
+        this.#names.lapse(statementKey(operation.name))
+        break
+      case 'query':
+        this.#unnamed.lapse(unnamed)
         break
       case 'unnamed':
         this.unnamedBytes -= bytesOfUnnamed(operation.unnamed)
         if (operation.isClients) this.#unnamed.lapse(unnamed)
         break
     }
+  }
+
+  #confirm(name: string, statement: Statement | null): void {
+    this.#forget(name, this.#names.confirm(statementKey(name), statement))
   }
 
   #forget(name: string, statement: Statement | null): void {
@@ -209,6 +248,7 @@ export class StatementLedger {
   }
 }
 
-const bytesOf = (name: string, statement: Statement): number => name.length + statement.parse.length
+const bytesOf = (name: string, statement: Statement): number =>
+  statementKey(name).length + statement.parse.length
 
 const bytesOfUnnamed = (text: Unnamed | null): number => text?.parse?.length ?? 0

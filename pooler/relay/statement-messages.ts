@@ -3,16 +3,26 @@
 // malformed goes on as it is: the server says so in its own words.
 import { randomBytes } from 'node:crypto'
 import { frontend, headerBytes } from '../../shared/protocol/message-types.ts'
+import { MessageWriter } from '../../shared/protocol/message-writer.ts'
 import { keptTextBytesMax, statementNameBytesMax, unnamedTextBytesMax } from '../config/limits.ts'
 import type { ClientPump } from './client-pump.ts'
+import { dropsStatements, type NamingText, namingTextOf } from './naming-text.ts'
 import type { PreparedStatements } from './prepared-statements.ts'
 import type { ServerLink } from './server-link.ts'
-import { closerBytes, closesStatements } from './statement-frames.ts'
+import type { SettingsProfile } from './session-settings.ts'
+import { referencesIn } from './statement-references.ts'
 import type { StatementTexts } from './statement-texts.ts'
-import { verdictOfBytes } from './text-verdict.ts'
+import type { Translation } from './statement-translation.ts'
+import { type TextVerdict, unknownText, verdictOf, verdictOfBytes } from './text-verdict.ts'
 import { collect, drop, forward, hold, type Verdict } from './verdicts.ts'
 
+/** How a client's texts are understood. */
+export type TextSettings = Pick<SettingsProfile, 'environment' | 'hasBackslashes'>
+
 const ofStatement = 0x53 // S, in Describe and Close
+
+/** Of longer texts the server is asked: see text-verdict.ts. */
+const judgedCharactersMax = 16 * 1024
 
 /** In place of an offset: no NUL ends the name, or it has not come yet. */
 const malformed = -1
@@ -22,26 +32,18 @@ export class StatementMessages {
   readonly #pump: ClientPump
   readonly #statements: PreparedStatements
   readonly #texts: StatementTexts
-  /** Called when the client has to keep its server from here on. */
-  readonly #onPinned: (reason: 'large statement') => void
 
-  constructor(
-    pump: ClientPump,
-    statements: PreparedStatements,
-    texts: StatementTexts,
-    onPinned: (reason: 'large statement') => void,
-  ) {
+  constructor(pump: ClientPump, statements: PreparedStatements, texts: StatementTexts) {
     this.#pump = pump
     this.#statements = statements
     this.#texts = texts
-    this.#onPinned = onPinned
   }
 
   /** The verdict, with the tracker told of it; null: a message that is about no statement. */
-  handle(message: ClientPump, link: ServerLink, environment: string): Verdict | null {
+  handle(message: ClientPump, link: ServerLink, settings: TextSettings): Verdict | null {
     switch (message.type) {
       case frontend.parse:
-        return this.#onParse(message, link, environment)
+        return this.#onParse(message, link, settings)
       case frontend.bind:
         return this.#onBind(message, link)
       case frontend.describe:
@@ -49,23 +51,82 @@ export class StatementMessages {
       case frontend.close:
         return this.#onClose(message)
       case frontend.query:
-        return this.#onQuery(message)
+        return this.#onQuery(message, link, settings)
+      case frontend.execute:
+        return this.#statements.inSql.hasPortals ? this.#onExecute(message, link) : null
       default:
         return null
     }
   }
 
-  #onQuery({ bodyBytes, chunk, at }: ClientPump): Verdict {
-    if (this.#statements.readsErrors && mayClose(chunk, at)) {
-      const bytes = Math.min(bodyBytes, closerBytes)
-      if (chunk.length - at < bytes) return this.#pump.wait(headerBytes + bytes)
-      if (closesStatements(chunk, at)) this.#statements.noteCloser()
+  #onQuery(message: ClientPump, link: ServerLink, settings: TextSettings): Verdict {
+    const { bodyBytes, chunk, at } = message
+    const hasNames = !this.#statements.isEmpty
+    const end = at + bodyBytes
+    const isWhole = end <= chunk.length
+    if (hasNames && !isWhole && bodyBytes <= keptTextBytesMax) {
+      return this.#pump.wait(headerBytes + bodyBytes)
     }
-    this.#statements.onQuery()
+    const verdict = verdictOfBytes(chunk, at, end - 1)
+    if (hasNames && verdict.mayNameStatements) {
+      if (isWhole) return this.#onNamingQuery(message, link, settings, verdict)
+      // Too long to be looked through: it may drop any name.
+      this.#statements.noteCloser()
+    }
+    this.#texts.run(verdict)
+    this.#statements.onQuery(null)
     return forward
   }
 
-  #onParse(message: ClientPump, link: ServerLink, environment: string): Verdict | null {
+  /** A Query that may name statements of the client's. */
+  #onNamingQuery(
+    { bodyBytes, chunk, at }: ClientPump,
+    link: ServerLink,
+    { hasBackslashes }: TextSettings,
+    verdict: TextVerdict,
+  ): Verdict {
+    const text = chunk.toString('latin1', at, at + bodyBytes - 1)
+    // A NUL in it is a fault, which the server finds.
+    const references = text.includes('\0') ? [] : referencesIn(text, hasBackslashes)
+    for (const { name } of references) {
+      if (name !== '' && this.#statements.isUncertain(name)) return hold
+    }
+    const translation = this.#statements.inSql.translate(text, references)
+    if (dropsStatements(references)) this.#statements.noteCloser()
+    if (translation === null) {
+      this.#texts.run(verdict)
+      this.#statements.onQuery(null)
+      return forward
+    }
+    this.#runInSql(translation)
+    this.#statements.onQuery(translation)
+    link.transport.hold()
+    const sent = new MessageWriter().begin(frontend.query)
+    const head = sent.bytes(Buffer.from(translation.text, 'latin1')).byte(0).end().take()
+    return this.#pump.substitute(head, bodyBytes)
+  }
+
+  #onSuspect(name: string): void {
+    const naming = this.#statements.namingTextOf(name)
+    const translation = naming && this.#statements.inSql.translate(naming.text, naming.references)
+    if (translation === null) this.#texts.use(name)
+    else this.#runInSql(translation)
+  }
+
+  /** What SQL may leave behind that runs statements prepared by protocol. */
+  #runInSql({ judged, used }: Translation): void {
+    this.#texts.run(judged.length > judgedCharactersMax ? unknownText : verdictOf(judged))
+    for (const { name } of used) this.#texts.use(name)
+  }
+
+  #onExecute(message: ClientPump, link: ServerLink): Verdict | null {
+    const portalEnd = this.#nameEnd(message, message.at)
+    if (portalEnd < 0) return unread(portalEnd)
+    const portal = message.chunk.toString('latin1', message.at, portalEnd)
+    return this.#statements.inSql.onExecute(portal, link) ? forward : null
+  }
+
+  #onParse(message: ClientPump, link: ServerLink, settings: TextSettings): Verdict | null {
     const { bodyBytes, chunk, at } = message
     if (bodyBytes === 0) return null
     if (at === chunk.length) return this.#pump.wait(headerBytes + 1)
@@ -74,9 +135,7 @@ export class StatementMessages {
     if (chunk[at] === 0) {
       const isKept = bodyBytes <= unnamedTextBytesMax
       if (isKept && !isWhole) return this.#pump.wait(headerBytes + bodyBytes)
-      this.#texts.set('', verdictOfBytes(chunk, at + 1, isKept ? chunk.indexOf(0, at + 1) : -1))
-      this.#statements.onUnnamedParse(isKept ? chunk.subarray(at, end) : null)
-      return forward
+      return this.#onUnnamedParse(message, link, settings, isKept)
     }
     if (bodyBytes > keptTextBytesMax) {
       const verdict = this.#onLargeParse(message)
@@ -89,10 +148,34 @@ export class StatementMessages {
     if (nameEnd === -1 || nameEnd >= end) return null
     const name = chunk.toString('latin1', at, nameEnd)
     if (this.#statements.isUncertain(name)) return hold
-    if (!this.#statements.onParse(name, chunk.subarray(nameEnd + 1, end), environment)) return hold
-    this.#texts.set(name, verdictOfBytes(chunk, nameEnd + 1, chunk.indexOf(0, nameEnd + 1)))
+    const content = chunk.subarray(nameEnd + 1, end)
+    const verdict = verdictOfBytes(chunk, nameEnd + 1, chunk.indexOf(0, nameEnd + 1))
+    const naming = namingOf(content, settings, verdict)
+    if (!this.#statements.onParse(name, content, settings.environment, naming)) return hold
+    this.#texts.set(name, verdict)
     link.transport.hold()
     return drop
+  }
+
+  #onUnnamedParse(
+    { bodyBytes, chunk, at }: ClientPump,
+    link: ServerLink,
+    settings: TextSettings,
+    isKept: boolean,
+  ): Verdict {
+    const textEnd = isKept ? chunk.indexOf(0, at + 1) : -1
+    const verdict = verdictOfBytes(chunk, at + 1, textEnd)
+    const body = chunk.subarray(at, at + bodyBytes)
+    const naming = isKept ? namingOf(body.subarray(1), settings, verdict) : null
+    this.#texts.set('', verdict)
+    if (naming === null) {
+      this.#statements.unnamed.onParse(link, isKept ? body : null, null)
+      return forward
+    }
+    const sent = this.#statements.inSql.parseOf(naming)
+    this.#statements.unnamed.onParse(link, sent.subarray(headerBytes), naming)
+    link.transport.hold()
+    return this.#pump.substitute(sent, bodyBytes)
   }
 
   /** Too long to be kept: it streams to this server, which the client then keeps. */
@@ -108,7 +191,6 @@ export class StatementMessages {
       `lk_${randomBytes(20).toString('hex')}`,
     )
     if (substitute === null) return drop
-    this.#onPinned('large statement')
     return this.#pump.substitute(substitute.head, substitute.bodyBytes)
   }
 
@@ -150,9 +232,9 @@ export class StatementMessages {
     const nameAt = at + beforeBytes
     const name = chunk.toString('latin1', nameAt, nameEnd)
     if (this.#statements.isUncertain(name)) return hold
-    this.#texts.use(name)
+    if (this.#texts.isSuspect(name)) this.#onSuspect(name)
     if (name === '') {
-      this.#statements.onUnnamedUse()
+      this.#statements.onUnnamedUse(type, chunk.subarray(at, nameAt))
       link.tracker.sent(type)
       return forward
     }
@@ -179,8 +261,12 @@ export class StatementMessages {
   }
 }
 
-/** The text begins with a D, or has not come yet. */
-const mayClose = (chunk: Buffer, at: number): boolean =>
-  at === chunk.length || ((chunk[at] as number) | 0x20) === 0x64
+/** Null for most texts: only those are read through that have a word for it. */
+const namingOf = (
+  content: Buffer,
+  { environment, hasBackslashes }: TextSettings,
+  verdict: TextVerdict,
+): NamingText | null =>
+  verdict.mayNameStatements ? namingTextOf(content, environment, hasBackslashes) : null
 
 const unread = (end: number): Verdict | null => (end === awaited ? collect : null)

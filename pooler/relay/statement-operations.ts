@@ -1,13 +1,15 @@
 // Messages on their way that change which prepared statements there are, in the order in which the
 // server gets to them. They count only when the server has confirmed them.
+import type { NamingText } from './naming-text.ts'
 import type { Statement } from './statement-catalog.ts'
+import type { Translation } from './statement-translation.ts'
 
 /** The unnamed statement as one client last parsed it. */
 export interface Unnamed {
   /** The whole Parse message; null: too long to be kept. */
   readonly parse: Buffer | null
   /** As Statement's. */
-  readonly closes: boolean
+  readonly naming: NamingText | null
 }
 
 export type Operation =
@@ -25,6 +27,10 @@ export type Operation =
   | { readonly kind: 'evict'; readonly serverName: string }
   /** `isClients`: the client's own message, and not one that brings its statement along. */
   | { readonly kind: 'unnamed'; readonly unnamed: Unnamed | null; readonly isClients: boolean }
+  /** A simple Query, which destroys the unnamed statement; `dropped`: so many DEALLOCATEs have run. */
+  | { readonly kind: 'query'; readonly translation: Translation | null; dropped: number }
+  /** Execute of a DEALLOCATE. */
+  | { readonly kind: 'drop'; readonly name: string; readonly standIn: string }
   /** A Parse under a name that is taken; `statement`: what it has become if the name was free. */
   | {
       readonly kind: 'taken'
@@ -43,6 +49,11 @@ export class StatementOperations {
 
   get isEmpty(): boolean {
     return this.#first === this.#queue.length
+  }
+
+  /** null: there is none. */
+  get oldest(): Operation | null {
+    return this.#queue[this.#first] ?? null
   }
 
   push(operation: Operation): void {

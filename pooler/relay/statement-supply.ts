@@ -1,9 +1,10 @@
 // Brings a server the statements that its client's messages need: what it lacks is put in front of
 // them, and what it has had too long is closed behind them. What the client's names stand for is
 // prepared-statements.ts.
+import { sync } from '../../shared/protocol/frontend-messages.ts'
 import { frontend } from '../../shared/protocol/message-types.ts'
 import type { ServerLink } from './server-link.ts'
-import type { Statement } from './statement-catalog.ts'
+import { isLarge, type Statement } from './statement-catalog.ts'
 import { closeMessage } from './statement-frames.ts'
 import type { StatementLedger } from './statement-ledger.ts'
 import type { Operation } from './statement-operations.ts'
@@ -13,6 +14,8 @@ export interface ClientInput {
   /** What came before the present message goes to the server now. */
   passSoFar(): void
 }
+
+const syncMessage = sync()
 
 export class StatementSupply {
   readonly #ledger: StatementLedger
@@ -37,12 +40,37 @@ export class StatementSupply {
       return
     }
     // Too long to be kept: it is there, or it is gone for good.
-    if (parse.length === 0) return
+    if (isLarge(statement)) return
     this.closeSuspect(serverName)
     if (!tracker.sentQuietly(frontend.parse)) return
     this.send(parse)
     this.push({ kind: 'learn', statement })
     this.makeRoom()
+  }
+
+  /** As `ensure`, in a batch of its own: what fails there skips nothing of the client's. */
+  ensureApart(wanted: readonly Statement[]): void {
+    const { tracker, statements } = this.#server
+    const lacking = wanted.filter((statement) => {
+      const isThere = statements.has(statement.serverName)
+      if (isThere) statements.touch(statement.serverName)
+      return !isThere && !isLarge(statement)
+    })
+    if (lacking.length === 0) return
+    for (const statement of lacking) {
+      const { serverName } = statement
+      if (statements.has(serverName)) continue
+      if (statements.takeSuspect(serverName)) {
+        tracker.sentOwnNoted(frontend.close)
+        this.send(closeMessage(serverName))
+        this.push({ kind: 'evict', serverName })
+      }
+      tracker.sentOwnNoted(frontend.parse)
+      this.send(statement.parse)
+      this.push({ kind: 'learn', statement })
+    }
+    tracker.sentOwnSync()
+    this.send(syncMessage)
   }
 
   /** One that must not be used as it is there, and is about to be made anew. */

@@ -1,6 +1,7 @@
 // What a text of SQL may leave behind on a server that no command tag tells of. Looked at once, and
 // remembered. A guess that errs to the careful side: what it says is asked of the server, not believed.
 import { LRUCache } from 'lru-cache'
+import { mayReferToStatements } from './statement-references.ts'
 
 export interface TextVerdict {
   /** Settings that it may SET or RESET, in lower case; they count when a tag says that it did. */
@@ -9,15 +10,27 @@ export interface TextVerdict {
   readonly configs: readonly string[]
   /** It may leave locks, temporary tables, held cursors or channels. */
   readonly mayHold: boolean
+  /** It may name prepared statements. */
+  readonly mayNameStatements: boolean
 }
 
-export const harmless: TextVerdict = { sets: [], configs: [], mayHold: false }
+export const harmless: TextVerdict = {
+  sets: [],
+  configs: [],
+  mayHold: false,
+  mayNameStatements: false,
+}
 
 /** Any setting: RESET ALL, or a name that is computed. */
 export const anySetting = '*'
 
 /** Of a text that is not looked at: the server is asked about everything. */
-export const unknownText: TextVerdict = { sets: [anySetting], configs: [anySetting], mayHold: true }
+export const unknownText: TextVerdict = {
+  sets: [anySetting],
+  configs: [anySetting],
+  mayHold: true,
+  mayNameStatements: true,
+}
 
 /** They end with their transaction, however they were set (Postgres manual, SET TRANSACTION). */
 export const transactionSettings: ReadonlySet<string> = new Set([
@@ -32,7 +45,7 @@ const rememberedCharactersMax = 2048
 const lookedAtBytesMax = 16 * 1024
 const verdicts = new LRUCache<string, TextVerdict>({ max: 5000 })
 
-function verdictOf(text: string): TextVerdict {
+export function verdictOf(text: string): TextVerdict {
   const known = verdicts.get(text)
   if (known !== undefined) return known
   const verdict = judge(text)
@@ -73,8 +86,9 @@ function judge(text: string): TextVerdict {
     mayHold = true
     configs.add(anySetting)
   }
-  if (sets.size === 0 && configs.size === 0 && !mayHold) return harmless
-  return { sets: [...sets], configs: [...configs], mayHold }
+  const mayNameStatements = mayReferToStatements(text)
+  if (sets.size + configs.size === 0 && !mayHold && !mayNameStatements) return harmless
+  return { sets: [...sets], configs: [...configs], mayHold, mayNameStatements }
 }
 
 /** Forms of SET that name their setting otherwise (Postgres manual, SET and the pages it refers to). */

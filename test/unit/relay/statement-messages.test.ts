@@ -14,6 +14,7 @@ import * as raw from '../../support/raw-messages.ts'
 import { cstringsOf, errorFields, MessageCutter } from '../../support/raw-replies.ts'
 import { bothExtremes, cutSegments, type Segmentation, whole } from '../../support/segments.ts'
 
+const settings = { environment: 'environment', hasBackslashes: false }
 const catalog = new StatementCatalog(Buffer.alloc(32, 1))
 
 /** A server as far as statements are concerned; its replies are given to the tracker by letters. */
@@ -63,7 +64,7 @@ class PlayedClient {
   constructor(clientStatementsMax = 5000, serverStatementsMax = 500) {
     const onClientMessage = (message: ClientPump): Verdict => {
       const { link } = this.#server as PlayedServer
-      const verdict = this.statements.messages.handle(message, link, 'environment')
+      const verdict = this.statements.messages.handle(message, link, settings)
       if (verdict === null) link.tracker.sent(message.type)
       return verdict ?? forward
     }
@@ -176,6 +177,10 @@ describe.each(bothExtremes)('sent $name', ({ segmentation }) => {
     const text = 'x'.repeat(257 * 1024)
     // One byte at a time it takes long, and only the beginning is looked at.
     expect(client.send([raw.parse('s', text), raw.sync()])).toEqual([`P(lk ${text})`, 'S'])
+    server.reply('EI')
+    expect(client.pinnedBy).toBe(null)
+    client.send([raw.parse('s', text), raw.sync()])
+    server.reply('1I')
     expect(client.pinnedBy).toBe('large statement')
   })
 })

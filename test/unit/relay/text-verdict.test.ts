@@ -41,7 +41,12 @@ describe('a text', () => {
       ['transaction_isolation', 'transaction_read_only', 'transaction_deferrable'],
     ],
   ])('%j may set %j, if a tag says so', (text, names) => {
-    expect(verdict(text)).toEqual({ sets: names, configs: [], mayHold: false })
+    expect(verdict(text)).toEqual({
+      sets: names,
+      configs: [],
+      mayHold: false,
+      mayNameStatements: false,
+    })
   })
 
   test.each([
@@ -49,7 +54,12 @@ describe('a text', () => {
     ["select set_config('it''s', 'x', false)", ["it's"]],
     ['select set_config($1, $2, false)', ['*']],
   ])('%j changes %j without a tag', (text, names) => {
-    expect(verdict(text)).toEqual({ sets: [], configs: names, mayHold: false })
+    expect(verdict(text)).toEqual({
+      sets: [],
+      configs: names,
+      mayHold: false,
+      mayNameStatements: false,
+    })
   })
 
   test.each([

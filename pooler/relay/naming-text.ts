@@ -1,0 +1,38 @@
+// A prepared text that names prepared statements: kept as the client sent it, because what is sent to
+// a server depends on what the names stand for when it is used.
+import { referencesIn, type StatementReference } from './statement-references.ts'
+import type { Translation } from './statement-translation.ts'
+
+export interface NamingText {
+  /** As SettingsProfile's. */
+  readonly environment: string
+  /** The body of Parse behind the name. */
+  readonly content: Buffer
+  /** One character for each byte. */
+  readonly text: string
+  readonly references: readonly StatementReference[]
+}
+
+/** null: it names none. `content` is copied. */
+export function namingTextOf(
+  content: Buffer,
+  environment: string,
+  hasBackslashes: boolean,
+): NamingText | null {
+  const end = content.indexOf(0)
+  const text = content.toString('latin1', 0, end === -1 ? content.length : end)
+  const references = referencesIn(text, hasBackslashes)
+  if (references.length === 0) return null
+  return { environment, content: Buffer.from(content), text, references }
+}
+
+/** Until it has run, names of the client's may go. */
+export const dropsStatements = (references: readonly StatementReference[]): boolean =>
+  references.some(({ verb }) => verb === 'deallocate' || verb === 'all')
+
+/** The body of Parse behind the name, as the server is to have it. */
+export function contentFor(naming: NamingText, translation: Translation | null): Buffer {
+  if (translation === null) return naming.content
+  const types = naming.content.subarray(naming.text.length)
+  return Buffer.concat([Buffer.from(translation.text, 'latin1'), types])
+}

@@ -1,0 +1,96 @@
+// SQL that names prepared statements, as the server is to read it: Postgres has one name space for
+// those of SQL and those of the protocol, and our names of the latter are others on the server.
+import type { Statement, StatementCatalog } from './statement-catalog.ts'
+import type { StatementReference } from './statement-references.ts'
+
+export interface NamedStatement {
+  readonly name: string
+  readonly statement: Statement
+}
+
+export interface Translation {
+  /** One character for each byte. */
+  readonly text: string
+  /** As `text`, for whoever judges what it may leave behind: its statements are judged apart. */
+  readonly judged: string
+  /** Statements that the server must have when it runs. */
+  readonly used: readonly NamedStatement[]
+  /** For each DEALLOCATE the client's name and what stands for it; null: not one of the protocol's. */
+  readonly deallocated: readonly (NamedStatement | null)[]
+  readonly shifts: readonly Shift[]
+}
+
+/** Behind `at` of the client's text, in characters, what is sent is so much longer. */
+interface Shift {
+  readonly at: number
+  readonly by: number
+  /** Of the name that is sent. */
+  readonly bytes: number
+}
+
+/** Statements that one text may drop: each takes a stand-in on the server. */
+const deallocatedMax = 100
+
+/** null: there is nothing to translate. `statementOf`: what a name of the client's stands for. */
+export function translate(
+  text: string,
+  references: readonly StatementReference[],
+  statementOf: (name: string) => Statement | null,
+  catalog: StatementCatalog,
+): Translation | null {
+  const used: NamedStatement[] = []
+  const deallocated: (NamedStatement | null)[] = []
+  const shifts: Shift[] = []
+  const gone = new Set<string>()
+  let [sent, judged, at, isAllGone] = ['', '', 0, false]
+  for (const { verb, name, from, to } of references) {
+    if (verb === 'all') isAllGone = true
+    const known = isAllGone || gone.has(name) ? null : statementOf(name)
+    // What names statements itself is not looked through: it stays unknown.
+    const isOne = known !== null && known.naming === null && deallocated.length < deallocatedMax
+    const statement = isOne && verb === 'deallocate' ? catalog.standIn(deallocated.length) : known
+    if (verb === 'deallocate') {
+      gone.add(name)
+      deallocated.push(isOne && statement !== null ? { name, statement } : null)
+    }
+    if (!isOne || statement === null) continue
+    if (verb !== 'deallocate') used.push({ name, statement })
+    const between = text.slice(at, from)
+    sent += between + statement.serverName
+    judged += between + nothing
+    shifts.push({
+      at: charactersOf(text, from),
+      by: statement.serverName.length - charactersOf(text.slice(from, to), to - from),
+      bytes: statement.serverName.length,
+    })
+    at = to
+  }
+  if (shifts.length === 0) return null
+  const rest = text.slice(at)
+  return { text: sent + rest, judged: judged + rest, used, deallocated, shifts }
+}
+
+/** Calls nothing where a parenthesis follows. */
+const nothing = 'as'
+
+/** Characters of UTF-8; of other encodings nearly so. */
+function charactersOf(text: string, end: number): number {
+  let count = 0
+  for (let at = 0; at < end; at++) if ((text.charCodeAt(at) & 0xc0) !== 0x80) count++
+  return count
+}
+
+/**
+ * Where a position that the server tells of the translated text is in the client's; both from 1. One
+ * inside of a name is no such position: it belongs to the text of the statement that was to be executed.
+ */
+export function clientPosition(position: number, shifts: readonly Shift[]): number {
+  let shifted = 0
+  for (const { at, by, bytes } of shifts) {
+    const behindName = position - shifted - 1 - at
+    if (behindName <= 0) break
+    if (behindName < bytes) return position
+    shifted += by
+  }
+  return position - shifted
+}

@@ -1,0 +1,63 @@
+// A client's unnamed statement, which follows it as long as its text is short enough to be kept.
+import { frontend, headerBytes } from '../../shared/protocol/message-types.ts'
+import { unnamedTextsBytesMax } from '../config/limits.ts'
+import type { NamingText } from './naming-text.ts'
+import type { ServerLink } from './server-link.ts'
+import { closeMessage, parseOf } from './statement-frames.ts'
+import type { StatementLedger } from './statement-ledger.ts'
+import type { StatementSupply } from './statement-supply.ts'
+import type { StatementsInSql } from './statements-in-sql.ts'
+
+const closeUnnamed = closeMessage('')
+
+export class UnnamedStatement {
+  readonly #ledger: StatementLedger
+  readonly #supply: StatementSupply
+  readonly #inSql: StatementsInSql
+
+  constructor(ledger: StatementLedger, supply: StatementSupply, inSql: StatementsInSql) {
+    this.#ledger = ledger
+    this.#supply = supply
+    this.#inSql = inSql
+  }
+
+  /** Its text where that names statements; null: it does not. */
+  get naming(): NamingText | null {
+    return this.#ledger.unnamed?.naming ?? null
+  }
+
+  /** Its Parse; null where the body is too long to be kept. `naming`: the text names statements. */
+  onParse({ tracker }: ServerLink, body: Buffer | null, naming: NamingText | null): void {
+    if (!tracker.sentNoted(frontend.parse)) return
+    // Drivers parse the same text again and again: then nothing is copied.
+    const known = this.#ledger.unnamed
+    const isPlain = naming === null && known?.naming === null
+    if (body !== null && isPlain && known?.parse?.subarray(headerBytes).equals(body) === true) {
+      this.#supply.push({ kind: 'unnamed', unnamed: known, isClients: true })
+      return
+    }
+    const isKept = body !== null && this.#ledger.unnamedBytes + body.length <= unnamedTextsBytesMax
+    const parse = isKept ? parseOf(body) : null
+    this.#supply.push({ kind: 'unnamed', unnamed: { parse, naming }, isClients: true })
+  }
+
+  /** Bind or Describe: the server has this client's, or none, from here on. */
+  onUse({ tracker, statements }: ServerLink): void {
+    const before = this.#ledger.unnamed
+    const changed = before === null ? null : this.#inSql.unnamedVariantOf(before)
+    const wanted = changed ?? before
+    if (statements.unnamed === wanted) return
+    // Another client's text must not be run with this one's values: what cannot be parsed again is
+    // closed, and the server says that there is no such statement.
+    const parse = wanted?.parse ?? null
+    if (!tracker.sentQuietly(parse === null ? frontend.close : frontend.parse)) return
+    this.#supply.send(parse ?? closeUnnamed)
+    const sent = parse === null ? null : wanted
+    this.#supply.push({ kind: 'unnamed', unnamed: sent, isClients: changed !== null })
+  }
+
+  onClose({ tracker }: ServerLink): void {
+    if (!tracker.sentNoted(frontend.close)) return
+    this.#supply.push({ kind: 'unnamed', unnamed: null, isClients: true })
+  }
+}
