@@ -10,19 +10,29 @@ import { type DemoStart, startDemo } from './embedded/demo-start.ts'
 import { findInstallation } from './embedded/installation.ts'
 import { newDemoToken } from './embedded/new-token.ts'
 import { startPage } from './embedded/start-page.ts'
+import { runImport } from './import/import-command.ts'
+import { openTenantStore } from './import/open-tenant-store.ts'
 import { Pooler } from './pooler.ts'
 import { version } from './version.ts'
 
 /** The settings or the command line cannot be used. */
 const exitUsage = 2
-const usage = 'usage: node pooler/main.ts [token | --version | --help]\n'
+const usage = `usage: node pooler/main.ts [command]
+
+  (none)                                  starts the pooler
+  token                                   a new token for the demo project of a running pooler
+  import supavisor FILE [--dry-run]       tenants as Supavisor's API gives them, or one a line
+  import pgbouncer FILE [--dry-run]       pgbouncer.ini, with its auth_file
+  --version, --help
+`
 
 async function main(): Promise<void> {
   const [command, ...rest] = process.argv.slice(2)
-  if (rest.length > 0 || !['token', '--version', '--help', undefined].includes(command)) {
-    process.stderr.write(usage)
-    process.exit(exitUsage)
+  if (command === 'import') {
+    await importProjects(rest)
+    return
   }
+  if (rest.length > 0 || !['token', '--version', '--help', undefined].includes(command)) failUsage()
   if (command === '--version') process.stdout.write(`latchkey ${version}\n`)
   else if (command === '--help') process.stdout.write(usage)
   else if (command === 'token') await printToken(loadConfig(process.env))
@@ -33,6 +43,26 @@ async function printToken(config: Config): Promise<void> {
   const installation = await findInstallation(config.latchkeyHome)
   const url = `${config.apiTls ? 'https' : 'http'}://${config.apiHost}:${config.port}`
   process.stdout.write(`${await newDemoToken(installation, url)}\n`)
+}
+
+async function importProjects(args: readonly string[]): Promise<void> {
+  const [kind, path, ...more] = args.filter((arg) => arg !== '--dry-run')
+  const isKind = kind === 'supavisor' || kind === 'pgbouncer'
+  if (!isKind || path === undefined || more.length > 0) failUsage()
+  const isDryRun = args.includes('--dry-run')
+  const config = loadConfig(process.env)
+  const log = createLog({ level: 'warn', format: config.logFormat })
+  const stores = await openTenantStore(config, log)
+  try {
+    process.stdout.write(await runImport({ kind, path, isDryRun }, stores.tenants))
+  } finally {
+    await stores.close()
+  }
+}
+
+function failUsage(): never {
+  process.stderr.write(usage)
+  process.exit(exitUsage)
 }
 
 async function serve(): Promise<void> {

@@ -1,0 +1,25 @@
+import { SecretBox } from '../../shared/crypto/secret-box.ts'
+import type { Log } from '../../shared/log.ts'
+import type { Config } from '../config/settings.ts'
+import { openDatabase } from '../store/database.ts'
+import { TenantStore } from '../store/tenants.ts'
+import { ImportError } from './imported-tenant.ts'
+
+/** The projects of the metadata, brought up to date. Throws ImportError where the settings name none. */
+export async function openTenantStore(
+  { databaseUrl, vaultEncKey, vaultEncKeyPrevious }: Config,
+  log: Log,
+): Promise<{ tenants: TenantStore; close(): Promise<void> }> {
+  if (databaseUrl === null || vaultEncKey === null) {
+    throw new ImportError('set DATABASE_URL and VAULT_ENC_KEY, as for the pooler itself')
+  }
+  const database = openDatabase(databaseUrl.reveal(), log)
+  try {
+    await database.migrate()
+  } catch (error) {
+    await database.close()
+    throw error
+  }
+  const box = new SecretBox({ current: vaultEncKey, previous: vaultEncKeyPrevious })
+  return { tenants: new TenantStore(database, box), close: () => database.close() }
+}

@@ -1,0 +1,114 @@
+import { expect, test } from 'vitest'
+import { ImportError } from '../../../pooler/import/imported-tenant.ts'
+import { readPgbouncer } from '../../../pooler/import/pgbouncer-import.ts'
+
+const scram = `SCRAM-SHA-256$4096:${'A'.repeat(24)}$${'B'.repeat(44)}:${'C'.repeat(44)}`
+
+const read = (ini: string, userList: string | null = null) =>
+  readPgbouncer({ ini, userList, serverCa: null })
+
+const section = (...lines: string[]): string => `[pgbouncer]\n${lines.join('\n')}\n`
+
+test('each database is a project with its limits and the roles of auth_file', () => {
+  const { tenants, settings, notes } = read(
+    `; a comment
+[databases]
+shop = host=db1.example.com port=5433 dbname=shop_live pool_size=30 max_db_connections=60
+"weird name" = host=db2.example.com
+billing=host=10.0.0.5 min_pool_size=2
+[pgbouncer]
+listen_addr = *
+listen_port = 6432
+default_pool_size = 15
+max_client_conn = 500
+query_wait_timeout = 30
+server_tls_sslmode = verify-full
+client_tls_sslmode = require
+server_lifetime = 1800
+`,
+    `"app" "it""s"\n"hashed" "md5${'0'.repeat(32)}"\n"new" "${scram}"\n; "not" "me"\n`,
+  )
+  expect(tenants).toEqual([
+    {
+      ref: 'shop',
+      fields: {
+        db_host: 'db1.example.com',
+        db_port: 5433,
+        db_database: 'shop_live',
+        default_pool_size: 30,
+        default_min_pool_size: 0,
+        max_server_connections: 60,
+        default_max_clients: 500,
+        client_idle_timeout: 0,
+        enforce_ssl: true,
+        upstream_ssl: true,
+        upstream_verify: 'verify-full',
+        require_user: true,
+        users: [{ db_user: 'app', db_password: 'it"s', pool_checkout_timeout: 30_000 }],
+      },
+    },
+    {
+      ref: 'billing',
+      fields: expect.objectContaining({
+        db_host: '10.0.0.5',
+        db_port: 5432,
+        db_database: 'billing',
+        default_pool_size: 15,
+        default_min_pool_size: 2,
+        max_server_connections: null,
+      }),
+    },
+  ])
+  expect(settings).toEqual([
+    'PROXY_HOST=',
+    'PROXY_PORT_TRANSACTION=6432',
+    'CLIENTS_MAX=500',
+    'SERVER_LIFETIME_MS=1800000',
+  ])
+  expect(notes.join('\n')).toContain('hashes of "hashed", "new" in auth_file')
+  expect(notes.join('\n')).toContain(
+    'weird name: no ref for a project, since it has a dot or a space',
+  )
+})
+
+test('an auth_query is taken over with its manager', () => {
+  const { tenants } = read(
+    `[databases]\nshop = host=db\n${section('auth_user = looker', 'auth_query = SELECT 1, 2 WHERE $1 = $1')}`,
+    '"looker" "secret"',
+  )
+  expect(tenants[0]?.fields).toMatchObject({
+    require_user: false,
+    auth_query: 'SELECT 1, 2 WHERE $1 = $1',
+    users: [{ db_user: 'looker', db_password: 'secret', is_manager: true }],
+  })
+})
+
+test('a database with a user of its own has that role', () => {
+  const { tenants, notes } = read(`[databases]\nshop = host=db user=app password='a ''b'' c'`)
+  expect(tenants[0]?.fields.users).toMatchObject([{ db_user: 'app', db_password: "a 'b' c" }])
+  expect(notes.join()).toContain('clients log in as that role here')
+})
+
+test.each([
+  ['* = host=db', 'it stands for every database'],
+  ['shop = dbname=shop', 'a Unix socket'],
+  ['shop = host=/run/postgresql', 'a Unix socket'],
+  ['shop = host=a,b', 'several hosts'],
+])('%s is a note, and the others go on', (line, note) => {
+  const { tenants, notes } = read(`[databases]\n${line}\nother = host=db`)
+  expect(tenants.map(({ ref }) => ref)).toEqual(['other'])
+  expect(notes.join('\n')).toContain(note)
+})
+
+test.each([
+  ['', 'there is no [databases]'],
+  ['[databases]', 'there is no [databases]'],
+  ['shop = host=db', 'line 1: outside of any section'],
+  ['[databases]\nshop', 'line 2: no key = value'],
+  ['%include other.ini', 'line 1: %include'],
+  ['[databases]\nshop = host=db port=many', 'shop port: "many" is no number'],
+  ["[databases]\nshop = host='db", 'shop: unreadable from'],
+])('%j cannot be used, and the reason says where', (ini, reason) => {
+  expect(() => read(ini)).toThrow(ImportError)
+  expect(() => read(ini)).toThrow(reason)
+})
