@@ -24,8 +24,8 @@ export interface ApiParts {
 
 export function apiDepsOf(parts: ApiParts): ApiDeps {
   const { control, data, addresses, metricsText, clock, log } = parts
-  const { tenants, branches, members, tokens, rules, events, assignableRoles, auditTrail } = control
-  const { identities, bearers, sessionJwts, sessionKeys } = control
+  const { tenants, branches, members, tokens, rules, events, holds } = control
+  const { assignableRoles, auditTrail, identities, bearers, sessionJwts, sessionKeys } = control
   return {
     tenants,
     branches,
@@ -37,10 +37,14 @@ export function apiDepsOf(parts: ApiParts): ApiDeps {
     bearers,
     sessionJwts,
     sessionKeys,
+    holds,
     assignableRoles,
     auditTrail,
     liveSessions: {
-      list: async (ref) => control.liveSessions.list(ref).map(sessionViewOf),
+      list: async (ref) => {
+        const here = control.liveSessions.list(ref).map(sessionViewOf)
+        return [...here, ...(await control.presence.elsewhere(ref))]
+      },
       end: (ref, sessionId, reason) =>
         control.changes.announce({ kind: 'session-end', ref, sessionId, reason }),
     },

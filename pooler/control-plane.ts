@@ -1,5 +1,6 @@
 // The part of the process that knows projects, people and their access: the metadata, what is
 // remembered of them, and who may come in. Sees no socket of a client or a server.
+import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { Clock } from '../shared/clock.ts'
 import { SecretBox } from '../shared/crypto/secret-box.ts'
@@ -10,8 +11,10 @@ import { AssignableRoles, type ProjectQuery } from './access/assignable-roles.ts
 import { AuditTrail } from './access/audit-trail.ts'
 import { Bearers } from './access/bearers.ts'
 import { GuardedClient } from './access/guarded-client.ts'
+import { HoldRecord } from './access/hold-record.ts'
 import { IdentityProvider } from './access/identity-provider.ts'
 import { LiveSessions } from './access/live-sessions.ts'
+import { Presence } from './access/presence.ts'
 import { ProviderKeys } from './access/provider-keys.ts'
 import { SessionJwts } from './access/session-jwt.ts'
 import { SessionKeys } from './access/session-keys.ts'
@@ -30,8 +33,10 @@ import { ChangeFeed } from './store/change-feed.ts'
 import { type Database, openDatabase } from './store/database.ts'
 import { EndedSessionStore } from './store/ended-sessions.ts'
 import { EventStore } from './store/events.ts'
+import { HoldStore } from './store/holds.ts'
 import { IdentityStore } from './store/identities.ts'
 import { MemberStore } from './store/members.ts'
+import { PresenceStore } from './store/presence.ts'
 import { RuleStore } from './store/rules.ts'
 import { SigningKeyStore } from './store/signing-keys.ts'
 import { TenantStore } from './store/tenants.ts'
@@ -63,6 +68,7 @@ export class ControlPlane {
   readonly tokens: TokenStore
   readonly rules: RuleStore
   readonly events: EventStore
+  readonly holds: HoldStore
   readonly changes: ChangeFeed
   readonly tenantCache: TenantCache
   readonly liveSessions: LiveSessions
@@ -73,6 +79,8 @@ export class ControlPlane {
   readonly bearers: Bearers
   readonly assignableRoles: AssignableRoles
   readonly auditTrail: AuditTrail
+  readonly holdRecord: HoldRecord
+  readonly presence: Presence
   readonly throttle: AuthThrottle
   readonly credentials = new Credentials()
   readonly authenticator: Authenticator
@@ -91,16 +99,16 @@ export class ControlPlane {
     this.tokens = new TokenStore(database)
     this.rules = new RuleStore(database)
     this.identities = new IdentityStore(database)
-    this.events = new EventStore(database, `${hostname()}/${process.pid}`)
+    // Not only host and process: in a container both come again with the next start.
+    const processName = `${hostname()}/${process.pid}/${randomBytes(4).toString('hex')}`
+    this.events = new EventStore(database, processName)
+    this.holds = new HoldStore(database, processName)
     const changes = new ChangeFeed({ url: databaseUrl, database, clock, log })
     this.changes = changes
     this.tenantCache = new TenantCache({ tenants: this.tenants, changes, clock, log })
     this.liveSessions = new LiveSessions(clock)
     this.accessTokens = new AccessTokens({ tokens: this.tokens, changes, clock, log })
-    this.#guardedClient = new GuardedClient({
-      addresses: options.guardedAddresses,
-      clock,
-    })
+    this.#guardedClient = new GuardedClient({ addresses: options.guardedAddresses, clock })
     this.sessionKeys = new SessionKeys({ store: new SigningKeyStore(database, box), clock, log })
     this.sessionJwts = new SessionJwts(this.sessionKeys, clock)
     this.bearers = new Bearers({
@@ -113,12 +121,12 @@ export class ControlPlane {
       clock,
     })
     this.assignableRoles = new AssignableRoles({ query: options.projectQuery, changes, clock })
-    this.auditTrail = new AuditTrail({
-      events: this.events,
-      clock,
-      log,
-      retentionMs: config.auditRetentionDays * dayMs,
-    })
+    const retentionMs = config.auditRetentionDays * dayMs
+    this.auditTrail = new AuditTrail({ events: this.events, clock, log, retentionMs })
+    this.holdRecord = new HoldRecord({ holds: this.holds, clock, log, retentionMs })
+    const presenceStore = new PresenceStore(database, processName)
+    const { liveSessions } = this
+    this.presence = new Presence({ store: presenceStore, sessions: liveSessions, clock, log })
     const tokenAccess = new TokenAccess({
       bearers: this.bearers,
       rules: this.rules,
@@ -126,7 +134,7 @@ export class ControlPlane {
       changes,
       clock,
       assignableRoles: this.assignableRoles,
-      canRecord: () => this.auditTrail.hasRoomForLogin,
+      canRecord: () => this.auditTrail.hasRoomForLogin && this.holdRecord.hasRoomForLogin,
     })
     this.#ender = new AccessEnder({
       sessions: this.liveSessions,
@@ -152,6 +160,7 @@ export class ControlPlane {
   async start(): Promise<void> {
     await this.changes.start()
     await this.sessionKeys.renew()
+    this.presence.start()
   }
 
   /** What has been recorded is written before the metadata are let go. */
@@ -160,7 +169,9 @@ export class ControlPlane {
     this.#authQuery.close()
     this.sessionKeys.close()
     this.#guardedClient.close()
-    await this.auditTrail.close()
+    await this.holdRecord.close()
+    const isRecorded = await this.auditTrail.close()
+    await this.presence.close(isRecorded)
     await this.accessTokens.close()
     await this.changes.close()
     await this.database.close()
@@ -179,15 +190,20 @@ export class ControlPlane {
     box: SecretBox,
     tokenAccess: TokenAccess,
   ): Authenticator {
-    const { throttle, credentials, liveSessions, auditTrail } = this
+    const { throttle, credentials, liveSessions, auditTrail, holdRecord } = this
     const verifiers = new RoleVerifiers({
       authQuery: this.#authQuery,
       mocks: new MockVerifiers(box.deriveKey('made-up verifiers')),
       clock,
       onVerifier: (tenant, role, verifier) => credentials.noteVerifier(tenant, role, verifier),
     })
-    const wallMs = (): number => clock.wallMs()
-    const tokenAuth = new TokenAuth({ tokenAccess, liveSessions, auditTrail, wallMs })
+    const tokenAuth = new TokenAuth({
+      tokenAccess,
+      liveSessions,
+      auditTrail,
+      holds: holdRecord,
+      clock,
+    })
     return new Authenticator({ verifiers, credentials, throttle, tokenAuth, clock, log })
   }
 }

@@ -74,14 +74,15 @@ export class AuditTrail {
     await (this.#flushing ?? this.#startFlush())
   }
 
-  /** Writes what is left, counters too, once. */
-  async close(): Promise<void> {
+  /** Writes what is left, counters too, once. False when something stays without a row. */
+  async close(): Promise<boolean> {
     for (const timer of this.#timers) timer.cancel()
     await this.flush()
     this.#takeCounters()
     await this.flush()
     const left = this.#acts.length + this.#refusals.length + this.#counters.size
     if (left > 0) this.#options.log.error({ lost: left }, 'events stay without a row')
+    return left === 0
   }
 
   #startFlush(): Promise<void> {

@@ -71,7 +71,7 @@ export class LiveSessions {
   readonly #byRef = new SetsByKey<Session>()
   readonly #byUser = new SetsByKey<Session>()
   readonly #byToken = new SetsByKey<Session>()
-  #follower: SessionFollower | null = null
+  readonly #followers: SessionFollower[] = []
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -119,7 +119,7 @@ export class LiveSessions {
     this.#judging.delete(own)
     this.#byUser.add(member.userId, own)
     this.#byToken.add(token.id, own)
-    this.#follower?.onBound(own)
+    for (const follower of this.#followers) follower.onBound(own)
   }
 
   /** When its connection is over, however that came. */
@@ -132,7 +132,7 @@ export class LiveSessions {
     this.#judging.delete(own)
     this.#byRef.delete(own.ref, own)
     this.#byRef.delete(own.rulesRef, own)
-    this.#follower?.onLeft(own)
+    for (const follower of this.#followers) follower.onLeft(own)
   }
 
   /** Tells the client, whose connection then leaves. Nothing for a session that has ended before. */
@@ -155,9 +155,9 @@ export class LiveSessions {
     return concerned.filter((session) => session.state === 'live')
   }
 
-  /** There is one: the ender. */
+  /** Whoever composes the process: the ender, and who tells other processes. */
   follow(follower: SessionFollower): void {
-    this.#follower = follower
+    this.#followers.push(follower)
   }
 
   /** The project's own sessions that were let in; those of its branches are the branches'. */

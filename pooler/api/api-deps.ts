@@ -10,6 +10,7 @@ import type { SessionKeys } from '../access/session-keys.ts'
 import type { BlockedSource } from '../auth/auth-throttle.ts'
 import type { BranchStore } from '../store/branches.ts'
 import type { EventStore } from '../store/events.ts'
+import type { HoldStore } from '../store/holds.ts'
 import type { IdentityStore } from '../store/identities.ts'
 import type { MemberStore } from '../store/members.ts'
 import type { RuleStore } from '../store/rules.ts'
@@ -97,6 +98,7 @@ export interface ApiDeps {
   readonly bearers: Pick<Bearers, 'find' | 'identityOf' | 'logOut'>
   readonly sessionJwts: Pick<SessionJwts, 'issue'>
   readonly sessionKeys: Pick<SessionKeys, 'published'>
+  readonly holds: Pick<HoldStore, 'query'>
   readonly assignableRoles: Pick<AssignableRoles, 'list' | 'judge'>
   readonly auditTrail: Pick<AuditTrail, 'record'>
   readonly liveSessions: SessionBoard

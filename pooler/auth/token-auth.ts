@@ -1,11 +1,15 @@
 // A person's login: a token in the password message, judged while the session already stands among
 // the live ones, so that no revocation falls between. Nothing of it enters a password cache.
+import type { Clock } from '../../shared/clock.ts'
 import { PoolerError } from '../../shared/errors.ts'
 import { newReportId } from '../../shared/ids.ts'
 import type { Secret } from '../../shared/secret.ts'
 import type { AuditTrail } from '../access/audit-trail.ts'
+import type { HoldRecord } from '../access/hold-record.ts'
 import type { LiveSession, LiveSessions } from '../access/live-sessions.ts'
+import { RecordedPerson } from '../access/recorded-person.ts'
 import type { AllowedAccess, RefusedAccess, TokenAccess } from '../access/token-access.ts'
+import type { PersonWitness } from '../relay/person-witness.ts'
 import type { Tenant } from '../tenant/tenant.ts'
 
 /** A person who is in. */
@@ -13,6 +17,8 @@ export interface PersonLogin {
   readonly userId: string
   readonly email: string | null
   readonly sessionId: string
+  /** Records what they hold and do. */
+  readonly witness: PersonWitness
   /** Told to the client before its first ReadyForQuery; null: access has no end. */
   readonly notice: string | null
   /** Once, when the client's connection has ended. */
@@ -44,7 +50,8 @@ export interface TokenAuthOptions {
   readonly tokenAccess: TokenAccess
   readonly liveSessions: LiveSessions
   readonly auditTrail: AuditTrail
-  readonly wallMs: () => number
+  readonly holds: HoldRecord
+  readonly clock: Pick<Clock, 'wallMs'>
 }
 
 export class TokenAuth {
@@ -94,21 +101,38 @@ export class TokenAuth {
     access: AllowedAccess,
     ending: Ending,
   ): PersonLogin {
-    const { liveSessions, auditTrail, wallMs } = this.#options
-    const startedMs = wallMs()
+    const { liveSessions, auditTrail, holds, clock } = this.#options
+    const startedMs = clock.wallMs()
+    const { sessionId, ref, role } = session
+    const { userId, email } = access.member
+    const witness = new RecordedPerson({
+      owner: { sessionId, ref, userId, role },
+      holds,
+      clock,
+      record: (tag, count) =>
+        auditTrail.record({
+          ...this.#event(question, access),
+          action: 'role_statement',
+          sessionId,
+          count,
+          details: { tag },
+        }),
+    })
     return {
-      userId: access.member.userId,
-      email: access.member.email,
-      sessionId: session.sessionId,
+      userId,
+      email,
+      sessionId,
+      witness,
       notice: access.endsAtMs === null ? null : noticeOf(access.endsAtMs),
       leave: (reason, use) => {
         liveSessions.leave(session)
+        witness.close()
         auditTrail.record({
           ...this.#event(question, access),
           action: 'ended',
-          sessionId: session.sessionId,
+          sessionId,
           reason: ending.reason ?? reason,
-          durationMs: wallMs() - startedMs,
+          durationMs: clock.wallMs() - startedMs,
           ...use,
         })
       },
@@ -136,7 +160,7 @@ export class TokenAuth {
 
   #event(question: TokenQuestion, person: Pick<AllowedAccess, 'member' | 'token'> | null) {
     return {
-      atMs: this.#options.wallMs(),
+      atMs: this.#options.clock.wallMs(),
       ref: question.tenant.ref,
       actor: person?.member.userId ?? null,
       role: question.role,

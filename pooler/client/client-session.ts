@@ -171,6 +171,7 @@ export class ClientSession implements PoolClient {
       clientId: this.#connection.id,
       person: login.authenticated.person?.userId ?? null,
       attribution,
+      witness: login.authenticated.person?.witness ?? null,
       mode: this.key.mode === 'transaction' ? 'transaction' : 'session',
       transport: login.tail.transport,
       statements: this.key.mode === 'transaction' ? this.#pool.statements : null,

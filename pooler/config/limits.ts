@@ -97,6 +97,12 @@ export const auditActsMax = 100_000
 /** Logins stop here: whoever is in will end, and that needs the rest of the room. */
 export const auditActsForLoginMax = 5000
 
+/** Holds of servers without a row yet, some 300 bytes each: two people in turn on one server make 1,000 a second. */
+export const holdsMax = 100_000
+
+/** Logins stop here: those who are in go on to hold servers. */
+export const holdsForLoginMax = 20_000
+
 /** Refusals of known tokens without a row yet; more are counted. */
 export const auditRefusalsMax = 2000
 

@@ -3,6 +3,7 @@ import type { PoolerError } from '../../shared/errors.ts'
 import type { ClientId } from '../../shared/ids.ts'
 import type { Attribution } from './attribution.ts'
 import type { StatementOptions } from './client-statements.ts'
+import type { PersonWitness } from './person-witness.ts'
 import type { ServerSource } from './server-source.ts'
 import type { SettingsProfile } from './session-settings.ts'
 import type { Transport } from './transport.ts'
@@ -19,6 +20,8 @@ export interface RelayOptions {
   readonly clientId: ClientId
   readonly person: string | null
   readonly attribution: Attribution
+  /** null for an application. */
+  readonly witness: PersonWitness | null
   readonly mode: 'transaction' | 'session'
   readonly transport: Transport
   /** null in session mode: a client's statements are its server's. */

@@ -287,8 +287,8 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     this.#server = link
     link.handTo(this)
     this.#pump.output = link.transport
-    if (this.#options.mode === 'session') return true
-    return this.session.attach(link)
+    this.session.hold(link)
+    return this.#options.mode === 'session' || this.session.attach(link)
   }
 
   #onJoinedMessage(message: ClientPump): Verdict {

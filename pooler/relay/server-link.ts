@@ -3,6 +3,7 @@
 import type { Socket } from 'node:net'
 import type { PostgresError } from '../../shared/protocol/error-response.ts'
 import { reportedCharactersMax, reportedSettingsMax } from '../config/limits.ts'
+import type { ServerHold } from './person-witness.ts'
 import { ReplyTracker } from './reply-tracker.ts'
 import { ServerPump } from './server-pump.ts'
 import type { ServerSink } from './server-sink.ts'
@@ -42,6 +43,8 @@ export abstract class ServerLink implements TransportReader {
   needsResetAll = false
   /** Whom the session state on this server may stem from; undefined: nobody has had it since its reset. */
   lastPerson: string | null | undefined = undefined
+  /** The last hold by a person, for it to go on; null: somebody else has had it since. */
+  hold: ServerHold | null = null
   /** The client that has it called it by a name that is not for it to give, see attribution.ts. */
   isMisnamed = false
   /** How the server broke the protocol: nothing more of it is read; null: it did not. */

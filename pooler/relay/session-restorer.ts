@@ -53,6 +53,7 @@ export class SessionRestorer {
     this.#write(link, difference)
     link.profile = profile
     link.lastPerson = person
+    if (person === null) link.hold = null
     this.isAwaited = mustBeAwaited(difference)
     if (this.isAwaited) link.transport.release()
     return difference.tell

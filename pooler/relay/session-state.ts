@@ -9,6 +9,7 @@ import { type Attribution, nameSetting } from './attribution.ts'
 import type { ClientPump } from './client-pump.ts'
 import { type ClientStatements, clientStatements, errorForClient } from './client-statements.ts'
 import { readDataRow } from './data-row.ts'
+import type { PersonWitness } from './person-witness.ts'
 import type { RelayOptions } from './relay-options.ts'
 import type { ServerLink } from './server-link.ts'
 import type { SessionSink } from './server-sink.ts'
@@ -21,7 +22,7 @@ import {
 import { SessionRestorer } from './session-restorer.ts'
 import { profileOf, type SettingsProfile, settingKey, withSetting } from './session-settings.ts'
 import { SessionSuspicion } from './session-suspicion.ts'
-import type { SessionTag } from './session-tags.ts'
+import { isRoleTag, type SessionTag } from './session-tags.ts'
 import { answersTo } from './statement-answers.ts'
 import { anySetting } from './text-verdict.ts'
 import type { Transport } from './transport.ts'
@@ -45,6 +46,7 @@ export class SessionState implements SessionSink {
   readonly #transport: Transport
   readonly #person: string | null
   readonly #attribution: Attribution
+  readonly #witness: PersonWitness | null
   readonly #startup: ReadonlyMap<string, string>
   readonly #restorer: SessionRestorer
   /** null in session mode, where a server is its client's. */
@@ -67,6 +69,7 @@ export class SessionState implements SessionSink {
     this.#transport = options.transport
     this.#person = options.person
     this.#attribution = options.attribution
+    this.#witness = options.witness
     this.#profile = options.profile
     this.#startup = options.startup
     this.#asksAlways = options.stateCheck === 'always'
@@ -102,6 +105,11 @@ export class SessionState implements SessionSink {
     return this.#timeout !== null || this.#statements?.names.readsErrors === true
   }
 
+  /** The client has this server from here to `detach`. */
+  hold(link: ServerLink): void {
+    if (this.#witness !== null) link.hold = this.#witness.hold(link.processId, link.hold)
+  }
+
   /** The client gets a pooled server. False when its message has to wait, see isAwaited. */
   attach(link: ServerLink): boolean {
     this.#statements?.names.attach(link)
@@ -120,6 +128,7 @@ export class SessionState implements SessionSink {
     if (this.#pinnedBy !== null) link.dirtyBy ??= this.#pinnedBy
     link.lastPerson = this.#person
     link.isMisnamed = false
+    if (link.hold !== null) this.#witness?.release(link.hold)
   }
 
   /** The transaction that is over may have left something: the server has to be asked. */
@@ -224,6 +233,10 @@ export class SessionState implements SessionSink {
   }
 
   onTag(tag: SessionTag, link: ServerLink): void {
+    if (isRoleTag(tag)) {
+      this.#witness?.onRoleStatement(tag)
+      return
+    }
     if (tag === 'RESET' || tag === 'DISCARD ALL') this.#restorer.onReset()
     if (this.#statements === null) return
     switch (tag) {

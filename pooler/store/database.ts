@@ -8,6 +8,7 @@ import { firstTables } from './migrations/001-first-tables.ts'
 import { invitationsAndRoleIdentities } from './migrations/002-invitations-and-role-identities.ts'
 import { serverLimits } from './migrations/002-server-limits.ts'
 import { sessions } from './migrations/003-sessions.ts'
+import { presence } from './migrations/004-presence.ts'
 import type { Schema } from './schema.ts'
 
 export interface Database {
@@ -84,6 +85,7 @@ const migrations = {
   '002-invitations-and-role-identities': invitationsAndRoleIdentities,
   '002-server-limits': serverLimits,
   '003-sessions': sessions,
+  '004-presence': presence,
 }
 
 /** On a connection of its own without time limits: another process may hold the lock for long. */

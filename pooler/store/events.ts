@@ -32,6 +32,7 @@ export type AccessAction =
   | 'network_bans_lifted'
   | 'session_ended_by_hand'
   | 'console_command'
+  | 'role_statement'
 
 /** What is left out does not apply. Never a token or password, in `details` neither. */
 export interface AccessEvent {
@@ -65,12 +66,16 @@ export interface StoredEvent extends Required<AccessEvent> {
   readonly process: string
 }
 
+/** Of who asked to come in: at a Postgres port, or by the login question of the API. */
+export type EventOutcome = 'allowed' | 'refused'
+
 export interface EventFilter {
   readonly ref: string
   readonly actor?: string | undefined
   /** Events that the person did or that were done to them. */
   readonly concerning?: string | undefined
   readonly action?: AccessAction | undefined
+  readonly outcome?: EventOutcome | undefined
   readonly role?: string | undefined
   readonly sessionId?: string | undefined
   readonly sinceMs?: number | undefined
@@ -104,7 +109,7 @@ export class EventStore {
   async query(filter: EventFilter): Promise<{ events: StoredEvent[]; next: string | null }> {
     const limit = Math.min(Math.max(filter.limit ?? 100, 1), pageRowsMax)
     let rows = this.#db.selectFrom('events').selectAll().where('project_ref', '=', filter.ref)
-    const { actor, concerning, action, role, sessionId, sinceMs, untilMs, before } = filter
+    const { actor, concerning, action, outcome, role, sessionId, sinceMs, untilMs, before } = filter
     if (actor !== undefined) rows = rows.where('actor', '=', actor)
     if (concerning !== undefined) {
       rows = rows.where(({ or, eb }) =>
@@ -112,6 +117,7 @@ export class EventStore {
       )
     }
     if (action !== undefined) rows = rows.where('action', '=', action)
+    if (outcome !== undefined) rows = rows.where(isOutcome(outcome))
     if (role !== undefined) rows = rows.where('role', '=', role)
     if (sessionId !== undefined) rows = rows.where('session_id', '=', sessionId)
     if (sinceMs !== undefined) rows = rows.where('time', '>=', new Date(sinceMs))
@@ -142,6 +148,12 @@ export class EventStore {
     return Number(numDeletedRows)
   }
 }
+
+/** A login is allowed, the login question where it has no reason against it. */
+const isOutcome = (outcome: EventOutcome) =>
+  outcome === 'allowed'
+    ? sql<boolean>`(action = 'login' or (action = 'asked' and reason is null))`
+    : sql<boolean>`(action = 'refused' or (action = 'asked' and reason is not null))`
 
 /** A cursor that we did not make finds nothing. */
 const idOfCursor = (cursor: string) =>

@@ -160,6 +160,38 @@ export interface IdentitiesTable {
   created_at: Generated<Date>
 }
 
+export interface ProcessesTable {
+  name: string
+  started_at: Generated<Date>
+  last_seen_at: Generated<Date>
+}
+
+export interface LiveSessionsTable {
+  session_id: string
+  process: string
+  project_ref: string
+  user_id: string
+  email: string | null
+  role: string
+  address: string
+  application_name: string | null
+  started_at: Time
+  ends_at: MaybeTime
+}
+
+export interface HoldsTable {
+  id: string
+  session_id: string
+  project_ref: string
+  user_id: string
+  role: string
+  server_process_id: number
+  from_at: Time
+  /** null: it goes on. */
+  to_at: MaybeTime
+  process: string
+}
+
 export interface Schema {
   members: MembersTable
   tenants: TenantsTable
@@ -171,4 +203,7 @@ export interface Schema {
   signing_keys: SigningKeysTable
   ended_sessions: EndedSessionsTable
   identities: IdentitiesTable
+  processes: ProcessesTable
+  live_sessions: LiveSessionsTable
+  holds: HoldsTable
 }

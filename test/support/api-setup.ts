@@ -15,6 +15,7 @@ import { BranchStore } from '../../pooler/store/branches.ts'
 import { type Database, openDatabase } from '../../pooler/store/database.ts'
 import { EndedSessionStore } from '../../pooler/store/ended-sessions.ts'
 import { type AccessEvent, EventStore } from '../../pooler/store/events.ts'
+import { HoldStore } from '../../pooler/store/holds.ts'
 import { IdentityStore } from '../../pooler/store/identities.ts'
 import { MemberStore } from '../../pooler/store/members.ts'
 import { RuleStore } from '../../pooler/store/rules.ts'
@@ -92,6 +93,7 @@ export async function setUpApi(settings: Partial<ApiDeps['settings']> = {}): Pro
     rules: new RuleStore(database),
     identities: new IdentityStore(database),
     events: new EventStore(database, 'test'),
+    holds: new HoldStore(database, 'test'),
   }
   const deps: ApiDeps = {
     ...stores,
@@ -216,7 +218,15 @@ function worldly(
 }
 
 type SessionPart = 'bearers' | 'sessionJwts' | 'sessionKeys'
-type StoreName = 'tenants' | 'branches' | 'members' | 'tokens' | 'rules' | 'identities' | 'events'
+type StoreName =
+  | 'tenants'
+  | 'branches'
+  | 'members'
+  | 'tokens'
+  | 'rules'
+  | 'identities'
+  | 'events'
+  | 'holds'
 
 let projectCount = 0
 

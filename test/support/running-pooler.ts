@@ -143,7 +143,7 @@ export class RunningPooler {
       ...(body !== undefined && { body: JSON.stringify(body) }),
     })
     const text = await answer.text()
-    const isJson = answer.headers.get('content-type')?.includes('json') === true
+    const isJson = /^application\/(\w+\+)?json/.test(answer.headers.get('content-type') ?? '')
     const parsed: unknown = isJson && text !== '' ? JSON.parse(text) : null
     return { status: answer.status, headers: answer.headers, text, body: parsed }
   }

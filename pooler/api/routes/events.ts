@@ -1,13 +1,12 @@
-// The audit trail of a project, newest first.
-import type { z } from 'zod'
-import type { EventFilter, StoredEvent } from '../../store/events.ts'
+// The record of a project, newest first: in pages, as a file, and which server was whose when.
+import type { FastifyRequest } from 'fastify'
+import type { EventFilter } from '../../store/events.ts'
 import type { ApiApp } from '../api-app.ts'
 import type { ApiDeps } from '../api-deps.ts'
 import { callerOf, projectOf, seesEverybody } from '../authorize.ts'
-import { eventListAnswer, eventQuery } from '../schemas/access.ts'
+import { eventAnswer, exportEvents, exportFormatOf, exportTypes } from '../event-export.ts'
+import { eventListAnswer, eventQuery, holdListAnswer, holdQuery } from '../schemas/access.ts'
 import { refParams, refusals } from '../schemas/common.ts'
-
-type EventAnswer = z.infer<typeof eventListAnswer>['items'][number]
 
 export function eventRoutes(app: ApiApp, deps: ApiDeps): void {
   app.get(
@@ -20,53 +19,86 @@ export function eventRoutes(app: ApiApp, deps: ApiDeps): void {
         response: { 200: eventListAnswer, ...refusals },
       },
     },
-    async (request) => {
-      const project = projectOf(request)
+    async (request, reply) => {
       const { query } = request
-      // Without the right to all, a filter for somebody else finds nothing of theirs.
-      const person = seesEverybody(project) ? query.user_id : callerOf(request).member.userId
-      if (query.user_id !== undefined && query.user_id !== person) {
-        return { items: [], next_cursor: null }
-      }
+      const person = personAskedFor(request, query.user_id)
       const filter: EventFilter = {
-        ref: project.tenant.ref,
+        ref: projectOf(request).tenant.ref,
         limit: query.limit,
-        concerning: person,
+        concerning: person ?? undefined,
         action: query.action,
+        outcome: query.outcome,
         role: query.role,
         sessionId: query.session_id,
         sinceMs: msOf(query.since),
         untilMs: msOf(query.until),
         before: query.cursor,
       }
-      const { events, next } = await deps.events.query(filter)
-      return { items: events.map(eventAnswer), next_cursor: next }
+      const events = person === null ? nobodys : deps.events
+      const format = exportFormatOf(query.format, request.headers.accept)
+      if (format !== null) {
+        reply.type(exportTypes[format])
+        reply.header('content-disposition', `attachment; filename="events.${format}"`)
+        // A file is not held against the schema of the list.
+        return (reply as unknown as { send(body: unknown): never }).send(
+          exportEvents(events, filter, format),
+        )
+      }
+      const page = await events.query(filter)
+      return { items: page.events.map(eventAnswer), next_cursor: page.next }
+    },
+  )
+
+  app.get(
+    '/projects/:ref/database/jit/holds',
+    {
+      config: { permission: 'database_jit_read' },
+      schema: {
+        params: refParams,
+        querystring: holdQuery,
+        response: { 200: holdListAnswer, ...refusals },
+      },
+    },
+    async (request) => {
+      const { query } = request
+      const person = personAskedFor(request, query.user_id)
+      if (person === null) return { items: [], next_cursor: null }
+      const { holds, next } = await deps.holds.query({
+        ref: projectOf(request).tenant.ref,
+        userId: person,
+        sessionId: query.session_id,
+        serverProcessId: query.server_process_id,
+        sinceMs: msOf(query.since),
+        untilMs: msOf(query.until),
+        before: query.cursor,
+        limit: query.limit,
+      })
+      return {
+        items: holds.map((hold) => ({
+          session_id: hold.sessionId,
+          user_id: hold.userId,
+          role: hold.role,
+          server_process_id: hold.serverProcessId,
+          from: new Date(hold.fromMs).toISOString(),
+          to: hold.toMs === null ? null : new Date(hold.toMs).toISOString(),
+        })),
+        next_cursor: next,
+      }
     },
   )
 }
 
+const nobodys = { query: async () => ({ events: [], next: null }) }
+
+/** undefined: everybody. null: without the right to all, somebody else: nothing of theirs is found. */
+function personAskedFor(
+  request: FastifyRequest,
+  asked: string | undefined,
+): string | undefined | null {
+  if (seesEverybody(projectOf(request))) return asked
+  const own = callerOf(request).member.userId
+  return asked === undefined || asked === own ? own : null
+}
+
 const msOf = (text: string | undefined): number | undefined =>
   text === undefined ? undefined : Date.parse(text)
-
-function eventAnswer(event: StoredEvent): EventAnswer {
-  return {
-    id: String(event.id),
-    time: new Date(event.atMs).toISOString(),
-    project: event.ref,
-    actor: event.actor,
-    action: event.action,
-    user_id: event.subject,
-    role: event.role,
-    address: event.address,
-    token_id: event.tokenId,
-    token_name: event.tokenName,
-    application_name: event.applicationName,
-    session_id: event.sessionId,
-    reason: event.reason,
-    duration_ms: event.durationMs,
-    transactions: event.transactions,
-    bytes: event.bytes,
-    count: event.count,
-    details: event.details === null ? null : { ...event.details },
-  }
-}

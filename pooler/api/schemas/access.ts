@@ -1,6 +1,7 @@
 // Bodies around temporary access that are not rules: its state, the login question, sessions, events.
 import { z } from 'zod'
 import type { AccessAction } from '../../store/events.ts'
+import { holdCursorPattern } from '../../store/holds.ts'
 import { epochSeconds, isoTime, userId } from './common.ts'
 import { roleGrantAnswer } from './rules.ts'
 
@@ -97,11 +98,13 @@ const action = z.enum([
   'network_bans_lifted',
   'session_ended_by_hand',
   'console_command',
+  'role_statement',
 ] satisfies AccessAction[])
 
 export const eventQuery = z.object({
   user_id: userId.optional(),
   action: action.optional(),
+  outcome: z.enum(['allowed', 'refused']).optional(),
   role: z.string().max(63).optional(),
   session_id: z.string().max(64).optional(),
   since: z.iso.datetime({ offset: true }).optional(),
@@ -111,6 +114,41 @@ export const eventQuery = z.object({
     .regex(/^\d{1,15}$/, 'is not a cursor of ours')
     .optional(),
   limit: z.coerce.number().int().min(1).max(eventsPerPageMax).default(100),
+  format: z
+    .enum(['json', 'ndjson', 'csv'])
+    .optional()
+    .describe('ndjson and csv give all that match, as a file; so does an Accept header for either'),
+})
+
+export const holdQuery = z.object({
+  user_id: userId.optional(),
+  session_id: z.string().max(64).optional(),
+  server_process_id: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(2 ** 31 - 1)
+    .optional(),
+  since: z.iso.datetime({ offset: true }).optional(),
+  until: z.iso.datetime({ offset: true }).optional(),
+  cursor: z.string().regex(holdCursorPattern, 'is not a cursor of ours').optional(),
+  limit: z.coerce.number().int().min(1).max(eventsPerPageMax).default(100),
+})
+
+export const holdListAnswer = z.object({
+  items: z.array(
+    z.object({
+      session_id: z.string(),
+      user_id: z.string(),
+      role: z.string(),
+      server_process_id: z
+        .number()
+        .describe("of the backend, as in pg_stat_activity and %p of the database's log"),
+      from: isoTime,
+      to: isoTime.nullable(),
+    }),
+  ),
+  next_cursor: z.string().nullable(),
 })
 
 export const eventListAnswer = z.object({
