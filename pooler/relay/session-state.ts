@@ -126,6 +126,8 @@ export class SessionState implements SessionSink {
   detach(link: ServerLink): void {
     this.#statements?.names.detach(link)
     if (this.#pinnedBy !== null) link.dirtyBy ??= this.#pinnedBy
+    // The client left before the server could be asked.
+    else if (this.mustAsk) link.dirtyBy ??= 'unasked question'
     link.lastPerson = this.#person
     link.isMisnamed = false
     if (link.hold !== null) this.#witness?.release(link.hold)
