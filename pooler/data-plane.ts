@@ -32,6 +32,7 @@ import { Upstream } from './pool/upstream.ts'
 import type { UpstreamAddresses } from './pool/upstream-address.ts'
 import { cancelIfOverdue, overdue, type RelayTimeLimits } from './relay/overdue.ts'
 import { StatementCatalog } from './relay/statement-catalog.ts'
+import type { OpenTransport } from './relay/transport.ts'
 import type { ListenerMode } from './startup/identify-tenant.ts'
 import { checkoutTimeoutMsOf, minPoolSizeOf, poolSizeOf, type Tenant } from './tenant/tenant.ts'
 import type { TenantCache } from './tenant/tenant-cache.ts'
@@ -52,6 +53,7 @@ export interface DataPlaneOptions {
   readonly counters: CounterBook
   /** Asked when an operator comes: it sees the data plane itself. */
   readonly admin: () => AdminServices | null
+  readonly openTransport: OpenTransport
 }
 
 const tickMs = 100
@@ -268,6 +270,7 @@ export class DataPlane {
       waitersMax: config.poolWaitersMax,
       peopleShare: config.jitPoolShare,
       upstreamBackoff: this.#backoffOf(`${dbHost}:${dbPort}`),
+      openTransport: this.#options.openTransport,
       deadlines: this.#deadlines,
       counters: new PoolCounters(),
       statements: {

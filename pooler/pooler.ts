@@ -23,6 +23,8 @@ import { metricsSnapshotOf } from './metrics-snapshot-of.ts'
 import { UpstreamAddresses } from './pool/upstream-address.ts'
 import { type OwnListener, UpstreamGuard } from './pool/upstream-guard.ts'
 import { projectQueryOver } from './project-query.ts'
+import { chooseTransport } from './relay/fast-io.ts'
+import type { OpenTransport } from './relay/transport.ts'
 import { openDatabase } from './store/database.ts'
 import { isBanned } from './tenant/tenant.ts'
 import type { TenantChange } from './tenant/tenant-cache.ts'
@@ -85,6 +87,7 @@ export class Pooler {
       credentials: this.control.credentials,
       counters,
       admin: () => admin,
+      openTransport: parts.openTransport,
     })
     const admin = this.#adminServices()
     this.control.tenantCache.onChange((change) => this.#onTenantChange(change, counters))
@@ -272,6 +275,7 @@ interface Loaded {
   readonly globalCa: string | null
   readonly certificates: ServerCertificates | null
   readonly apiTls: { readonly cert: string; readonly key: string } | null
+  readonly openTransport: OpenTransport
 }
 
 /** Files and metadata that everything else is built on. */
@@ -300,5 +304,7 @@ async function load({ config, log }: PoolerOptions): Promise<Loaded> {
   } finally {
     await database.close()
   }
-  return { databaseUrl: url, vaultKey: vaultEncKey, globalCa, certificates, apiTls }
+  const { openTransport, whyNot } = await chooseTransport(config.poolerFastIo)
+  if (whyNot !== null) log.info({ whyNot }, "fast I/O is off: sockets go through Node's streams")
+  return { databaseUrl: url, vaultKey: vaultEncKey, globalCa, certificates, apiTls, openTransport }
 }

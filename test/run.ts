@@ -16,7 +16,7 @@ interface StepOutcome extends KindOutcome {
 
 const root = resolve(import.meta.dirname, '..')
 const stepTimeoutMs = 10 * 60_000
-const kinds = ['unit', 'integration', 'fault', 'fuzz', 'conformance', 'tidy'] as const
+const kinds = ['unit', 'integration', 'fault', 'fuzz', 'conformance', 'streams', 'tidy'] as const
 
 const steps: readonly Step[] = [
   { name: 'lint', run: () => runCheck('lint', 'biome', ['check', '.']) },

@@ -4,12 +4,26 @@ import { defineConfig } from 'vitest/config'
 
 const postgresSetup = resolve(import.meta.dirname, 'support/shared-postgres-setup.ts')
 
-function kind(name: string, include: string, timeoutMs: number, needsPostgres: boolean) {
+/** What meets sockets most, once more with fast I/O off. */
+const streamSuites = [
+  'test/conformance/conversations.test.ts',
+  'test/fault/**/*.test.ts',
+  'test/integration/{failures,release,prepared,session-port,cancel}.test.ts',
+]
+
+function kind(
+  name: string,
+  include: string | readonly string[],
+  timeoutMs: number,
+  needsPostgres: boolean,
+  env: Record<string, string> = {},
+) {
   return {
     extends: true as const,
     test: {
       name,
-      include: [include],
+      include: [include].flat(),
+      env,
       testTimeout: timeoutMs,
       hookTimeout: 60_000,
       globalSetup: needsPostgres ? [postgresSetup] : [],
@@ -30,6 +44,7 @@ export default defineConfig({
       kind('fault', 'test/fault/**/*.test.ts', 60_000, true),
       kind('fuzz', 'test/fuzz/**/*.test.ts', 120_000, false),
       kind('conformance', 'test/conformance/**/*.test.ts', 60_000, true),
+      kind('streams', streamSuites, 60_000, true, { TEST_FAST_IO: 'off' }),
       kind('tidy', 'test/*.test.ts', 60_000, false),
     ],
   },

@@ -9,6 +9,7 @@ import type { Config } from '../config/settings.ts'
 import type { CounterBook } from '../metrics/counter-book.ts'
 import type { PoolHolds } from '../pool/pool-holds.ts'
 import type { PoolRegistry } from '../pool/pool-registry.ts'
+import type { OpenTransport } from '../relay/transport.ts'
 import type { TenantCache } from '../tenant/tenant-cache.ts'
 import type { ClientConnection } from './client-connection.ts'
 import type { ClientCounts } from './client-counts.ts'
@@ -27,6 +28,7 @@ export interface ClientServices {
   readonly clientCounts: ClientCounts
   readonly startupSettings: StartupSettings
   readonly pools: PoolRegistry
+  readonly openTransport: OpenTransport
   readonly cancelKeys: CancelKeys
   readonly cancelRequests: CancelRequests
   readonly counters: CounterBook

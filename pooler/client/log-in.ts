@@ -100,7 +100,7 @@ export async function logIn(
     settings: isAlone ? noSettings : settings,
     startup: isAlone ? startupOf(request, settings) : noSettings,
     mode: isAlone ? 'direct' : mode,
-    tail: new LoginTail(arrival.socket, dialog.takeRest()),
+    tail: new LoginTail(arrival.socket, dialog.takeRest(), services.openTransport),
   })
   return 'relayed'
 }

@@ -2,8 +2,8 @@
 // comes, up to a bound, and notices when it leaves.
 
 import type { Socket } from 'node:net'
-import type { TransportReader } from '../relay/transport.ts'
-import { Transport } from '../relay/transport.ts'
+import { kept } from '../relay/read-memory.ts'
+import type { OpenTransport, Transport, TransportReader } from '../relay/transport.ts'
 
 /** Clients send little before ReadyForQuery; one that sends more is not read until it has a server. */
 const keptBytesMax = 64 * 1024
@@ -16,9 +16,9 @@ export class LoginTail implements TransportReader {
   #onGone: (() => void) | null = null
 
   /** `rest` came behind the password. */
-  constructor(socket: Socket, rest: Buffer) {
+  constructor(socket: Socket, rest: Buffer, openTransport: OpenTransport) {
     this.#keep(rest)
-    this.transport = new Transport(socket, this)
+    this.transport = openTransport(socket, this)
   }
 
   get isGone(): boolean {
@@ -57,7 +57,7 @@ export class LoginTail implements TransportReader {
 
   #keep(bytes: Buffer): void {
     if (bytes.length === 0) return
-    this.#kept.push(bytes)
+    this.#kept.push(kept(bytes))
     this.#keptBytes += bytes.length
   }
 }

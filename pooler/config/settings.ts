@@ -228,6 +228,11 @@ export const settings = {
     'email',
     'What names a person in `application_name` of the servers that they use, before ` via latchkey`.',
   ),
+  POOLER_FAST_IO: setting(
+    oneOf('auto', 'off'),
+    'auto',
+    "auto: plain TCP past Node's streams, where a self-test at start finds that it works.",
+  ),
   RULE_EXPIRY_REQUIRED: setting(flag, 'false', 'Refuses rules of temporary access without an end.'),
   AUDIT_RETENTION_DAYS: setting(
     wholeNumber({ min: 1, max: 36_500 }),

@@ -4,6 +4,7 @@ import type { DeadlineQueue } from '../../shared/deadline-queue.ts'
 import type { Log } from '../../shared/log.ts'
 import type { PoolCounters } from '../metrics/counters.ts'
 import type { StatementOptions } from '../relay/client-statements.ts'
+import type { OpenTransport } from '../relay/transport.ts'
 import type { ConnectBackoff } from './connect-backoff.ts'
 import type { PoolKey } from './pool-key.ts'
 import type { ServerBudget } from './server-budget.ts'
@@ -74,6 +75,7 @@ export interface PoolOptions {
   readonly peopleShare: number
   /** Shared by all pools of one upstream. */
   readonly upstreamBackoff: ConnectBackoff
+  readonly openTransport: OpenTransport
   readonly deadlines: DeadlineQueue
   readonly counters: PoolCounters
   /** Prepared statements of this pool's clients. */

@@ -346,8 +346,8 @@ export class Pool implements ServerSource {
   }
 
   get #mayServePeople(): boolean {
-    const most = Math.max(1, Math.floor(this.#options.limits().size * this.#options.peopleShare))
-    return this.#heldByPeople.size < most
+    const held = this.#heldByPeople.size
+    return held === 0 || held < Math.floor(this.#options.limits().size * this.#options.peopleShare)
   }
 
   #watcherOf(server: ServerConnection): IdleWatcher {

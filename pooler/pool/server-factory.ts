@@ -127,12 +127,13 @@ export class ServerFactory implements Factory<PoolMember> {
   }
 
   #connection(opened: OpenedServer): ServerConnection {
-    const { clock, times, random } = this.#options
+    const { clock, times, random, openTransport } = this.#options
     const lifetimeMs = times.serverLifetimeMs * (1 - lifetimeSpread * random())
     // Read ahead by the login, and part of what the link reads.
     if (opened.rest.length > 0) opened.socket.unshift(opened.rest)
     return new ServerConnection({
       ...opened,
+      openTransport,
       sink: mutedSink,
       clock,
       retireAtMs:

@@ -5,6 +5,7 @@ import type { ScramSecret } from '../../shared/crypto/scram-client.ts'
 import { PoolerError } from '../../shared/errors.ts'
 import { cancelRequest, extendedQuery, sync } from '../../shared/protocol/frontend-messages.ts'
 import { mutedSink } from '../relay/server-sink.ts'
+import { openStreamTransport } from '../relay/stream-transport.ts'
 import type { Tenant } from '../tenant/tenant.ts'
 import type { CancelAddress, PoolUpstream, ProbedServer, ProbeResult } from './pool-options.ts'
 import { ServerConnection } from './server-connection.ts'
@@ -110,6 +111,7 @@ export class Upstream implements PoolUpstream {
       })
       const server = new ServerConnection({
         ...opened,
+        openTransport: openStreamTransport,
         sink: mutedSink,
         clock,
         retireAtMs: Number.POSITIVE_INFINITY,

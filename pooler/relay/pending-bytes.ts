@@ -1,5 +1,6 @@
 // What a client has sent and nobody has looked at yet, because an earlier message of its own waits.
 import { pendingBytesMax } from '../config/limits.ts'
+import { kept } from './read-memory.ts'
 
 export class PendingBytes {
   #bytes: Buffer | null = null
@@ -14,7 +15,7 @@ export class PendingBytes {
   }
 
   append(chunk: Buffer): void {
-    this.#bytes = this.#bytes === null ? chunk : Buffer.concat([this.#bytes, chunk])
+    this.#bytes = this.#bytes === null ? kept(chunk) : Buffer.concat([this.#bytes, chunk])
   }
 
   take(): Buffer | null {

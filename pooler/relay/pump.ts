@@ -7,6 +7,7 @@
 //           ↑ from (forward starts here)               ↑ a split header is never passed on
 import { Framer, needMore } from '../../shared/protocol/framer.ts'
 import { messageBytesMax } from '../../shared/protocol/message-types.ts'
+import { kept } from './read-memory.ts'
 import type { Transport } from './transport.ts'
 import { collect, drop, forward, hold, rewrite, type Verdict } from './verdicts.ts'
 
@@ -55,7 +56,10 @@ export abstract class Pump {
   /** Where forwarded bytes go; null while there is nobody to take them. */
   output: Transport | null = null
 
-  /** Takes a chunk in. Returns what was left over because a message was held, else null. */
+  /**
+   * Takes a chunk in. Returns what was left over because a message was held, else null; it may be the
+   * chunk's own memory.
+   */
   feed(chunk: Buffer): Buffer | null {
     if (this.#collected === null) return this.#feed(chunk)
     const before = this.#collected.subarray(0, this.#collectedBytes)
@@ -101,7 +105,7 @@ export abstract class Pump {
         framer.bodyLeft = 0
         this.#verdict = forward
         if (verdict === hold) return rest
-        this.#collected = rest
+        this.#collected = kept(rest)
         this.#collectedBytes = rest.length
         return null
       }

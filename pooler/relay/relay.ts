@@ -22,7 +22,7 @@ import type { ServerLink } from './server-link.ts'
 import type { ServerSink } from './server-sink.ts'
 import { giveUpServer, type Refusal, type ServerWaiter } from './server-source.ts'
 import { SessionState } from './session-state.ts'
-import type { Transport, TransportReader } from './transport.ts'
+import { closeTransport, type Transport, type TransportReader } from './transport.ts'
 import { drop, forward, hold, type Verdict } from './verdicts.ts'
 
 const flush = Buffer.from([frontend.flush, 0, 0, 0, 4])
@@ -279,7 +279,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     return false
   }
 
-  /** False when the client's message has to wait until its settings are known to be in place. */
+  /** False when the client's message has to wait for its settings to be in place. */
   #attach(link: ServerLink): boolean {
     assert(this.#server === null, 'a client holds one server at most')
     assert(link.tracker.isReleasable, 'a server that is handed on owes nothing')
@@ -393,7 +393,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
   #close(bytes: Buffer | null, isOrderly: boolean, end: RelayEnd): void {
     this.#machine.moveTo('ended')
     this.#pending.take()
-    this.transport.close(bytes, isOrderly, this.#options.clock)
+    closeTransport(this.transport, bytes, isOrderly, this.#options.clock)
     this.session.leave()
     this.#options.onEnded(end)
   }

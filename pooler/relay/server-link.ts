@@ -9,10 +9,11 @@ import { ServerPump } from './server-pump.ts'
 import type { ServerSink } from './server-sink.ts'
 import { ServerStatements } from './server-statements.ts'
 import { type SettingsProfile, settingKey } from './session-settings.ts'
-import { Transport, type TransportReader } from './transport.ts'
+import type { OpenTransport, Transport, TransportReader } from './transport.ts'
 
 export interface ServerLinkOptions {
   readonly socket: Socket
+  readonly openTransport: OpenTransport
   /** ParameterStatus of the login. */
   readonly parameters: ReadonlyMap<string, string>
   /** 0 when the server sent no BackendKeyData; then it can neither be cancelled nor terminated. */
@@ -64,7 +65,7 @@ export abstract class ServerLink implements TransportReader {
     this.cancelSecret = options.cancelSecret
     this.sink = options.sink
     this.#pump = new ServerPump(this)
-    this.transport = new Transport(options.socket, this)
+    this.transport = options.openTransport(options.socket, this)
   }
 
   /** True when the last byte passed to the client was the last of a message. */

@@ -1,12 +1,14 @@
-// One socket as the relay sees it: bytes in, bytes out, and whether the other end keeps up.
-// Knows nothing of messages. TLS and plain sockets look the same from here.
+// One socket as the relay sees it: bytes in, bytes out, and whether the other end keeps up. Two
+// implementations: stream-transport.ts on Node's public streams, for every socket; and
+// handle-transport.ts below them, for plain TCP. Knows nothing of messages.
 import type { Socket } from 'node:net'
 import type { Clock } from '../../shared/clock.ts'
 import { lingerMs } from '../config/limits.ts'
 
 export interface TransportReader {
+  /** `chunk` is valid during the call: what is kept longer goes through `kept` (read-memory.ts). */
   onTransportData(chunk: Buffer): void
-  /** What was queued has left; only after `write` or `flush` said false. */
+  /** What was queued has left; only after `write` said false. */
   onTransportDrain(): void
   /** Once, last. The other end closed, reset, or was destroyed by us. */
   onTransportClosed(cause: Error | null): void
@@ -14,139 +16,52 @@ export interface TransportReader {
   onTransportFault(error: unknown): void
 }
 
+export interface Transport {
+  /** As bytes handed in that the kernel has not taken yet; shrinks with every byte taken. */
+  readonly untakenBytes: number
+  /** All that has come so far. */
+  readonly bytesRead: number
+  readonly isBlocked: boolean
+  readonly isReading: boolean
+  readonly isOpen: boolean
+  setReader(reader: TransportReader): void
+  /**
+   * Queues bytes, which leave at the end of the turn (write-turn.ts); false when more than
+   * sendQueueBytesMax wait, then onTransportDrain follows. `chunk` may be the reader's.
+   */
+  write(chunk: Buffer): boolean
+  /** Outside of a turn: what is written between `hold` and `release` leaves in one system call. */
+  hold(): void
+  release(): void
+  pause(): void
+  resume(): void
+  /** Sends what is queued and then our end of the stream; reading goes on. */
+  end(): void
+  destroy(cause?: Error): void
+}
+
+/** Takes over a socket that nobody reads any more, and starts reading. */
+export type OpenTransport = (socket: Socket, reader: TransportReader) => Transport
+
 /** Queued bytes above which `write` says false and the caller stops its source. */
 export const sendQueueBytesMax = 256 * 1024
 
-export class Transport {
-  readonly #socket: Socket
-  #reader: TransportReader
-  #cause: Error | null = null
-  #isBlocked = false
-  #isReading = true
-  #isHeld = false
-
-  /** Takes over a socket that nobody reads any more. Starts reading at once. */
-  constructor(socket: Socket, reader: TransportReader) {
-    this.#socket = socket
-    this.#reader = reader
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk))
-    socket.on('drain', () => this.#onDrain())
-    socket.on('error', (error) => {
-      this.#cause = error
-    })
-    socket.on('close', () => this.#guard(() => this.#reader.onTransportClosed(this.#cause)))
-    socket.resume()
-  }
-
-  /** Bytes handed in that the kernel has not taken yet. */
-  get queuedBytes(): number {
-    return this.#socket.writableLength
-  }
-
-  /** As queuedBytes, with what the kernel refused so far of the write under way: shrinks with every byte taken. */
-  get untakenBytes(): number {
-    const handle = (this.#socket as Socket & { _handle?: { writeQueueSize?: number } })._handle
-    return this.#socket.writableLength + (handle?.writeQueueSize ?? 0)
-  }
-
-  /** All that has come so far. */
-  get bytesRead(): number {
-    return this.#socket.bytesRead
-  }
-
-  get isBlocked(): boolean {
-    return this.#isBlocked
-  }
-
-  get isReading(): boolean {
-    return this.#isReading
-  }
-
-  get isOpen(): boolean {
-    return !this.#socket.destroyed && this.#socket.writable
-  }
-
-  setReader(reader: TransportReader): void {
-    this.#reader = reader
-  }
-
-  /** Queues bytes; false when more than sendQueueBytesMax wait, then onTransportDrain follows. */
-  write(chunk: Buffer): boolean {
-    if (!this.#socket.writable) return true
-    this.#socket.write(chunk)
-    if (this.#socket.writableLength > sendQueueBytesMax) this.#isBlocked = true
-    return !this.#isBlocked
-  }
-
-  /** Between `hold` and `release` everything written leaves in one system call. */
-  hold(): void {
-    if (this.#isHeld) return
-    this.#isHeld = true
-    this.#socket.cork()
-  }
-
-  release(): void {
-    if (!this.#isHeld) return
-    this.#isHeld = false
-    this.#socket.uncork()
-  }
-
-  pause(): void {
-    if (!this.#isReading) return
-    this.#isReading = false
-    this.#socket.pause()
-  }
-
-  resume(): void {
-    if (this.#isReading) return
-    this.#isReading = true
-    this.#socket.resume()
-  }
-
-  /** Sends what is queued and then our end of the stream; reading goes on. */
-  end(): void {
-    this.#socket.end()
-  }
-
-  /**
-   * The end: last words, and in order where that makes sense, so that they arrive; what still comes is
-   * read and thrown away by then.
-   */
-  close(lastWords: Buffer | null, isOrderly: boolean, clock: Clock): void {
-    if (lastWords !== null) this.write(lastWords)
-    this.resume()
-    if (isOrderly && this.isOpen) {
-      this.end()
-      clock.after(lingerMs, () => this.destroy())
-    } else {
-      this.destroy()
-    }
-  }
-
-  destroy(cause?: Error): void {
-    this.#socket.destroy(cause)
-  }
-
-  #onData(chunk: Buffer): void {
-    try {
-      this.#reader.onTransportData(chunk)
-    } catch (error) {
-      this.#reader.onTransportFault(error)
-    }
-  }
-
-  /** Cold: a closure here costs nothing that counts. */
-  #guard(run: () => void): void {
-    try {
-      run()
-    } catch (error) {
-      this.#reader.onTransportFault(error)
-    }
-  }
-
-  #onDrain(): void {
-    if (!this.#isBlocked) return
-    this.#isBlocked = false
-    this.#guard(() => this.#reader.onTransportDrain())
+/**
+ * The end: last words, and in order where that makes sense, so that they arrive; what still comes is
+ * read and thrown away by then.
+ */
+export function closeTransport(
+  transport: Transport,
+  lastWords: Buffer | null,
+  isOrderly: boolean,
+  clock: Clock,
+): void {
+  if (lastWords !== null) transport.write(lastWords)
+  transport.resume()
+  if (isOrderly && transport.isOpen) {
+    transport.end()
+    clock.after(lingerMs, () => transport.destroy())
+  } else {
+    transport.destroy()
   }
 }

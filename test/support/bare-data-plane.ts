@@ -9,6 +9,7 @@ import type { Tenant } from '../../pooler/tenant/tenant.ts'
 import { systemClock } from '../../shared/clock.ts'
 import { type Log, nullLog } from '../../shared/log.ts'
 import { eventually } from './eventually.ts'
+import { openTransport } from './fast-io.ts'
 
 export interface BareDataPlaneOptions {
   readonly tenant: Tenant
@@ -53,6 +54,7 @@ export class BareDataPlane {
       },
       counters: this.counters,
       admin: () => null,
+      openTransport,
     })
   }
 

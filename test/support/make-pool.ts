@@ -3,6 +3,7 @@ import { ConnectBackoff } from '../../pooler/pool/connect-backoff.ts'
 import { Pool } from '../../pooler/pool/pool.ts'
 import type { PoolOptions } from '../../pooler/pool/pool-options.ts'
 import { StatementCatalog } from '../../pooler/relay/statement-catalog.ts'
+import { openStreamTransport } from '../../pooler/relay/stream-transport.ts'
 import { systemClock } from '../../shared/clock.ts'
 import { DeadlineQueue } from '../../shared/deadline-queue.ts'
 import { nullLog } from '../../shared/log.ts'
@@ -30,6 +31,7 @@ export function makePool(changes: Partial<PoolOptions> = {}): Pool {
     waitersMax: 1000,
     peopleShare: 1,
     upstreamBackoff: new ConnectBackoff(clock),
+    openTransport: openStreamTransport,
     deadlines: new DeadlineQueue(clock),
     counters: new PoolCounters(),
     statements: {

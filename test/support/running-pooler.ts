@@ -11,6 +11,7 @@ import type { TenantInput } from '../../pooler/store/tenant-input.ts'
 import { CapturedLog } from './captured-log.ts'
 import { TestAuthority } from './certificates.ts'
 import { eventually } from './eventually.ts'
+import { fastIo } from './fast-io.ts'
 import { sharedPostgres, uniqueName } from './postgres.ts'
 import { RawClient, type RawClientOptions } from './raw-client.ts'
 import {
@@ -203,6 +204,7 @@ async function prepare({ env = {}, databaseUrl }: RunningPoolerOptions, undo: Un
     PROXY_PORT_TRANSACTION: '0',
     PROXY_PORT_SESSION: '0',
     POOLER_DOMAIN: poolerDomain,
+    POOLER_FAST_IO: fastIo,
     GLOBAL_DOWNSTREAM_CERT_PATH: certFile,
     GLOBAL_DOWNSTREAM_KEY_PATH: keyFile,
     ...env,

@@ -21,6 +21,7 @@ describe('a text', () => {
     'insert into t (a, b) values (1, now())',
     'insert into s."T x" (a) values ($1) on conflict (a) do nothing returning a',
     'create index on t (a)',
+    'select asset, offset_1, templates, holder from resets',
     'select pg_catalog.lower(name) from t',
     "select set_config('app.user', $1, true), set_config($2, $3, true)",
     '',

@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net'
 import { PassThrough } from 'node:stream'
 import { expect, test } from 'vitest'
-import { Transport, type TransportReader } from '../../../pooler/relay/transport.ts'
+import { StreamTransport } from '../../../pooler/relay/stream-transport.ts'
+import type { TransportReader } from '../../../pooler/relay/transport.ts'
 import { eventually } from '../../support/eventually.ts'
 
 /** Meets a bug of ours at every turn. */
@@ -24,7 +25,7 @@ class FaultyReader implements TransportReader {
 test('a fault while data, room or an end is told ends the connection and not the process', async () => {
   const reader = new FaultyReader()
   const stream = new PassThrough()
-  const transport = new Transport(stream as unknown as Socket, reader)
+  const transport = new StreamTransport(stream as unknown as Socket, reader)
   transport.pause()
   expect(transport.write(Buffer.alloc(1024 * 1024))).toBe(false)
   transport.resume()
