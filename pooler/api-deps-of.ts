@@ -24,11 +24,13 @@ export interface ApiParts {
 
 export function apiDepsOf(parts: ApiParts): ApiDeps {
   const { control, data, addresses, metricsText, clock, log } = parts
-  const { tenants, branches, members, tokens, rules, events, holds } = control
+  const { tenants, branches, members, invitations, tokens, rules, events, holds } = control
   const { assignableRoles, auditTrail, identities, bearers, sessionJwts, sessionKeys } = control
   return {
     tenants,
     branches,
+    invitations,
+    inviteWebhook: control.inviteWebhook,
     members,
     tokens,
     rules,
@@ -111,6 +113,7 @@ function settingsOf({ config, data, apiTls }: ApiParts): ApiSettings {
     canTakeTokens: config.globalDownstreamCertPath !== null || config.allowInsecureLoopbackTokens,
     poolerHost: config.poolerDomain ?? config.proxyHost ?? 'localhost',
     poolerDomain: config.poolerDomain,
+    publicUrl: config.apiPublicUrl,
     // Asked when they are told: with port 0 it is only known once the port is open.
     get transactionPort() {
       return data.portOf('transaction') ?? config.proxyPortTransaction

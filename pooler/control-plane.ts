@@ -27,6 +27,7 @@ import { MockVerifiers } from './auth/mock-verifier.ts'
 import { RoleVerifiers } from './auth/role-verifiers.ts'
 import { TokenAuth } from './auth/token-auth.ts'
 import type { Config } from './config/settings.ts'
+import { newInviteWebhook, tellUndelivered } from './invite-webhook.ts'
 import type { UpstreamAddresses } from './pool/upstream-address.ts'
 import { BranchStore } from './store/branches.ts'
 import { ChangeFeed } from './store/change-feed.ts'
@@ -35,6 +36,7 @@ import { EndedSessionStore } from './store/ended-sessions.ts'
 import { EventStore } from './store/events.ts'
 import { HoldStore } from './store/holds.ts'
 import { IdentityStore } from './store/identities.ts'
+import { InvitationStore } from './store/invitations.ts'
 import { MemberStore } from './store/members.ts'
 import { PresenceStore } from './store/presence.ts'
 import { RuleStore } from './store/rules.ts'
@@ -42,6 +44,7 @@ import { SigningKeyStore } from './store/signing-keys.ts'
 import { TenantStore } from './store/tenants.ts'
 import { TokenStore } from './store/tokens.ts'
 import { TenantCache } from './tenant/tenant-cache.ts'
+import type { WebhookQueue } from './webhook/webhook-queue.ts'
 
 export interface ControlPlaneOptions {
   readonly config: Config
@@ -64,6 +67,8 @@ export class ControlPlane {
   readonly database: Database
   readonly tenants: TenantStore
   readonly branches: BranchStore
+  readonly invitations: InvitationStore
+  readonly inviteWebhook: WebhookQueue | null
   readonly members: MemberStore
   readonly tokens: TokenStore
   readonly rules: RuleStore
@@ -87,14 +92,18 @@ export class ControlPlane {
   readonly #ender: AccessEnder
   readonly #authQuery: AuthQuery
   readonly #guardedClient: GuardedClient
+  readonly #options: ControlPlaneOptions
 
   constructor(options: ControlPlaneOptions) {
     const { config, clock, log, databaseUrl, globalCa, addresses } = options
+    this.#options = options
     const box = new SecretBox({ current: options.vaultKey, previous: config.vaultEncKeyPrevious })
     const database = openDatabase(databaseUrl, log)
     this.database = database
     this.tenants = new TenantStore(database, box)
     this.branches = new BranchStore(database, box)
+    this.invitations = new InvitationStore(database)
+    this.inviteWebhook = newInviteWebhook(config, this.invitations, clock, log)
     this.members = new MemberStore(database)
     this.tokens = new TokenStore(database)
     this.rules = new RuleStore(database)
@@ -161,6 +170,7 @@ export class ControlPlane {
     await this.changes.start()
     await this.sessionKeys.renew()
     this.presence.start()
+    await tellUndelivered(this.invitations, this.#options.clock.wallMs(), this.#options.log)
   }
 
   /** What has been recorded is written before the metadata are let go. */
@@ -169,6 +179,7 @@ export class ControlPlane {
     this.#authQuery.close()
     this.sessionKeys.close()
     this.#guardedClient.close()
+    await this.inviteWebhook?.close()
     await this.holdRecord.close()
     const isRecorded = await this.auditTrail.close()
     await this.presence.close(isRecorded)

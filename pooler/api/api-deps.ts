@@ -12,11 +12,13 @@ import type { BranchStore } from '../store/branches.ts'
 import type { EventStore } from '../store/events.ts'
 import type { HoldStore } from '../store/holds.ts'
 import type { IdentityStore } from '../store/identities.ts'
+import type { InvitationStore } from '../store/invitations.ts'
 import type { MemberStore } from '../store/members.ts'
 import type { RuleStore } from '../store/rules.ts'
 import type { TenantStore } from '../store/tenants.ts'
 import type { TokenStore } from '../store/tokens.ts'
 import type { IpVersion, Tenant } from '../tenant/tenant.ts'
+import type { WebhookQueue } from '../webhook/webhook-queue.ts'
 import type { JwtSecrets } from './jwt-guard.ts'
 
 /** A person's live connection, in whichever process. */
@@ -79,6 +81,8 @@ export interface ApiSettings {
   readonly identityIssuer: string | null
   /** False where clients cannot have TLS, and tokens are therefore never taken. */
   readonly canTakeTokens: boolean
+  /** Where people reach this API, for links; null: at the address that they used. */
+  readonly publicUrl: string | null
   /** What clients dial: stands in connection strings. */
   readonly poolerHost: string
   /** null: there are no direct host names. */
@@ -90,6 +94,9 @@ export interface ApiSettings {
 export interface ApiDeps {
   readonly tenants: TenantStore
   readonly branches: BranchStore
+  readonly invitations: InvitationStore
+  /** null: links of invitations are told to whoever invites. */
+  readonly inviteWebhook: Pick<WebhookQueue, 'push'> | null
   readonly members: MemberStore
   readonly tokens: TokenStore
   readonly rules: RuleStore

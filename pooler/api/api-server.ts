@@ -17,6 +17,7 @@ import { branchRoutes } from './routes/branches.ts'
 import { eventRoutes } from './routes/events.ts'
 import { healthRoutes } from './routes/health.ts'
 import { identityRoutes } from './routes/identities.ts'
+import { invitationRoutes } from './routes/invitations.ts'
 import { loginRoutes } from './routes/login.ts'
 import { membershipRoutes } from './routes/memberships.ts'
 import { metricsRoutes } from './routes/metrics.ts'
@@ -68,10 +69,12 @@ export function createApiServer(deps: ApiDeps): FastifyInstance {
 function personRoutes(app: ApiApp, deps: ApiDeps): void {
   const authorizer = new Authorizer(deps)
   app.addHook('onRequest', (request, reply) => authorizer.onRequest(request, reply))
+  app.addHook('onResponse', (request, reply) => authorizer.onResponse(request, reply))
   ownAccountRoutes(app, deps)
   authSessionRoutes(app, deps)
   accessStateRoutes(app, deps)
   ruleRoutes(app, deps)
+  invitationRoutes(app, deps)
   loginRoutes(app, deps)
   sessionRoutes(app, deps)
   eventRoutes(app, deps)

@@ -43,6 +43,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** What a route under /projects/{ref} asks of its caller. */
     permission?: Permission
+    /** Takes calls without a bearer too, and asks nothing of those with one. */
+    isOpen?: boolean
   }
 }
 
@@ -69,18 +71,32 @@ export class Authorizer {
 
   /** The hook before every route under /v1: throws 401, 403, 404 or 429, or fills the request in. */
   async onRequest(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    const { isOpen = false, permission } = request.routeOptions.config
+    if (isOpen && request.headers.authorization === undefined) {
+      this.#refuseGuesses(sourceKey(request.ip), '')
+      return
+    }
     const caller = await this.#identify(request)
     request.caller = caller
+    if (isOpen) {
+      this.#count(`${caller.member.userId}/`, reply)
+      return
+    }
     const { ref } = request.params as { ref?: string }
     const project = ref === undefined ? null : await this.#findProject(ref, caller)
     // Refs that lead nowhere share one window: their number is the caller's choice.
     this.#count(`${caller.member.userId}/${project?.tenant.ref ?? ''}`, reply)
     if (ref === undefined) return
     if (project === null) throw notFound(`project ${ref} was not found`)
-    const { permission } = request.routeOptions.config
     assert(permission !== undefined, 'every route of a project names its permission')
     requirePermission(project, permission)
     request.project = project
+  }
+
+  /** The hook behind every answer: a wrong secret of an open route counts like a wrong bearer. */
+  async onResponse(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    const { isOpen = false } = request.routeOptions.config
+    if (isOpen && reply.statusCode === 404) this.#badBearers.add(sourceKey(request.ip))
   }
 
   async #identify(request: FastifyRequest): Promise<Caller> {

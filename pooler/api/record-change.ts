@@ -4,6 +4,8 @@ import type { ApiDeps } from './api-deps.ts'
 
 export interface Change {
   readonly action: AccessEvent['action']
+  /** user_id of who acted, where that is neither the caller nor the operator. */
+  readonly actor?: string
   /** user_id of the member whom it concerns. */
   readonly subject?: string
   readonly role?: string
@@ -22,14 +24,13 @@ export function recordChange(
   ref: string | null = request.project?.tenant.ref ?? null,
 ): void {
   const { caller } = request
-  const actor = caller?.member.userId ?? 'operator'
   const isSelf = change.subject !== undefined && change.subject === caller?.member.userId
   deps.auditTrail.record({
     address: request.ip,
+    actor: caller?.member.userId ?? 'operator',
     ...change,
     atMs: deps.clock.wallMs(),
     ref,
-    actor,
     ...(caller !== null && { tokenId: caller.token.id, tokenName: caller.token.name }),
     ...(isSelf && { details: { ...change.details, self: true } }),
   })

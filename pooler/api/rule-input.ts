@@ -2,6 +2,7 @@
 // database lets be assigned is asked elsewhere.
 import { isDeepStrictEqual } from 'node:util'
 import { networkWarnings } from '../access/rule-networks.ts'
+import type { InvitedRule } from '../store/invitations.ts'
 import type { RuleInput } from '../store/rules.ts'
 import { badRequest } from './api-error.ts'
 import { endOfRule, readExpiresAt, toEpochSeconds } from './expires-at.ts'
@@ -84,6 +85,16 @@ export function ruleAnswer(rule: RuleInput): RoleGrantAnswer {
     ...(Object.keys(networks).length > 0 && { allowed_networks: networks }),
     ...(rule.branchesOnly && { branches_only: true }),
     ...(typeof rule.reason === 'string' && { reason: rule.reason }),
+  }
+}
+
+export function invitedRuleAnswer(
+  rule: InvitedRule,
+): RoleGrantAnswer & { expires_after_seconds?: number } {
+  const { expiresAfterS } = rule
+  return {
+    ...ruleAnswer(rule),
+    ...(expiresAfterS !== null && { expires_after_seconds: expiresAfterS }),
   }
 }
 

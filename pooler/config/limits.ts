@@ -72,6 +72,11 @@ export const providerKeysMax = 100
 
 /** The document they stand in: a hundred RSA keys with their certificates. */
 export const providerKeysBytesMax = 512 * 1024
+/** Open invitations of one project, each a row for a week: a team is smaller, a loop is stopped here. */
+export const invitationsPerProjectMax = 200
+
+/** Invitations that wait for their webhook, 1 KB each: more than people write while it is away. */
+export const invitationsQueuedMax = 1000
 
 /** Rows of one answer of a list: some hundred KB. */
 export const pageRowsMax = 1000

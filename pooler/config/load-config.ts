@@ -90,6 +90,10 @@ function faultsBetween(env: Environment): string[] {
       faults.push(`${name}: not given; allowed: all of ${identityProvider.join(', ')}, or none`)
     }
   }
+  if (has('INVITE_WEBHOOK_URL') && !has('WEBHOOK_SECRET')) {
+    const { allowed } = settings.WEBHOOK_SECRET.kind
+    faults.push(`WEBHOOK_SECRET: not given; with INVITE_WEBHOOK_URL allowed: ${allowed}`)
+  }
   const isTlsOn = /^(true|on|yes|1)$/i.test((env.API_TLS ?? '').trim())
   if (isTlsOn && !has('GLOBAL_DOWNSTREAM_CERT_PATH')) {
     faults.push(

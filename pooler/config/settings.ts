@@ -1,6 +1,7 @@
 // Every setting: its kind, its default and one line for the person who sets it. The loader, the
 // type Config and the table in README.md come from here. A new setting is one new entry.
 import {
+  baseUrl,
   byteSize,
   claim,
   databaseUrl,
@@ -19,6 +20,7 @@ import {
   port,
   roleName,
   share,
+  webhookUrl,
   wholeNumber,
 } from './setting-kinds.ts'
 
@@ -205,6 +207,19 @@ export const settings = {
     '0.5',
     "Share of a role's servers that people with tokens may hold; at least one.",
   ),
+  API_PUBLIC_URL: optional(
+    baseUrl,
+    'Where people reach the API, for links in invitations; unset: the address that the inviting request used.',
+  ),
+  INVITE_WEBHOOK_URL: optional(
+    webhookUrl,
+    'Called with each invitation, to be mailed; the link is then in no answer.',
+  ),
+  WEBHOOK_SECRET: optional(
+    jwtSecret,
+    'Signs webhooks as the Standard Webhooks convention has it; required with a webhook URL.',
+  ),
+
   UPSTREAM_ALLOWED_NETWORKS: setting(
     networks,
     '',

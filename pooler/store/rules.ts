@@ -203,7 +203,7 @@ async function readRules(
   return memberRules(userId, email, rows.map(ruleOf))
 }
 
-async function writeRule(
+export async function writeRule(
   transaction: Transaction<Schema>,
   ref: string,
   userId: string,

@@ -115,6 +115,19 @@ export interface RulesTable {
   updated_at: Generated<Date>
 }
 
+export interface InvitationsTable {
+  id: Generated<string>
+  project_ref: string
+  email: string
+  sha256: Buffer
+  /** InvitedRule[]. */
+  grants: Json
+  delivery: 'by hand' | 'pending' | 'delivered' | 'failed'
+  created_by: string | null
+  created_at: Generated<Date>
+  expires_at: Time
+}
+
 /** No foreign keys: rows outlive the project, member or token that they name. */
 export interface EventsTable {
   id: Generated<number>
@@ -199,6 +212,7 @@ export interface Schema {
   memberships: MembershipsTable
   access_tokens: AccessTokensTable
   rules: RulesTable
+  invitations: InvitationsTable
   events: EventsTable
   signing_keys: SigningKeysTable
   ended_sessions: EndedSessionsTable

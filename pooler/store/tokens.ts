@@ -1,14 +1,14 @@
 // Personal access tokens. The token itself exists once, in the answer of `create`; stored is its
 // SHA-256, which is enough for 160 random bits. Whether a token may do something is decided elsewhere.
 import { createHash, randomBytes } from 'node:crypto'
-import { type Selectable, sql } from 'kysely'
+import { type Selectable, sql, type Transaction } from 'kysely'
 import { Secret } from '../../shared/secret.ts'
 import type { Permission } from '../access/permissions.ts'
 import type { TokenScope } from '../access/token-scope.ts'
 import { tokensPerMemberMax } from '../config/limits.ts'
 import type { Database } from './database.ts'
 import { type Member, memberOf } from './members.ts'
-import type { AccessTokensTable } from './schema.ts'
+import type { AccessTokensTable, Schema } from './schema.ts'
 import { StoreRefusal } from './store-refusal.ts'
 
 export interface TokenRecord {
@@ -30,6 +30,19 @@ export interface TokenOwner {
   readonly member: Member
 }
 
+export interface TokenInput {
+  readonly userId: string
+  readonly name: string
+  readonly expiresAtMs?: number | null | undefined
+  /** Of a scoped token, for the rest of its life. */
+  readonly scope?: TokenScope | null | undefined
+}
+
+export interface NewToken {
+  readonly token: Secret<string>
+  readonly record: TokenRecord
+}
+
 export const hashToken = (token: string): Buffer => createHash('sha256').update(token).digest()
 
 export class TokenStore {
@@ -40,52 +53,8 @@ export class TokenStore {
   }
 
   /** The only place that ever gives the token out. `invalid`: no such member; `conflict`: too many. */
-  async create(input: {
-    userId: string
-    name: string
-    expiresAtMs?: number | null | undefined
-    /** Of a scoped token, for the rest of its life. */
-    scope?: TokenScope | null | undefined
-  }): Promise<{ token: Secret<string>; record: TokenRecord }> {
-    const scope = input.scope ?? null
-    const start = scope === null ? 'sbp_' : 'sbp_fc'
-    const text = `${start}${randomBytes(20).toString('hex')}`
-    const record = await this.#db.transaction().execute(async (transaction) => {
-      const member = await transaction
-        .selectFrom('members')
-        .select('user_id')
-        .where('user_id', '=', input.userId)
-        .forNoKeyUpdate()
-        .executeTakeFirst()
-      if (member === undefined) {
-        throw new StoreRefusal('invalid', `there is no member ${input.userId}`)
-      }
-      const { count } = await transaction
-        .selectFrom('access_tokens')
-        .select(sql<number>`count(*)`.as('count'))
-        .where('user_id', '=', input.userId)
-        .where('revoked_at', 'is', null)
-        .where(sql<boolean>`coalesce(expires_at > now(), true)`)
-        .executeTakeFirstOrThrow()
-      if (count >= tokensPerMemberMax) {
-        throw new StoreRefusal('conflict', `a member has at most ${tokensPerMemberMax} tokens`)
-      }
-      const row = await transaction
-        .insertInto('access_tokens')
-        .values({
-          user_id: input.userId,
-          name: input.name,
-          prefix: text.slice(0, start.length + 4),
-          sha256: hashToken(text),
-          kind: scope === null ? 'classic' : 'scoped',
-          ...scopeColumns(scope),
-          expires_at: input.expiresAtMs == null ? null : new Date(input.expiresAtMs),
-        })
-        .returningAll()
-        .executeTakeFirstOrThrow()
-      return recordOf(row)
-    })
-    return { token: new Secret(text), record }
+  create(input: TokenInput): Promise<NewToken> {
+    return this.#db.transaction().execute((transaction) => insertToken(transaction, input))
   }
 
   /** Revoked and expired ones too: the reason of a refusal is precise. */
@@ -167,6 +136,49 @@ export class TokenStore {
       member: memberOf({ ...member, created_at: row.member_created_at }),
     }
   }
+}
+
+/** In a transaction of the caller's, where the token comes with something else or not at all. */
+export async function insertToken(
+  transaction: Transaction<Schema>,
+  input: TokenInput,
+): Promise<NewToken> {
+  const scope = input.scope ?? null
+  const start = scope === null ? 'sbp_' : 'sbp_fc'
+  const text = `${start}${randomBytes(20).toString('hex')}`
+  const member = await transaction
+    .selectFrom('members')
+    .select('user_id')
+    .where('user_id', '=', input.userId)
+    .forNoKeyUpdate()
+    .executeTakeFirst()
+  if (member === undefined) {
+    throw new StoreRefusal('invalid', `there is no member ${input.userId}`)
+  }
+  const { count } = await transaction
+    .selectFrom('access_tokens')
+    .select(sql<number>`count(*)`.as('count'))
+    .where('user_id', '=', input.userId)
+    .where('revoked_at', 'is', null)
+    .where(sql<boolean>`coalesce(expires_at > now(), true)`)
+    .executeTakeFirstOrThrow()
+  if (count >= tokensPerMemberMax) {
+    throw new StoreRefusal('conflict', `a member has at most ${tokensPerMemberMax} tokens`)
+  }
+  const row = await transaction
+    .insertInto('access_tokens')
+    .values({
+      user_id: input.userId,
+      name: input.name,
+      prefix: text.slice(0, start.length + 4),
+      sha256: hashToken(text),
+      kind: scope === null ? 'classic' : 'scoped',
+      ...scopeColumns(scope),
+      expires_at: input.expiresAtMs == null ? null : new Date(input.expiresAtMs),
+    })
+    .returningAll()
+    .executeTakeFirstOrThrow()
+  return { token: new Secret(text), record: recordOf(row) }
 }
 
 function recordOf(row: Selectable<AccessTokensTable>): TokenRecord {

@@ -15,8 +15,8 @@ export interface WebhookQueueOptions {
   readonly messagesMax: number
   readonly clock: Clock
   readonly log: Log
-  /** Called once for each message that was taken. `lost`: the process stops. */
-  readonly onEnd?: (message: WebhookMessage, end: WebhookEnd) => void
+  /** Called once for each message that was taken. `lost`: the process stops; `close` waits for it. */
+  readonly onEnd?: (message: WebhookMessage, end: WebhookEnd) => void | Promise<void>
 }
 
 const firstPauseMs = 1000
@@ -32,6 +32,7 @@ export class WebhookQueue {
   /** Of the first message, since it was taken up. */
   #failures = 0
   #flight: Promise<void> = Promise.resolve()
+  #told: Promise<unknown> = Promise.resolve()
 
   constructor(options: WebhookQueueOptions) {
     this.#options = options
@@ -60,6 +61,7 @@ export class WebhookQueue {
       this.#end(first, outcome.kind)
     }
     for (const message of this.#waiting) this.#end(message, 'lost')
+    await this.#told
   }
 
   #next(): void {
@@ -107,6 +109,6 @@ export class WebhookQueue {
     const fields = { webhook: name, id: message.id, type: message.type, end, reason }
     if (end === 'delivered') log.info(fields, 'a webhook was delivered')
     else log.error(fields, 'a webhook was never delivered')
-    onEnd?.(message, end)
+    this.#told = Promise.all([this.#told, onEnd?.(message, end)])
   }
 }

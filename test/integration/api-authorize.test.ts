@@ -10,10 +10,11 @@ interface Call {
 }
 
 /** Every call under a project, from the document that the server makes of its own routes. */
+/** All that ask who calls; accepting an invitation is open to everybody. */
 async function projectCalls(): Promise<Call[]> {
   const { paths } = (await api.ask(null, { url: '/api/openapi' })).json()
   return Object.entries(paths as Record<string, object>)
-    .filter(([path]) => path.startsWith('/v1/projects/{ref}/'))
+    .filter(([path]) => path.startsWith('/v1/projects/{ref}/') && !path.endsWith('/accept'))
     .flatMap(([path, methods]) =>
       Object.keys(methods).map((method) => ({
         method: method.toUpperCase() as Call['method'],

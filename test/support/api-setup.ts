@@ -17,6 +17,7 @@ import { EndedSessionStore } from '../../pooler/store/ended-sessions.ts'
 import { type AccessEvent, EventStore } from '../../pooler/store/events.ts'
 import { HoldStore } from '../../pooler/store/holds.ts'
 import { IdentityStore } from '../../pooler/store/identities.ts'
+import { InvitationStore } from '../../pooler/store/invitations.ts'
 import { MemberStore } from '../../pooler/store/members.ts'
 import { RuleStore } from '../../pooler/store/rules.ts'
 import type { MembershipRole } from '../../pooler/store/schema.ts'
@@ -76,7 +77,10 @@ export interface ApiSetup {
   close(): Promise<void>
 }
 
-export async function setUpApi(settings: Partial<ApiDeps['settings']> = {}): Promise<ApiSetup> {
+export async function setUpApi(
+  settings: Partial<ApiDeps['settings']> = {},
+  parts: Partial<ApiDeps> = {},
+): Promise<ApiSetup> {
   const postgres = sharedPostgres()
   const name = uniqueName('api')
   await postgres.createDatabase(name)
@@ -89,6 +93,7 @@ export async function setUpApi(settings: Partial<ApiDeps['settings']> = {}): Pro
     tenants: new TenantStore(database, box),
     branches: new BranchStore(database, box),
     members: new MemberStore(database),
+    invitations: new InvitationStore(database),
     tokens: new TokenStore(database),
     rules: new RuleStore(database),
     identities: new IdentityStore(database),
@@ -99,6 +104,8 @@ export async function setUpApi(settings: Partial<ApiDeps['settings']> = {}): Pro
     ...stores,
     ...sessionParts(database, box, stores, clock),
     ...worldly(world),
+    inviteWebhook: null,
+    ...parts,
     settings: { ...usualSettings, ...settings },
     log: nullLog,
     clock,
@@ -164,6 +171,7 @@ const usualSettings: ApiDeps['settings'] = {
   isRuleExpiryRequired: false,
   identityIssuer: null,
   canTakeTokens: true,
+  publicUrl: null,
   poolerHost: 'pooler.example.com',
   poolerDomain: 'pooler.example.com',
   transactionPort: 6543,
@@ -172,7 +180,7 @@ const usualSettings: ApiDeps['settings'] = {
 
 function worldly(
   world: ApiWorld,
-): Omit<ApiDeps, 'settings' | 'log' | 'clock' | SessionPart | StoreName> {
+): Omit<ApiDeps, 'settings' | 'log' | 'clock' | 'inviteWebhook' | SessionPart | StoreName> {
   return {
     assignableRoles: {
       list: async () => [...world.roles.values()],
@@ -221,6 +229,7 @@ type SessionPart = 'bearers' | 'sessionJwts' | 'sessionKeys'
 type StoreName =
   | 'tenants'
   | 'branches'
+  | 'invitations'
   | 'members'
   | 'tokens'
   | 'rules'

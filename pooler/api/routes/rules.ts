@@ -1,14 +1,14 @@
 // Who may assume which role of a project: the rules, and the roles there are to choose from.
 import type { FastifyRequest } from 'fastify'
-import type { MemberRules, RuleInput } from '../../store/rules.ts'
-import type { Tenant } from '../../tenant/tenant.ts'
+import type { MemberRules } from '../../store/rules.ts'
 import type { ApiApp } from '../api-app.ts'
 import type { ApiDeps } from '../api-deps.ts'
-import { ApiError, badRequest, notFound } from '../api-error.ts'
+import { ApiError, notFound } from '../api-error.ts'
 import { askDatabase } from '../ask-database.ts'
 import { callerOf, projectOf, refuseOnBranch } from '../authorize.ts'
 import { recordChange } from '../record-change.ts'
-import { readRules, ruleAnswer, ruleWarnings } from '../rule-input.ts'
+import { judgeRoles } from '../role-judgement.ts'
+import { invitedRuleAnswer, readRules, ruleAnswer, ruleWarnings } from '../rule-input.ts'
 import { memberParams, nothing, refParams, refusals } from '../schemas/common.ts'
 import {
   assignableRolesAnswer,
@@ -16,7 +16,6 @@ import {
   mappingBody,
   mappingListAnswer,
 } from '../schemas/rules.ts'
-import { storedSecretWarnings } from '../upstream-warnings.ts'
 
 export function ruleRoutes(app: ApiApp, deps: ApiDeps): void {
   readingRoutes(app, deps)
@@ -45,15 +44,26 @@ function readingRoutes(app: ApiApp, deps: ApiDeps): void {
       schema: { params: refParams, response: { 200: mappingListAnswer, ...refusals } },
     },
     async (request) => {
-      const all = await deps.rules.list(projectOf(request).rulesTenant.ref)
-      const items = all.map((one) => ({
+      const { ref } = projectOf(request).rulesTenant
+      const [all, invitations] = await Promise.all([
+        deps.rules.list(ref),
+        deps.invitations.list(ref, deps.clock.wallMs()),
+      ])
+      const members = all.map((one) => ({
         user_id: one.userId,
         primary_email: one.email,
         user_roles: one.rules.map(ruleAnswer),
         invite_id: null,
         expires_at: null,
       }))
-      return { items }
+      const invited = invitations.map((one) => ({
+        user_id: null,
+        primary_email: one.email,
+        user_roles: one.rules.map(invitedRuleAnswer),
+        invite_id: one.id,
+        expires_at: new Date(one.expiresAtMs).toISOString(),
+      }))
+      return { items: [...members, ...invited] }
     },
   )
 
@@ -147,29 +157,6 @@ function writingRoutes(app: ApiApp, deps: ApiDeps): void {
       return reply.send(undefined)
     },
   )
-}
-
-/** Throws 400 for a role that may not be given away; else what is worth knowing about those given. */
-async function judgeRoles(
-  deps: ApiDeps,
-  tenant: Tenant,
-  rules: readonly RuleInput[],
-  key: 'roles' | 'user_roles',
-): Promise<readonly string[]> {
-  if (rules.length === 0) return []
-  const all = await askDatabase(deps, tenant, () => deps.assignableRoles.list(tenant))
-  const verdicts = new Map(all.map((verdict) => [verdict.role, verdict]))
-  return rules.flatMap(({ role }, index) => {
-    const verdict = verdicts.get(role)
-    if (verdict === undefined) {
-      throw badRequest(`${key}.${index}.role: the database has no role ${role}`)
-    }
-    if (!verdict.isAssignable) {
-      throw badRequest(`${key}.${index}.role: ${role} cannot be assigned: ${verdict.reason}`)
-    }
-    const warnings = verdict.warnings.map((text) => `${role}: ${text}`)
-    return [...warnings, ...storedSecretWarnings(tenant, role)]
-  })
 }
 
 function mappingOf({ userId, rules }: MemberRules): {

@@ -1,10 +1,10 @@
 // The bodies of rules. Keys that nobody knows are refused: a mistyped `expires_at` or list of
 // networks that was silently dropped would grant more than was asked.
 import { z } from 'zod'
-import { userId } from './common.ts'
+import { isoTime, userId } from './common.ts'
 
 /** Bounds of one mapping; a person with more rules than this wants another role, not another rule. */
-const rolesMax = 100
+export const rolesMax = 100
 const networksMax = 100
 const reasonCharactersMax = 500
 
@@ -48,6 +48,11 @@ export const roleGrantAnswer = z.object({
   reason: z.string().optional(),
 })
 
+/** What an invitation will give. */
+export const invitedRoleAnswer = roleGrantAnswer.extend({
+  expires_after_seconds: z.number().optional(),
+})
+
 export type RoleGrantAnswer = z.infer<typeof roleGrantAnswer>
 
 export const mappingAnswer = z.object({
@@ -59,11 +64,13 @@ export const mappingAnswer = z.object({
 export const mappingListAnswer = z.object({
   items: z.array(
     z.object({
-      user_id: z.string(),
+      /** null: invited, and no member yet. */
+      user_id: z.string().nullable(),
       primary_email: z.string().nullable(),
-      user_roles: z.array(roleGrantAnswer),
-      invite_id: z.null(),
-      expires_at: z.null(),
+      user_roles: z.array(invitedRoleAnswer),
+      invite_id: z.string().nullable(),
+      /** Of the invitation. */
+      expires_at: isoTime.nullable(),
     }),
   ),
 })

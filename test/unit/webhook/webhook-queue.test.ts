@@ -30,7 +30,9 @@ beforeEach(() => {
     messagesMax: 3,
     clock,
     log: nullLog,
-    onEnd: ({ id }, end) => ends.push([id, end]),
+    onEnd: ({ id }, end) => {
+      ends.push([id, end])
+    },
   })
 })
 
