@@ -30,6 +30,9 @@ function poolSnapshotOf({ key, pool, clients }: PoolEntry): PoolSnapshot {
     waiters: pool.waiters,
     oldestWaiterMs: pool.oldestWaiterMs,
     backoffMs: pool.backoffMs,
+    listeningClients: pool.hub.clients,
+    listenedChannels: pool.hub.channels,
+    listeningConnections: pool.hub.isConnected ? 1 : 0,
     counters: pool.counters,
   }
 }

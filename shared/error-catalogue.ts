@@ -209,6 +209,15 @@ export const catalogue = {
     'the queue for a server is full with {limit} clients',
     'Transactions are too long or pool_size is too small for this load.',
   ),
+  ENOTIFICATIONS: row(
+    '53400',
+    'FATAL',
+    429,
+    'warn',
+    false,
+    'more than {limit} bytes of notifications wait for this client',
+    'Read notifications as they come and keep transactions short while listening; CLIENT_NOTIFICATION_BYTES_MAX is the limit.',
+  ),
   EMESSAGETOOLARGE: row(
     '54000',
     'FATAL',

@@ -18,6 +18,11 @@ export interface CancelKey {
 
 const secretBytes = 4
 const longSecretBytes = 32
+/**
+ * Above what a system gives its processes (Linux: 2^22 at most), so that no notification of a real
+ * server looks like a client's own.
+ */
+const processIdMin = 2 ** 22 + 1
 const processIdMax = 0x7fffffff
 
 export class CancelKeys {
@@ -30,8 +35,8 @@ export class CancelKeys {
 
   /** `isLong` for clients of protocol 3.2, which take more than four bytes. */
   issue(target: CancelTarget, isLong: boolean): CancelKey {
-    let processId = randomInt(1, processIdMax)
-    while (this.#targets.has(processId)) processId = randomInt(1, processIdMax)
+    let processId = randomInt(processIdMin, processIdMax)
+    while (this.#targets.has(processId)) processId = randomInt(processIdMin, processIdMax)
     const secret = randomBytes(isLong ? longSecretBytes : secretBytes)
     this.#targets.set(processId, { secret, target })
     return { processId, secret }

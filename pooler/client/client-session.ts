@@ -176,6 +176,10 @@ export class ClientSession implements PoolClient {
       transport: login.tail.transport,
       statements: this.key.mode === 'transaction' ? this.#pool.statements : null,
       stateCheck: config.poolerStateCheck,
+      notifications:
+        this.key.mode === 'transaction'
+          ? { source: this.#pool.hub, queueBytesMax: config.clientNotificationBytesMax }
+          : null,
       source: this.#pool,
       counters: this.#pool.counters,
       clock,
@@ -187,6 +191,7 @@ export class ClientSession implements PoolClient {
     })
     this.#relay = relay
     this.#cancelKey = cancelKeys.issue(relay, login.request.minor >= 2)
+    relay.asides.processId = this.#cancelKey.processId
     const until = login.authenticated.person?.notice ?? null
     const notice = until === null ? null : noticeResponse(until)
     relay.transport.write(

@@ -79,7 +79,7 @@ export async function logIn(
     isPrivate: arrival.tls !== null || isTrustedLoopback(connection, services),
     certificate: arrival.tls?.certificate ?? null,
     endAccess: (error) => connection.endAccess(error),
-    warn: (text) => connection.session?.relay?.notify(noticeResponse(text)),
+    warn: (text) => connection.session?.relay?.asides.notify(noticeResponse(text)),
     onRefused: (reason) => services.counters.of(tenant.ref).refusals.count(reason),
   })
   if (authenticated.person !== null && request.replication !== 'off') {

@@ -158,3 +158,9 @@ export const turnedAwayMax = 64
 
 /** HTTP connections at once: they share the open files with clients and servers, and anybody may connect. */
 export const apiConnectionsMax = 512
+
+/** Channels of one client that are shared: each server that it gets listens to all of them, at 10 µs each. */
+export const sharedChannelsMax = 200
+
+/** Channels of one shared connection: Postgres compares each new one with all of them. */
+export const channelsPerConnectionMax = 5000

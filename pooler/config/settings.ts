@@ -192,6 +192,11 @@ export const settings = {
     '5000',
     'Named prepared statements of one client in transaction mode.',
   ),
+  CLIENT_NOTIFICATION_BYTES_MAX: setting(
+    wholeNumber({ min: 16_384, max: 1_073_741_824 }),
+    '1048576',
+    'Bytes of notifications that wait for one client in transaction mode; beyond it the client is closed.',
+  ),
   SERVER_PREPARED_STATEMENTS_MAX: setting(
     wholeNumber({ min: 1, max: 1_000_000 }),
     '500',

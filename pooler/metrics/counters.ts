@@ -10,6 +10,8 @@ export class PoolCounters {
   queries = 0
   bytesFromClients = 0
   bytesToClients = 0
+  /** Told to clients in transaction mode. */
+  notifications = 0
   serversOpened = 0
   serverOpenFailures = 0
   readonly serversClosedByReason = new Tally()

@@ -6,12 +6,7 @@ import type { PoolSnapshot, TenantSnapshot } from './snapshot.ts'
 import type { Tally } from './tally.ts'
 
 export function poolMetrics(pools: readonly PoolSnapshot[]): Metric[] {
-  const gauge = (name: string, help: string, read: (pool: PoolSnapshot) => number): Metric =>
-    perPool('gauge', name, help, pools, (pool, labels) => [{ labels, value: read(pool) }])
-  const counter = (name: string, help: string, read: (counters: PoolCounters) => number) =>
-    perPool('counter', name, help, pools, ({ counters }, labels) => [
-      { labels, value: read(counters) },
-    ])
+  const { gauge, counter } = metricsOf(pools)
   return [
     perPool('gauge', 'pooler_clients', 'Clients after login, by state.', pools, (pool, labels) =>
       byState(pool.clientsByState, labels),
@@ -68,7 +63,47 @@ export function poolMetrics(pools: readonly PoolSnapshot[]): Metric[] {
       pools,
       ({ counters }, labels) => byName(counters.serversClosedByReason, 'reason', labels),
     ),
+    ...listeningMetrics(pools),
   ]
+}
+
+/** Of clients that listen in transaction mode. */
+function listeningMetrics(pools: readonly PoolSnapshot[]): Metric[] {
+  const { gauge, counter } = metricsOf(pools)
+  return [
+    gauge(
+      'pooler_listening_clients',
+      'Clients in transaction mode that listen over the shared connection.',
+      (pool) => pool.listeningClients,
+    ),
+    gauge(
+      'pooler_listened_channels',
+      'Channels that the shared connection listens to.',
+      (pool) => pool.listenedChannels,
+    ),
+    gauge(
+      'pooler_listening_connections',
+      'Shared connections that listen, beside the servers of the pool.',
+      (pool) => pool.listeningConnections,
+    ),
+    counter(
+      'pooler_notifications_total',
+      'Notifications told to clients in transaction mode.',
+      (it) => it.notifications,
+    ),
+  ]
+}
+
+/** One value for each pool. */
+function metricsOf(pools: readonly PoolSnapshot[]) {
+  return {
+    gauge: (name: string, help: string, read: (pool: PoolSnapshot) => number): Metric =>
+      perPool('gauge', name, help, pools, (pool, labels) => [{ labels, value: read(pool) }]),
+    counter: (name: string, help: string, read: (counters: PoolCounters) => number): Metric =>
+      perPool('counter', name, help, pools, ({ counters }, labels) => [
+        { labels, value: read(counters) },
+      ]),
+  }
 }
 
 export function tenantMetrics(tenants: readonly TenantSnapshot[]): Metric[] {

@@ -18,6 +18,10 @@ export interface PoolSnapshot {
   readonly oldestWaiterMs: number
   /** Present wait before the upstream is dialled again; 0 when it is well. */
   readonly backoffMs: number
+  /** Clients whose channels are on the shared connection, the channels, and whether it is open. */
+  readonly listeningClients: number
+  readonly listenedChannels: number
+  readonly listeningConnections: number
   readonly counters: PoolCounters
 }
 

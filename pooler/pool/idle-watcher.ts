@@ -9,6 +9,7 @@ export interface IdleEvents {
 export class IdleWatcher implements ServerSink {
   readonly replyTransport = null
   readonly session = null
+  readonly listening = null
   readonly #events: IdleEvents
 
   constructor(events: IdleEvents) {

@@ -8,6 +8,7 @@ import type { OpenTransport } from '../relay/transport.ts'
 import type { ConnectBackoff } from './connect-backoff.ts'
 import type { PoolKey } from './pool-key.ts'
 import type { ServerBudget } from './server-budget.ts'
+import type { ServerConnection } from './server-connection.ts'
 import type { OpenedServer } from './server-login.ts'
 
 /** What a cancel request needs: a server's own address, and its key. */
@@ -43,6 +44,11 @@ export interface PoolUpstream {
   terminate(processId: number): Promise<void>
   /** Looks at servers of ours over an auxiliary connection to their own address; never rejects. */
   probe(address: string, servers: readonly ProbedServer[], idleMsMin: number): Promise<ProbeResult>
+  /**
+   * A connection for notifications, beside the pool's servers, for as long as `use` takes. Rejects with
+   * ServerOpenError or EMAXCONNPROCESS, or as `use` does.
+   */
+  listen(use: (server: ServerConnection) => Promise<void>): Promise<void>
 }
 
 /** Read anew at each use, so that a tenant's change applies to the next checkout. */

@@ -10,6 +10,7 @@ import type { ServerLink } from '../relay/server-link.ts'
 import { mutedSink } from '../relay/server-sink.ts'
 import type { Refusal, ServerSource, ServerWaiter } from '../relay/server-source.ts'
 import { IdleWatcher } from './idle-watcher.ts'
+import { NotificationHub } from './notification-hub.ts'
 import type { PoolKey } from './pool-key.ts'
 import type { PoolOptions } from './pool-options.ts'
 import { ReturnedServers } from './returned-servers.ts'
@@ -18,12 +19,15 @@ import type { ServerCloseReason, ServerConnection } from './server-connection.ts
 import { cancelServer } from './server-stop.ts'
 import { ServerSupply } from './server-supply.ts'
 import { SilentServers } from './silent-servers.ts'
+import { SoonRefused } from './soon-refused.ts'
 import { waitNotice } from './wait-notice.ts'
 import { WaitingLine } from './waiting-line.ts'
 import { WarmServers } from './warm-servers.ts'
 
 export class Pool implements ServerSource {
   readonly key: PoolKey
+  /** Listens for clients in transaction mode. */
+  readonly hub: NotificationHub
   readonly #options: PoolOptions
   readonly #supply: ServerSupply
   readonly #returned: ReturnedServers
@@ -34,14 +38,14 @@ export class Pool implements ServerSource {
   /** Idle and ready to be handed on. */
   readonly #warm: WarmServers
   readonly #heldByPeople = new Set<ServerConnection>()
-  /** Asked for a server in this very turn, and will be told that there is none. */
-  readonly #refusedSoon = new Set<ServerWaiter>()
+  readonly #refusedSoon = new SoonRefused()
   #isClosed = false
   #isPaused = false
 
   constructor(options: PoolOptions) {
     this.key = options.key
     this.#options = options
+    this.hub = new NotificationHub(options)
     this.#line = new WaitingLine({
       waitersMax: options.waitersMax,
       deadlines: options.deadlines,
@@ -122,7 +126,7 @@ export class Pool implements ServerSource {
       }
     }
     const refusal = this.#refusalAtOnce()
-    if (refusal !== null) this.#refuseSoon(waiter, refusal)
+    if (refusal !== null) this.#refusedSoon.add(waiter, refusal)
     else {
       const { clock, limits } = this.#options
       this.#line.add(waiter, clock.monotonicMs(), limits().checkoutTimeoutMs)
@@ -132,7 +136,7 @@ export class Pool implements ServerSource {
   }
 
   withdraw(waiter: ServerWaiter): void {
-    this.#refusedSoon.delete(waiter)
+    this.#refusedSoon.withdraw(waiter)
     this.#line.remove(waiter)
   }
 
@@ -173,6 +177,7 @@ export class Pool implements ServerSource {
   /** Servers of before are closed at their next checkin, idle ones at once. */
   retireServers(): void {
     this.#supply.retryNow()
+    this.hub.retire()
     for (const server of this.#servers) server.isRetired = true
     for (const server of this.#warm.takeAll()) this.#drop(server, 'retired')
   }
@@ -191,10 +196,12 @@ export class Pool implements ServerSource {
   /** Tries at once again: the credentials or the upstream have changed. */
   retryNow(): void {
     this.#supply.retryNow()
+    this.hub.retryNow()
   }
 
   /** Once a second: what has been idle for long is the library's from then on. */
   onTick(nowMs: number): void {
+    this.hub.onTick(nowMs)
     this.#warm.onTick(nowMs)
     if (!this.#isPaused) this.#supply.keepMinimum()
     this.#tellWaiters(nowMs)
@@ -207,7 +214,7 @@ export class Pool implements ServerSource {
     this.#refuseAll(refusal)
     for (const server of this.#warm.takeAll()) this.#drop(server, 'pool_closed')
     for (const server of this.#servers) server.isRetired = true
-    await this.#supply.close()
+    await Promise.all([this.#supply.close(), this.hub.close()])
   }
 
   #join(server: ServerConnection, waiter: ServerWaiter): ServerLink {
@@ -299,14 +306,6 @@ export class Pool implements ServerSource {
   #giveUp(server: ServerConnection): void {
     if (this.#warm.remove(server)) this.#drop(server, 'made_room')
     else this.#supply.evict(server, 'made_room')
-  }
-
-  /** Unless the waiter withdraws before: one that has ended must hear nothing any more. */
-  #refuseSoon(waiter: ServerWaiter, refusal: Refusal): void {
-    this.#refusedSoon.add(waiter)
-    process.nextTick(() => {
-      if (this.#refusedSoon.delete(waiter)) waiter.onNoServer(refusal)
-    })
   }
 
   #drop(server: ServerConnection, reason: ServerCloseReason): void {

@@ -2,7 +2,7 @@
 // rollback, cancel, end of access.
 import type { PoolOptions } from './pool-options.ts'
 import type { ServerCloseReason, ServerConnection } from './server-connection.ts'
-import { resetServer, resetSettings, rollbackServer } from './server-reset.ts'
+import { clearServer, resetServer, rollbackServer } from './server-reset.ts'
 import { cancelServer, stopServer } from './server-stop.ts'
 
 export interface ReturnEvents {
@@ -26,7 +26,7 @@ export class ReturnedServers {
     const { mode } = this.#options.key
     if (mode === 'direct') this.#events.onSpent(server, 'client_left')
     else if (server.dirtyBy !== null || mode === 'session') this.#reset(server)
-    else if (server.needsResetAll) this.#resetSettings(server)
+    else if (server.needsResetAll || server.isListening) this.#clear(server)
     else this.#events.onClean(server)
   }
 
@@ -34,7 +34,7 @@ export class ReturnedServers {
     const { key, clock } = this.#options
     if (key.mode === 'direct') {
       this.#events.onSpent(server, 'client_left')
-    } else if (key.mode === 'session' || server.dirtyBy !== null) {
+    } else if (key.mode === 'session' || server.dirtyBy !== null || server.isListening) {
       this.#reset(server)
     } else {
       this.#work(server, 'reset_failed', () => rollbackServer(server, rollbackTimeoutMs, clock))
@@ -62,10 +62,9 @@ export class ReturnedServers {
     this.#work(server, 'reset_failed', () => resetServer(server, times.serverResetTimeoutMs, clock))
   }
 
-  #resetSettings(server: ServerConnection): void {
+  #clear(server: ServerConnection): void {
     const { times, clock } = this.#options
-    const { serverResetTimeoutMs } = times
-    this.#work(server, 'reset_failed', () => resetSettings(server, serverResetTimeoutMs, clock))
+    this.#work(server, 'reset_failed', () => clearServer(server, times.serverResetTimeoutMs, clock))
   }
 
   /** Something of ours with a server that nobody holds; `job` says whether it is clean afterwards. */

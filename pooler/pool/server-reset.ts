@@ -9,6 +9,7 @@ import { converse } from './server-conversation.ts'
 const rollback = query('ROLLBACK')
 const discardAll = query('DISCARD ALL')
 const resetAll = query('RESET ALL')
+const unlistenAll = query('UNLISTEN *')
 const rollbackAndDiscard = Buffer.concat([rollback, discardAll])
 
 /** False when a transaction is still open or the server cannot be talked to. */
@@ -46,23 +47,29 @@ export async function resetServer(
   link.profile = null
   link.dirtyBy = null
   link.needsResetAll = false
+  link.isListening = false
   link.lastPerson = undefined
   return true
 }
 
-/** Settings only: prepared statements and what else is known of stay. False when it did not work. */
-export async function resetSettings(
+/** Settings and channels only: prepared statements stay. False when it did not work. */
+export async function clearServer(
   link: ServerLink,
   timeoutMs: number,
   clock: Clock,
 ): Promise<boolean> {
+  const messages: Buffer[] = []
+  if (link.needsResetAll) messages.push(resetAll)
+  if (link.isListening) messages.push(unlistenAll)
+  const bytes = Buffer.concat(messages)
   try {
-    const { error } = await converse(link, { bytes: resetAll, queries: 1 }, timeoutMs, clock)
+    const { error } = await converse(link, { bytes, queries: messages.length }, timeoutMs, clock)
     if (error !== null) return false
   } catch {
     return false
   }
-  forgetSettings(link)
+  if (link.needsResetAll) forgetSettings(link)
+  link.isListening = false
   return true
 }
 

@@ -2,11 +2,11 @@
 // that pools need beside them. Those are counted apart and bounded.
 import type { Clock } from '../../shared/clock.ts'
 import type { ScramSecret } from '../../shared/crypto/scram-client.ts'
-import { PoolerError } from '../../shared/errors.ts'
 import { cancelRequest, extendedQuery, sync } from '../../shared/protocol/frontend-messages.ts'
 import { mutedSink } from '../relay/server-sink.ts'
 import { openStreamTransport } from '../relay/stream-transport.ts'
 import type { Tenant } from '../tenant/tenant.ts'
+import { AuxiliaryCount } from './auxiliary-count.ts'
 import type { CancelAddress, PoolUpstream, ProbedServer, ProbeResult } from './pool-options.ts'
 import { ServerConnection } from './server-connection.ts'
 import { type ConversationResult, converse } from './server-conversation.ts'
@@ -34,14 +34,11 @@ export interface UpstreamOptions extends UpstreamSettings {
   readonly startup?: ReadonlyMap<string, string>
 }
 
-/** Auxiliary connections of one process at a time; those beyond it are refused, not queued. */
-const auxiliaryMax = 200
-/** Of these one project's: an upstream that never answers a cancel must not take those of others. */
-const auxiliaryPerTenantMax = 25
 const auxiliaryQueryTimeoutMs = 5000
-let auxiliaryCount = 0
-/** Projects that have some, by ref. */
-const auxiliaryByTenant = new Map<string, number>()
+/** For a moment each. One project's: an upstream that never answers must not take those of others. */
+const auxiliary = new AuxiliaryCount(200, 25)
+/** That listen for as long as anybody does: one for each pool whose clients listen. */
+const listeners = new AuxiliaryCount(1000, 25)
 
 export class Upstream implements PoolUpstream {
   readonly #options: UpstreamOptions
@@ -60,18 +57,20 @@ export class Upstream implements PoolUpstream {
   }
 
   async cancel({ address, processId, cancelSecret }: CancelAddress): Promise<void> {
-    await counted(this.#options.tenant().ref, () =>
-      withUpstream({ ...this.#connectOptions(), address }, async ({ socket }, signal) => {
-        const closed = new Promise<void>((resolve) => {
-          socket.once('close', () => resolve())
-          signal.addEventListener('abort', () => resolve())
-        })
-        socket.resume()
-        socket.write(cancelRequest(processId, cancelSecret))
-        await closed
-        socket.destroy()
-      }),
-    ).catch(ignore)
+    await auxiliary
+      .during(this.#options.tenant().ref, () =>
+        withUpstream({ ...this.#connectOptions(), address }, async ({ socket }, signal) => {
+          const closed = new Promise<void>((resolve) => {
+            socket.once('close', () => resolve())
+            signal.addEventListener('abort', () => resolve())
+          })
+          socket.resume()
+          socket.write(cancelRequest(processId, cancelSecret))
+          await closed
+          socket.destroy()
+        }),
+      )
+      .catch(ignore)
   }
 
   async terminate(processId: number): Promise<void> {
@@ -96,33 +95,52 @@ export class Upstream implements PoolUpstream {
   /** One query on a connection of its own. Throws ServerOpenError, ConversationFailed, EMAXCONNPROCESS. */
   ask(
     sql: string,
-    parameters: readonly string[],
+    values: readonly string[],
     applicationName: string,
     address?: string,
   ): Promise<ConversationResult> {
-    return counted(this.#options.tenant().ref, async () => {
-      const { clock, credentials, database } = this.#options
-      const opened = await openServer({
-        ...this.#connectOptions(),
-        ...(address === undefined ? {} : { address }),
-        database,
-        credentials: credentials(),
-        parameters: { application_name: applicationName, search_path: 'pg_catalog' },
-      })
-      const server = new ServerConnection({
-        ...opened,
-        openTransport: openStreamTransport,
-        sink: mutedSink,
-        clock,
-        retireAtMs: Number.POSITIVE_INFINITY,
-      })
-      try {
-        const bytes = Buffer.concat([extendedQuery(sql, parameters), sync()])
-        return await converse(server, { bytes, batch: 1 }, auxiliaryQueryTimeoutMs, clock)
-      } finally {
-        await server.close('retired')
-      }
+    const { clock, tenant } = this.#options
+    const parameters = { application_name: applicationName, search_path: 'pg_catalog' }
+    const ask = (server: ServerConnection): Promise<ConversationResult> => {
+      const bytes = Buffer.concat([extendedQuery(sql, values), sync()])
+      return converse(server, { bytes, batch: 1 }, auxiliaryQueryTimeoutMs, clock)
+    }
+    return auxiliary.during(tenant().ref, () => this.#connected(parameters, ask, address))
+  }
+
+  listen(use: (server: ServerConnection) => Promise<void>): Promise<void> {
+    // SQL_ASCII: names and payloads come and go as the server has them, unconverted.
+    const parameters = { application_name: 'latchkey (listen)', client_encoding: 'SQL_ASCII' }
+    return listeners.during(this.#options.tenant().ref, () => this.#connected(parameters, use))
+  }
+
+  /** A connection of its own for as long as `use` takes. */
+  async #connected<Result>(
+    parameters: Readonly<Record<string, string>>,
+    use: (server: ServerConnection) => Promise<Result>,
+    address?: string,
+  ): Promise<Result> {
+    const { clock, credentials, database } = this.#options
+    const opened = await openServer({
+      ...this.#connectOptions(),
+      ...(address === undefined ? {} : { address }),
+      database,
+      credentials: credentials(),
+      parameters,
     })
+    if (opened.rest.length > 0) opened.socket.unshift(opened.rest)
+    const server = new ServerConnection({
+      ...opened,
+      openTransport: openStreamTransport,
+      sink: mutedSink,
+      clock,
+      retireAtMs: Number.POSITIVE_INFINITY,
+    })
+    try {
+      return await use(server)
+    } finally {
+      await server.close('retired')
+    }
   }
 
   #connectOptions() {
@@ -144,25 +162,6 @@ export class Upstream implements PoolUpstream {
       ...(addresses !== undefined && { addresses }),
       clock,
     }
-  }
-}
-
-async function counted<Result>(ref: string, run: () => Promise<Result>): Promise<Result> {
-  const own = auxiliaryByTenant.get(ref) ?? 0
-  if (auxiliaryCount >= auxiliaryMax || own >= auxiliaryPerTenantMax) {
-    const whose = own >= auxiliaryPerTenantMax ? 'the project' : 'it'
-    const reason = `${whose} has as many auxiliary connections as it may`
-    throw new PoolerError('EMAXCONNPROCESS', { values: { reason } })
-  }
-  auxiliaryCount++
-  auxiliaryByTenant.set(ref, own + 1)
-  try {
-    return await run()
-  } finally {
-    auxiliaryCount--
-    const left = (auxiliaryByTenant.get(ref) ?? 1) - 1
-    if (left === 0) auxiliaryByTenant.delete(ref)
-    else auxiliaryByTenant.set(ref, left)
   }
 }
 

@@ -3,6 +3,7 @@ import type { PoolerError } from '../../shared/errors.ts'
 import type { ClientId } from '../../shared/ids.ts'
 import type { Attribution } from './attribution.ts'
 import type { StatementOptions } from './client-statements.ts'
+import type { NotificationSource } from './notification-source.ts'
 import type { PersonWitness } from './person-witness.ts'
 import type { ServerSource } from './server-source.ts'
 import type { SettingsProfile } from './session-settings.ts'
@@ -14,6 +15,13 @@ export type RelayEnd = 'terminate' | 'lost' | 'server-lost' | 'refused' | Pooler
 export interface RelayCounters {
   bytesFromClients: number
   bytesToClients: number
+  notifications: number
+}
+
+export interface NotificationOptions {
+  readonly source: NotificationSource
+  /** Bytes of notifications that may wait for one client. */
+  readonly queueBytesMax: number
 }
 
 export interface RelayOptions {
@@ -28,6 +36,8 @@ export interface RelayOptions {
   readonly statements: StatementOptions | null
   /** After which transactions a shared server is asked what they left on it. */
   readonly stateCheck: 'suspect' | 'always'
+  /** null in session mode: a client listens on its own server. */
+  readonly notifications: NotificationOptions | null
   readonly source: ServerSource
   readonly counters: RelayCounters
   readonly clock: Clock

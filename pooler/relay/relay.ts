@@ -8,6 +8,7 @@ import type { PostgresError } from '../../shared/protocol/error-response.ts'
 import { frontend } from '../../shared/protocol/message-types.ts'
 import { StateMachine } from '../../shared/state-machine.ts'
 import { finishingMsMax } from '../config/limits.ts'
+import { Asides } from './asides.ts'
 import { ClientPump } from './client-pump.ts'
 import { type ClientState, clientMoves } from './client-state.ts'
 import { bodyBytesMaxOf, idleMessageOf } from './idle-messages.ts'
@@ -19,7 +20,7 @@ import type { RelayEnd, RelayOptions } from './relay-options.ts'
 import { RelayTimes } from './relay-times.ts'
 import { owedHighWater } from './reply-entries.ts'
 import type { ServerLink } from './server-link.ts'
-import type { ServerSink } from './server-sink.ts'
+import type { NotificationReader, ServerSink } from './server-sink.ts'
 import { giveUpServer, type Refusal, type ServerWaiter } from './server-source.ts'
 import { SessionState } from './session-state.ts'
 import { closeTransport, type Transport, type TransportReader } from './transport.ts'
@@ -42,11 +43,11 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
   readonly #refused: RefusedMessages
   readonly #gate: ReadGate
   readonly times: RelayTimes
+  readonly asides: Asides
   readonly session: SessionState
   readonly #pending = new PendingBytes()
   readonly #machine = new StateMachine<ClientState>('client', clientMoves, 'idle')
   #server: ServerLink | null = null
-  #notice: Buffer | null = null
   /** What the client is told when the work before its last message is over; null: it said Terminate. */
   #lastWords: PoolerError | null = null
 
@@ -59,7 +60,8 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     this.#refused = new RefusedMessages(options.transport)
     this.#gate = new ReadGate(options.transport)
     this.times = new RelayTimes(options.transport, options.mode, this.#pump)
-    this.session = new SessionState(options, this.#pump)
+    this.asides = new Asides(this, options.counters, options.notifications)
+    this.session = new SessionState(options, this.#pump, this.asides)
     this.lastActiveMs = options.ticker.nowMs
   }
 
@@ -69,6 +71,10 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
 
   get server(): ServerLink | null {
     return this.#server
+  }
+
+  get listening(): NotificationReader | null {
+    return this.session.listening
   }
 
   /** Nothing is under way: it holds no server, or its session's own server owes it nothing. */
@@ -107,6 +113,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
 
   onTransportDrain(): void {
     this.#server?.transport.resume()
+    this.asides.pass()
     if (!this.#gate.isClosedBy(outputIsBlocked)) return
     this.#gate.open(outputIsBlocked)
     if (this.state === 'idle') this.#feedPending()
@@ -172,7 +179,6 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     const server = this.#server
     if (server === null) return
     const tracker = server.tracker
-    if (this.#notice !== null) this.#passNotice(server)
     if (this.transport.isBlocked && this.transport.isOpen) server.transport.pause()
     if (tracker.owed < owedHighWater / 2) this.#gate.open(owesMuch)
     const mayGoOn = this.session.isAwaited && this.session.mayGoOn(server)
@@ -183,7 +189,8 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     }
     this.lastActiveMs = this.#options.ticker.nowMs
     this.times.onReplies(tracker.replies, this.lastActiveMs)
-    if (mayLeave) this.#releaseIfDone(server)
+    if (mayLeave) this.releaseIfDone()
+    this.asides.pass()
     if (mayGoOn) this.#feedPending()
   }
 
@@ -208,13 +215,6 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     // Postgres' own FATAL has been passed on, unless it answered a message of ours.
     if (fatal !== null && this.#server?.tracker.isOwnReply === false) this.#end('server-lost')
     else this.fail(new PoolerError('ESERVERLOST', { values: { reason } }))
-  }
-
-  /** Tells the client something between two messages, now or after the one that is being passed. */
-  notify(notice: Buffer): void {
-    if (this.isDeaf) return
-    if (this.#server === null || this.#server.isAtBoundary) this.transport.write(notice)
-    else this.#notice = notice
   }
 
   /** A query has run for too long: it is cancelled, and `error` stands for the server's word. */
@@ -259,7 +259,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     }
     if (server.transport.isBlocked) this.#gate.close(serverIsBlocked)
     if (server.tracker.owed > owedHighWater) this.#gate.close(owesMuch)
-    if (this.state === 'joined') this.#releaseIfDone(server)
+    if (this.state === 'joined') this.releaseIfDone()
     else if (this.state === 'finishing') this.#finish(server)
   }
 
@@ -333,7 +333,10 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     else this.fail(this.#lastWords)
   }
 
-  #releaseIfDone(server: ServerLink): void {
+  /** Gives a pooled server back once nothing needs it any more. */
+  releaseIfDone(): void {
+    const server = this.#server
+    if (server === null || this.state !== 'joined') return
     if (this.#options.mode !== 'transaction' || !server.tracker.isReleasable) return
     if (!this.#pump.isAtBoundary || !server.isBetweenMessages) return
     if (this.session.isAwaited) return
@@ -346,12 +349,6 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     this.#machine.moveTo('idle')
     this.#gate.open(serverIsBlocked | owesMuch)
     this.#options.source.checkin(server)
-  }
-
-  #passNotice(server: ServerLink): void {
-    if (this.#notice === null || !server.isAtBoundary) return
-    this.transport.write(this.#notice)
-    this.#notice = null
   }
 
   #detach(server: ServerLink): void {

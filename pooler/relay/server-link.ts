@@ -42,6 +42,8 @@ export abstract class ServerLink implements TransportReader {
   dirtyBy: string | null = null
   /** Settings may have been made that nobody can list: RESET ALL before another client has it. */
   needsResetAll = false
+  /** It listens to channels of its client: UNLISTEN before another one has it. */
+  isListening = false
   /** Whom the session state on this server may stem from; undefined: nobody has had it since its reset. */
   lastPerson: string | null | undefined = undefined
   /** The last hold by a person, for it to go on; null: somebody else has had it since. */

@@ -1,12 +1,13 @@
 // Replies of one server. Keeps the tracker in step, looks into the few small messages that tell of
 // state, swallows answers to messages of ours. Rows and copy data pass by their headers alone.
 import { PostgresError } from '../../shared/protocol/error-response.ts'
-import { backend } from '../../shared/protocol/message-types.ts'
+import { backend, headerBytes, status } from '../../shared/protocol/message-types.ts'
+import { readNotification } from '../../shared/protocol/notification.ts'
 import { Pump, seenBytesMax } from './pump.ts'
 import type { ServerLink } from './server-link.ts'
 import { sessionTagOf } from './session-tags.ts'
 import { answersTo } from './statement-answers.ts'
-import { drop, forward, type Verdict } from './verdicts.ts'
+import { collect, drop, forward, type Verdict } from './verdicts.ts'
 
 export class ServerPump extends Pump {
   readonly #link: ServerLink
@@ -24,7 +25,12 @@ export class ServerPump extends Pump {
     return this.#link.brokenBy !== null
   }
 
-  protected override onHeader(type: number, bodyBytes: number): Verdict {
+  protected override onHeader(
+    type: number,
+    bodyBytes: number,
+    chunk: Buffer,
+    bodyAt: number,
+  ): Verdict {
     const tracker = this.#link.tracker
     const isOwn = tracker.isOwnReply
     const isQuiet = tracker.isQuietReply
@@ -33,6 +39,16 @@ export class ServerPump extends Pump {
     switch (type) {
       case backend.readyForQuery:
         if (bodyBytes !== 1) return this.#break(`ReadyForQuery of ${bodyBytes} bytes`)
+        if (!isOwn && this.#link.sink.listening?.isDue === true) {
+          if (bodyAt === chunk.length) {
+            this.need(headerBytes + bodyBytes)
+            return collect
+          }
+          if (chunk[bodyAt] === status.idle) {
+            this.passSoFar()
+            this.#link.sink.listening.tellQueued()
+          }
+        }
         this.see()
         break
       case backend.commandComplete:
@@ -56,6 +72,12 @@ export class ServerPump extends Pump {
       case backend.parameterStatus:
         // Whether the client is told depends on the value: it is written anew in onServerReport.
         if (bodyBytes > seenBytesMax) return this.#break(`a report of ${bodyBytes} bytes`)
+        this.see()
+        return drop
+      case backend.notificationResponse:
+        // No part of a reply, whoever asked for that.
+        if (this.#link.sink.listening === null) return forward
+        if (bodyBytes > seenBytesMax) return this.#break(`a notification of ${bodyBytes} bytes`)
         this.see()
         return drop
     }
@@ -102,6 +124,12 @@ export class ServerPump extends Pump {
         return
       case backend.parameterStatus:
         if (!link.takeReport(bytes, at, end, this.#isOwn)) this.#break('endless reports')
+        return
+      case backend.notificationResponse: {
+        const notification = readNotification(bytes, at, end)
+        if (notification === null) this.#break('malformed notification')
+        else link.sink.listening?.onNotification(notification, link)
+      }
     }
   }
 

@@ -1,5 +1,6 @@
 // Whoever has a server right now: a client's relay, a conversation of ours, or the idle pool.
 import type { PostgresError } from '../../shared/protocol/error-response.ts'
+import type { Notification } from '../../shared/protocol/notification.ts'
 import type { ServerLink } from './server-link.ts'
 import type { SessionTag } from './session-tags.ts'
 import type { Transport } from './transport.ts'
@@ -16,6 +17,14 @@ export interface SessionSink {
   onError(error: PostgresError): void
 }
 
+/** Takes NotificationResponses out of a server's replies and passes on what it makes of them. */
+export interface NotificationReader {
+  onNotification(notification: Notification, link: ServerLink): void
+  /** Notifications wait for the end of the transaction: `tellQueued` in front of its ReadyForQuery. */
+  readonly isDue: boolean
+  tellQueued(): void
+}
+
 export interface ServerSink {
   /** The last message to the server has not been sent whole: it waits for the rest. */
   readonly isCutOff?: boolean
@@ -23,6 +32,8 @@ export interface ServerSink {
   readonly replyTransport: Transport | null
   /** Whose session it is; null: nobody's. */
   readonly session: SessionSink | null
+  /** null: NotificationResponses are passed on as they are. */
+  readonly listening: NotificationReader | null
   /** ErrorResponse to a message of ours. */
   onOwnError(error: PostgresError): void
   /** One DataRow's body in the answer to a message of ours; valid during the call. */
@@ -42,6 +53,7 @@ export interface ServerSink {
 export const mutedSink: ServerSink = {
   replyTransport: null,
   session: null,
+  listening: null,
   onOwnError() {},
   onOwnRow() {},
   onServerProgress() {},

@@ -2,6 +2,7 @@
 // values of settings, and what only this server can hold. Rollbacks and savepoints need no
 // bookkeeping, because the answer is the state as it is.
 import { extendedQuery, sync } from '../../shared/protocol/frontend-messages.ts'
+import { sharedChannelsMax } from '../config/limits.ts'
 import { anySetting, transactionSettings } from './text-verdict.ts'
 
 /** What a server holds that cannot follow a client; the reasons for which a client is pinned. */
@@ -10,7 +11,6 @@ const heldStates = [
   'advisory lock',
   'temporary object',
   'held cursor',
-  'listening',
   'prepared in SQL',
 ] as const
 export type HeldState = (typeof heldStates)[number]
@@ -19,6 +19,8 @@ export interface SessionAnswer {
   /** By lower-case name; null: there is no such setting. */
   readonly settings: ReadonlyMap<string, string | null>
   readonly held: HeldState | null
+  /** Channels that it listens to: their bytes in the server's encoding, one character each. */
+  readonly channels: ReadonlySet<string>
 }
 
 /** Name and value of a setting that is carried: a row of it is read whole, in any encoding. */
@@ -47,9 +49,12 @@ SELECT 'held', held, '1' FROM (
   UNION SELECT 'temporary object' FROM pg_catalog.pg_class
   WHERE relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()
   UNION SELECT 'held cursor' FROM pg_catalog.pg_cursors WHERE is_holdable
-  UNION SELECT 'listening' FROM pg_catalog.pg_listening_channels()
   UNION SELECT 'prepared in SQL' FROM pg_catalog.pg_prepared_statements WHERE from_sql
-) AS state (held)`
+) AS state (held)
+UNION ALL (
+  SELECT 'channel', pg_catalog.encode(pg_catalog.convert_to(channel, pg_catalog.getdatabaseencoding()), 'hex'), '1'
+  FROM pg_catalog.pg_listening_channels() AS channel LIMIT ${sharedChannelsMax + 1}
+)`
 
 /** One statement's messages and a Sync. */
 export function questionMessages(names: ReadonlySet<string>, asksHeld: boolean): Buffer {
@@ -62,12 +67,14 @@ export function questionMessages(names: ReadonlySet<string>, asksHeld: boolean):
 /** `rows` as the question's statement gives them. */
 export function answerOf(rows: readonly (readonly (string | null)[])[]): SessionAnswer {
   const settings = new Map<string, string | null>()
+  const channels = new Set<string>()
   let held: HeldState | null = null
   for (const [kind, name, value] of rows) {
     if (kind === 'setting' && typeof name === 'string') settings.set(name, value ?? null)
     else if (kind === 'held') held = firstOf(held, name)
+    else if (kind === 'channel') channels.add(Buffer.from(name ?? '', 'hex').toString('latin1'))
   }
-  return { settings, held }
+  return { settings, held, channels }
 }
 
 /** The one that stands first in the list: 'large setting' lasts longest. */

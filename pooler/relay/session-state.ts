@@ -9,6 +9,7 @@ import { type Attribution, nameSetting } from './attribution.ts'
 import type { ClientPump } from './client-pump.ts'
 import { type ClientStatements, clientStatements, errorForClient } from './client-statements.ts'
 import { readDataRow } from './data-row.ts'
+import { Listening, type ListeningHost } from './listening.ts'
 import type { PersonWitness } from './person-witness.ts'
 import type { RelayOptions } from './relay-options.ts'
 import type { ServerLink } from './server-link.ts'
@@ -28,7 +29,7 @@ import { anySetting } from './text-verdict.ts'
 import type { Transport } from './transport.ts'
 import { hold, type Verdict } from './verdicts.ts'
 
-export type PinReason = 'large statement' | 'loaded library' | HeldState
+export type PinReason = 'large statement' | 'loaded library' | 'listening' | HeldState
 
 /** Settings and held things that are read of one answer, and settings that are carried for a client. */
 const answerRowsMax = 500
@@ -51,12 +52,17 @@ export class SessionState implements SessionSink {
   readonly #restorer: SessionRestorer
   /** null in session mode, where a server is its client's. */
   readonly #statements: ClientStatements | null
+  /** null in session mode. */
+  readonly listening: Listening | null
   readonly #suspicion = new SessionSuspicion()
   readonly #asksAlways: boolean
   /** Something has gone to the server since it was asked last. */
   #isUnasked = false
   /** Rows of the answer to our question; null: nothing is being asked. */
   #answer: (string | null)[][] | null = null
+  /** What is being asked is told apart by this: 'held' is asked what it holds, 'division' nothing. */
+  #asked: 'settings' | 'held' | 'division' = 'settings'
+  #hasAskFailed = false
   #hasReset = false
   #profile: SettingsProfile
   #pinnedBy: PinReason | null = null
@@ -65,7 +71,7 @@ export class SessionState implements SessionSink {
   /** Stands for the server's word when a query that ran too long has been cancelled. */
   #timeout: PoolerError | null = null
 
-  constructor(options: RelayOptions, pump: ClientPump) {
+  constructor(options: RelayOptions, pump: ClientPump, host: ListeningHost) {
     this.#transport = options.transport
     this.#person = options.person
     this.#attribution = options.attribution
@@ -74,6 +80,11 @@ export class SessionState implements SessionSink {
     this.#startup = options.startup
     this.#asksAlways = options.stateCheck === 'always'
     this.#restorer = new SessionRestorer(options.startup)
+    const { notifications } = options
+    this.listening =
+      notifications === null
+        ? null
+        : new Listening(notifications.source, host, notifications.queueBytesMax)
     this.#statements =
       options.statements === null
         ? null
@@ -98,6 +109,7 @@ export class SessionState implements SessionSink {
 
   /** Why the client keeps its server until DISCARD ALL or its end; null: it need not. */
   get pinnedBy(): PinReason | null {
+    if (this.#pinnedBy === null && this.listening?.needsServer === true) return 'listening'
     return this.#pinnedBy
   }
 
@@ -117,15 +129,20 @@ export class SessionState implements SessionSink {
       for (const setting of this.#restorer.takeDue(this.#profile, link)) this.#tell(link, setting)
     }
     const wanted = this.#attribution.onServer(this.#profile)
-    if (link.profile === wanted && link.lastPerson === this.#person) return true
-    const tell = this.#restorer.restore(link, wanted, this.#person)
-    for (const setting of tell) this.#tell(link, setting)
+    if (link.profile !== wanted || link.lastPerson !== this.#person) {
+      const tell = this.#restorer.restore(link, wanted, this.#person)
+      for (const setting of tell) this.#tell(link, setting)
+    }
+    if (this.listening?.isListening === true) {
+      if (!this.isAwaited) link.transport.hold()
+      this.listening.lay(link)
+    }
     return !this.isAwaited
   }
 
   detach(link: ServerLink): void {
     this.#statements?.names.detach(link)
-    if (this.#pinnedBy !== null) link.dirtyBy ??= this.#pinnedBy
+    if (this.pinnedBy !== null) link.dirtyBy ??= this.pinnedBy
     // The client left before the server could be asked.
     else if (this.mustAsk) link.dirtyBy ??= 'unasked question'
     link.lastPerson = this.#person
@@ -135,17 +152,29 @@ export class SessionState implements SessionSink {
 
   /** The transaction that is over may have left something: the server has to be asked. */
   get mustAsk(): boolean {
+    return this.isInDoubt || this.listening?.mayDivide === true
+  }
+
+  /** What the client has, its channels among it, may not be what it had when it was asked last. */
+  get isInDoubt(): boolean {
     if (this.#statements === null) return false
     return this.#suspicion.isAny || (this.#asksAlways && this.#isUnasked)
   }
 
   /** Asks; the client's messages wait until `finish`. */
   ask(link: ServerLink): void {
+    this.#hasAskFailed = false
+    if (!this.isInDoubt) {
+      this.#asked = 'division'
+      if (this.listening?.divide(link) === true) this.#answer = []
+      return
+    }
     if (this.#asksAlways) this.#suspicion.onCode()
     this.#isUnasked = false
     const names = new Set(this.#suspicion.settingsToAsk())
     if (names.has(anySetting)) for (const name of link.applied.keys()) names.add(name)
-    const asksHeld = this.#suspicion.mayHold || this.#pinnedBy !== null
+    const asksHeld = this.#suspicion.mayHold || this.pinnedBy !== null
+    this.#asked = asksHeld ? 'held' : 'settings'
     link.tracker.sentOwnBatch(1)
     link.transport.write(questionMessages(names, asksHeld))
     this.#answer = []
@@ -160,7 +189,8 @@ export class SessionState implements SessionSink {
   /** An error to a message of ours; true when the client need not know. */
   onOwnError(error: PostgresError, link: ServerLink): boolean {
     if (this.#answer !== null) {
-      link.dirtyBy ??= 'unanswered question'
+      this.#hasAskFailed = true
+      if (this.#asked !== 'division') link.dirtyBy ??= 'unanswered question'
       return true
     }
     if (this.#statements?.names.inSql.onOwnError(error) === true) return true
@@ -176,8 +206,15 @@ export class SessionState implements SessionSink {
     const rows = this.#answer
     if (rows === null) return false
     this.#answer = null
+    if (this.#asked === 'division') {
+      this.listening?.onDivided(this.#hasAskFailed)
+      return true
+    }
     if (rows.length === answerRowsMax) this.#pinnedBy = 'large setting'
-    this.#takeAnswer(answerOf(rows), link)
+    const answer = answerOf(rows)
+    this.#takeAnswer(answer, link)
+    const isKnown = this.#asked === 'held' && !this.#hasAskFailed
+    this.listening?.take(isKnown ? answer.channels : null, link)
     // Settings of applications under computed names are on no list of the server's.
     if (this.#suspicion.names.has(anySetting)) link.needsResetAll = true
     this.#suspicion.clear()
@@ -188,6 +225,7 @@ export class SessionState implements SessionSink {
   /** The client is gone. */
   leave(): void {
     this.#statements?.names.leave()
+    this.listening?.leave()
   }
 
   /** Before a message goes to the server; the verdict, or null where it is nothing special. */
@@ -254,6 +292,8 @@ export class SessionState implements SessionSink {
         this.#forgetApplied(link)
         this.#suspicion.clear()
         this.#pinnedBy = null
+        // It took the channels as well: whether for good, the server says.
+        if (this.listening?.isListening === true) this.#suspicion.mayHold = true
         return
       case 'DEALLOCATE ALL':
         this.#statements.names.onAllClosed()

@@ -30,7 +30,7 @@ export class FakeServers {
   upstream(): PoolUpstream {
     const none = async () => {}
     const probe = async (): Promise<ProbeResult> => ({ kind: 'unknown' })
-    return { open: () => this.#open(), cancel: none, terminate: none, probe }
+    return { open: () => this.#open(), cancel: none, terminate: none, probe, listen: none }
   }
 
   async #open(): Promise<OpenedServer> {

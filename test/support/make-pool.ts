@@ -23,7 +23,7 @@ export function makePool(changes: Partial<PoolOptions> = {}): Pool {
   const { clock = systemClock } = changes
   return new Pool({
     key: { tenantRef: 'ref', role: 'app', database: 'db', mode: 'transaction' },
-    upstream: { open: unused, cancel: unused, terminate: unused, probe: unused },
+    upstream: { open: unused, cancel: unused, terminate: unused, probe: unused, listen: unused },
     limits: () => ({ size: 1, checkoutTimeoutMs: 1000 }),
     minSize: () => 0,
     times: poolTimes,

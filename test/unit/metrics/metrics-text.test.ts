@@ -18,6 +18,9 @@ function poolOf(tenantRef: string, more: Partial<PoolSnapshot> = {}): PoolSnapsh
     waiters: 1,
     oldestWaiterMs: 1_250,
     backoffMs: 400,
+    listeningClients: 3,
+    listenedChannels: 2,
+    listeningConnections: 1,
     counters: new PoolCounters(),
     ...more,
   }

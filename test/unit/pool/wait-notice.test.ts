@@ -23,6 +23,7 @@ const pool = (queryWaitNotifyMs = 5000) =>
       cancel: async () => {},
       terminate: async () => {},
       probe: async () => ({ kind: 'unknown' }),
+      listen: async () => {},
     },
     times: { ...poolTimes, queryWaitNotifyMs },
   })

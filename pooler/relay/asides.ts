@@ -1,0 +1,80 @@
+// What a client is told unasked: notices of ours, between two messages; notifications, while it is in
+// no transaction.
+import { PoolerError } from '../../shared/errors.ts'
+import type { ListeningHost } from './listening.ts'
+import type { Relay } from './relay.ts'
+import type { NotificationOptions, RelayCounters } from './relay-options.ts'
+
+export class Asides implements ListeningHost {
+  /** What the client was given in BackendKeyData. */
+  processId = 0
+  readonly #relay: Relay
+  readonly #counters: RelayCounters
+  readonly #queueBytesMax: number
+  #notice: Buffer | null = null
+
+  constructor(relay: Relay, counters: RelayCounters, notifications: NotificationOptions | null) {
+    this.#relay = relay
+    this.#counters = counters
+    this.#queueBytesMax = notifications?.queueBytesMax ?? 0
+  }
+
+  get isDeaf(): boolean {
+    return this.#relay.isDeaf
+  }
+
+  get mayBeTold(): boolean {
+    const { isDeaf, server, session, transport } = this.#relay
+    if (isDeaf || transport.isBlocked) return false
+    if (server === null) return true
+    return (
+      server.isAtBoundary && server.tracker.isReleasable && !session.isAwaited && !session.isInDoubt
+    )
+  }
+
+  get mayBeToldAtReady(): boolean {
+    const { isDeaf, session, transport } = this.#relay
+    return !isDeaf && !transport.isBlocked && !session.isInDoubt
+  }
+
+  /** Tells it now, or after the message that is being passed. */
+  notify(notice: Buffer): void {
+    this.#notice = this.#notice === null ? notice : Buffer.concat([this.#notice, notice])
+    this.pass()
+  }
+
+  /** Tells what had to wait, where it may be told now. */
+  pass(): void {
+    const { listening } = this.#relay.session
+    if (this.#notice !== null) this.#passNotice(this.#notice)
+    if (listening?.hasQueued === true && this.mayBeTold) listening.tellQueued()
+  }
+
+  tellNotification(bytes: Buffer): void {
+    const relay = this.#relay
+    relay.bytesToClient += bytes.length
+    this.#counters.bytesToClients += bytes.length
+    this.#counters.notifications++
+    relay.transport.write(bytes)
+  }
+
+  onMove(): void {
+    this.#relay.releaseIfDone()
+  }
+
+  onFlooded(): void {
+    const values = { limit: this.#queueBytesMax }
+    this.#relay.fail(new PoolerError('ENOTIFICATIONS', { values }))
+  }
+
+  onFault(error: unknown): void {
+    this.#relay.onTransportFault(error)
+  }
+
+  #passNotice(notice: Buffer): void {
+    const { isDeaf, server, transport } = this.#relay
+    if (isDeaf || (server !== null && !server.isAtBoundary)) return
+    transport.write(notice)
+    this.#notice = null
+  }
+}
