@@ -76,6 +76,8 @@ export class HandleTransport implements Transport, HandleOwner {
   #isBlocked = false
   #isReading = true
   #isHeld = false
+  /** The other end has hung up; what it said before that is still being read. */
+  #isHungUp = false
   /** Where this transport's open region begins, and in which arena. */
   #from = 0
   #memory: Buffer | null = null
@@ -119,7 +121,7 @@ export class HandleTransport implements Transport, HandleOwner {
   }
 
   get isOpen(): boolean {
-    return !this.#socket.destroyed && this.#socket.writable
+    return !this.#isHungUp && !this.#socket.destroyed && this.#socket.writable
   }
 
   setReader(reader: TransportReader): void {
@@ -127,7 +129,7 @@ export class HandleTransport implements Transport, HandleOwner {
   }
 
   write(chunk: Buffer): boolean {
-    if (!this.#socket.writable) return true
+    if (!this.#socket.writable || this.#isHungUp) return true
     const bytes = chunk.length
     if (bytes >= bulkBytesMin) {
       this.flush()
@@ -147,7 +149,8 @@ export class HandleTransport implements Transport, HandleOwner {
     const memory = this.#memory as Buffer
     // An idle transport must not keep an arena that has been replaced.
     this.#memory = null
-    if (!this.#socket.destroyed) this.#send(arena.view(memory, this.#from, this.#from + bytes))
+    if (!this.#socket.destroyed && !this.#isHungUp)
+      this.#send(arena.view(memory, this.#from, this.#from + bytes))
     arena.close()
   }
 
@@ -164,7 +167,8 @@ export class HandleTransport implements Transport, HandleOwner {
   pause(): void {
     if (!this.#isReading) return
     this.#isReading = false
-    this.#readStop()
+    if (this.#isHungUp) this.#socket.destroy()
+    else this.#readStop()
   }
 
   resume(): void {
@@ -203,7 +207,7 @@ export class HandleTransport implements Transport, HandleOwner {
     request.handle = null
     if (this.#socket.destroyed) return
     if (status < 0) {
-      this.#socket.destroy(errorOf(status, 'write'))
+      this.#onWriteFailed(errorOf(status, 'write'))
       return
     }
     if (!this.#isBlocked || this.#queuedBytes > sendQueueBytesLow) return
@@ -245,13 +249,23 @@ export class HandleTransport implements Transport, HandleOwner {
     if (status === 0 && state[wasAsync] === 0) return
     spareRequest = null
     if (status !== 0) {
-      this.#socket.destroy(errorOf(status, 'write'))
+      this.#onWriteFailed(errorOf(status, 'write'))
       return
     }
     request.handle = this.#handle
     request.buffer = kept(bytes)
     this.#queuedBytes += bytes.length
     if (bytes.buffer === arena.memory.buffer) arena.replace()
+  }
+
+  /**
+   * A server says why it ends a connection and closes it while we may still be writing: its words
+   * have come, and the end of the stream, or its reset, comes behind them. Streams would lose them.
+   */
+  #onWriteFailed(error: NodeJS.ErrnoException): void {
+    const isHangUp = error.code === 'EPIPE' || error.code === 'ECONNRESET'
+    if (isHangUp && this.#isReading) this.#isHungUp = true
+    else this.#socket.destroy(error)
   }
 
   #readStart(): void {
@@ -272,7 +286,7 @@ export class HandleTransport implements Transport, HandleOwner {
 }
 
 /** As Node words them. */
-function errorOf(status: number, call: 'read' | 'write'): Error {
+function errorOf(status: number, call: 'read' | 'write'): NodeJS.ErrnoException {
   const code = getSystemErrorName(status)
   return Object.assign(new Error(`${call} ${code}`), { code, errno: status, syscall: call })
 }

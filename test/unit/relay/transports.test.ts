@@ -278,3 +278,17 @@ test('what is kept of a read outlives the reads of others; what is not kept does
   expect(String(keptBytes)).toBe('first')
   expect(String(lentBytes)).toBe('xxxxx')
 })
+
+test('what the other end said before it hung up is read, though a write has failed meanwhile', async () => {
+  const [near, far] = await pair()
+  const reader = new Reader(near, openHandleTransport)
+  reader.transport.pause()
+  await new Promise((resolve) => far.write('last words', resolve))
+  far.resetAndDestroy()
+  await new Promise((resolve) => setImmediate(resolve))
+  reader.transport.resume()
+  reader.transport.write(Buffer.from('more work'))
+  expect(reader.transport.isOpen).toBe(false)
+  await eventually(() => expect(reader.closes).toBe(1))
+  expect(reader.text).toBe('last words')
+})
