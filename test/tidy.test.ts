@@ -113,8 +113,10 @@ test('api, admin and dashboard see registries and stores, never sockets', () => 
   expect(importsThat(files, isForbidden)).toEqual([])
 })
 
-test('environment, exit and signals belong to main.ts and config', () => {
-  const files = product.filter((file) => !isIn('pooler/main.ts', 'pooler/config/')(file))
+test('environment, exit and signals belong to main.ts, cli.ts and config', () => {
+  const files = product.filter(
+    (file) => !isIn('pooler/main.ts', 'pooler/cli.ts', 'pooler/config/')(file),
+  )
   const edge =
     /\bprocess\s*\.\s*(env|exit|exitCode|abort)\b|\bprocess\s*\.\s*(on|once|addListener)\(\s*'(SIG|uncaught|unhandled)\w*/g
   expect(placesOf(files, edge)).toEqual([])
