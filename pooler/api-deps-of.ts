@@ -58,8 +58,7 @@ export function apiDepsOf(parts: ApiParts): ApiDeps {
       lift: async (ref, sources) => control.throttle.lift(ref, sources),
     },
     poolControl: {
-      terminate: async (ref) => {
-        const reason = 'an operator ended all connections of the project'
+      terminate: async (ref, reason) => {
         await data.endClientsOf(ref, new PoolerError('ETERMINATED', { values: { reason } }))
       },
     },

@@ -56,6 +56,7 @@ export interface DataPlaneOptions {
   readonly openTransport: OpenTransport
 }
 
+const movedDatabase = 'the database of the project has changed'
 const tickMs = 100
 const housekeepingEveryTicks = 10
 /** Backoffs of upstreams that nobody dials any more are forgotten beyond this many. */
@@ -225,6 +226,8 @@ export class DataPlane {
       const clientIdleTimeoutMs = tenant?.clientIdleTimeoutMs || config.clientIdleTimeoutMs
       const error = overdue(relay, this.#ticker.nowMs, { ...limits, clientIdleTimeoutMs })
       if (error !== null) relay.fail(error)
+      else if (tenant !== null && connection.session?.isMisplacedIn(tenant) && relay.isAtRest)
+        relay.fail(new PoolerError('ETERMINATED', { values: { reason: movedDatabase } }))
       else cancelIfOverdue(relay, this.#ticker.nowMs, limits)
     }
   }

@@ -3,7 +3,6 @@
 import { readFile } from 'node:fs/promises'
 import type { FastifyInstance } from 'fastify'
 import { type Clock, sleep, systemClock } from '../shared/clock.ts'
-import { PoolerError } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
 import { ServerCertificates } from './accept/server-certificates.ts'
 import { AdminConsole } from './admin/admin-console.ts'
@@ -26,8 +25,7 @@ import { projectQueryOver } from './project-query.ts'
 import { chooseTransport } from './relay/fast-io.ts'
 import type { OpenTransport } from './relay/transport.ts'
 import { openDatabase } from './store/database.ts'
-import { isBanned } from './tenant/tenant.ts'
-import type { TenantChange } from './tenant/tenant-cache.ts'
+import { applyTenantChange } from './tenant-change.ts'
 import { version } from './version.ts'
 
 export interface PoolerOptions {
@@ -90,7 +88,9 @@ export class Pooler {
       openTransport: parts.openTransport,
     })
     const admin = this.#adminServices()
-    this.control.tenantCache.onChange((change) => this.#onTenantChange(change, counters))
+    const changeDeps = { control: this.control, data: this.data, counters, clock }
+    this.control.tenantCache.onChange((change) => applyTenantChange(change, changeDeps))
+    this.control.credentials.onRenewed((ref, role) => this.data.pools.retireServersOf(ref, role))
     this.#processMetrics = new ProcessMetrics({ clock, version })
     const metricsText = new MetricsText({
       snapshot: () => metricsSnapshotOf(this.data, counters),
@@ -231,43 +231,7 @@ export class Pooler {
       this.#options.log.warn({ apiHost }, 'the API is served without TLS beyond loopback')
     }
   }
-
-  #onTenantChange({ ref, before, after }: TenantChange, counters: CounterBook): void {
-    const { data } = this
-    // Deleted and made anew under the same ref: nobody of the old one has a place in the new one.
-    if (after === null || (before !== null && before.id !== after.id)) {
-      this.#endPeopleOf(ref, 'project deleted')
-      void data.endClientsOf(ref, deleted(ref))
-      counters.forget(ref)
-      return
-    }
-    if (after.ban !== null && isBanned(after, this.#clock.wallMs())) {
-      const { reason } = after.ban
-      this.#endPeopleOf(ref, 'project banned')
-      void data.endClientsOf(ref, new PoolerError('EBANNED', { values: { ref, reason } }))
-      return
-    }
-    const isMoved =
-      before !== null &&
-      (before.dbHost !== after.dbHost ||
-        before.dbPort !== after.dbPort ||
-        before.upstreamTls !== after.upstreamTls ||
-        before.upstreamCa !== after.upstreamCa ||
-        before.dbDatabase !== after.dbDatabase)
-    if (isMoved) data.pools.retireServersOf(ref)
-    else for (const { pool } of data.pools.entriesOf(ref)) pool.retryNow()
-    data.budgets.review(ref)
-  }
-
-  /** People first and by their own register: they and the record are told what ended their access. */
-  #endPeopleOf(ref: string, reason: string): void {
-    const { liveSessions } = this.control
-    for (const session of liveSessions.list(ref)) liveSessions.end(session, reason)
-  }
 }
-
-const deleted = (ref: string): PoolerError =>
-  new PoolerError('ETERMINATED', { values: { reason: `project "${ref}" was deleted` } })
 
 interface Loaded {
   readonly databaseUrl: string

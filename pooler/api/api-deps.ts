@@ -47,8 +47,8 @@ export interface ThrottleBoard {
 }
 
 export interface PoolControl {
-  /** Ends every client and server of the project, in every process. */
-  terminate(ref: string): Promise<void>
+  /** Ends every client and server of the project, in every process; `reason` is what they are told. */
+  terminate(ref: string, reason: string): Promise<void>
 }
 
 export interface DatabaseFacts {

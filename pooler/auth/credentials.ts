@@ -12,6 +12,9 @@ import type { Tenant } from '../tenant/tenant.ts'
 /** A role in use has one; the role used least recently has to log in again when it is full. */
 const keysMax = 50_000
 
+/** Those that nobody has logged in as since the change; one too many keeps its servers for their lifetime. */
+const outdatedMax = 10_000
+
 interface Remembered {
   readonly keys: ScramKeys
   readonly verifier: ScramVerifier
@@ -19,6 +22,14 @@ interface Remembered {
 
 export class Credentials {
   readonly #remembered = new LRUCache<string, Remembered>({ max: keysMax })
+  /** Roles whose key has been forgotten because the database has another password for them. */
+  readonly #outdated = new LRUCache<string, true>({ max: outdatedMax })
+  #tellRenewed: (tenantRef: string, role: string) => void = () => {}
+
+  /** Called when a role has logged in with another password than its servers were opened with. */
+  onRenewed(tell: (tenantRef: string, role: string) => void): void {
+    this.#tellRenewed = tell
+  }
 
   /** null: nothing is known, only a server that asks for nothing will open. */
   forServer(tenant: Tenant, role: string): ScramSecret | null {
@@ -37,7 +48,13 @@ export class Credentials {
     const isOwn = timingSafeEqual(storedKeyOf(clientKey.reveal()), verifier.storedKey.reveal())
     assert(isOwn, 'a ClientKey is remembered with the verifier that it was proved against')
     const keys = { clientKey, serverKey: verifier.serverKey }
-    this.#remembered.set(keyOf(tenant, role), { keys, verifier })
+    const key = keyOf(tenant, role)
+    const before = this.#remembered.peek(key)
+    this.#remembered.set(key, { keys, verifier })
+    const isRenewed = this.#outdated.delete(key)
+    if (isRenewed || (before !== undefined && !isSame(before.verifier, verifier))) {
+      this.#tellRenewed(tenant.ref, role)
+    }
   }
 
   /** The database has this verifier now; null: none that a login could use. Forgets older keys. */
@@ -45,7 +62,9 @@ export class Credentials {
     const key = keyOf(tenant, role)
     const known = this.#remembered.peek(key)
     if (known === undefined) return
-    if (verifier === null || !isSame(known.verifier, verifier)) this.#remembered.delete(key)
+    if (verifier !== null && isSame(known.verifier, verifier)) return
+    this.#remembered.delete(key)
+    this.#outdated.set(key, true)
   }
 }
 

@@ -12,6 +12,7 @@ import { Relay } from '../relay/relay.ts'
 import type { RelayEnd } from '../relay/relay-options.ts'
 import type { ServerLink } from '../relay/server-link.ts'
 import { profileOf } from '../relay/session-settings.ts'
+import type { Tenant } from '../tenant/tenant.ts'
 import type { ClientConnection } from './client-connection.ts'
 import type { ClientServices } from './client-services.ts'
 import type { Login } from './log-in.ts'
@@ -71,6 +72,11 @@ export class ClientSession implements PoolClient {
   /** The state that metrics count this client under. */
   get state(): string {
     return this.#relay?.state ?? 'login'
+  }
+
+  /** It named no database, and the project has another one by now than the one that it is in. */
+  isMisplacedIn(tenant: Tenant): boolean {
+    return this.login.request.database === null && this.key.database !== tenant.dbDatabase
   }
 
   /** From AuthenticationOk to ReadyForQuery. */

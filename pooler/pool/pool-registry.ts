@@ -105,9 +105,11 @@ export class PoolRegistry {
     }
   }
 
-  /** Servers of this tenant are replaced as they become free. */
-  retireServersOf(tenantRef: string): void {
-    for (const entry of this.entriesOf(tenantRef)) entry.pool.retireServers()
+  /** Servers of this tenant, or of one role of it, are replaced as they become free. */
+  retireServersOf(tenantRef: string, role: string | null = null): void {
+    for (const { key, pool } of this.entriesOf(tenantRef)) {
+      if (role === null || key.role === role) pool.retireServers()
+    }
   }
 
   /** Closes a tenant's pools; whoever waits in them is told `refusal`. */

@@ -66,6 +66,9 @@ export function isBanned(tenant: Tenant, nowMs: number): boolean {
   return tenant.ban !== null && (tenant.ban.untilMs === null || nowMs <= tenant.ban.untilMs)
 }
 
+/** Why clients of a project that is gone are ended. */
+export const projectDeleted = (ref: string): string => `project "${ref}" was deleted`
+
 /** Servers that one pool of this role may open: the role's own row, else the tenant's default. */
 export function poolSizeOf(tenant: Tenant, role: string): number {
   return tenant.roles.get(role)?.poolSize ?? tenant.defaultPoolSize

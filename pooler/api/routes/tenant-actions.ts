@@ -27,7 +27,7 @@ export function tenantActionRoutes(app: ApiApp, deps: ApiDeps): void {
       handler: async (request) => {
         const { ref } = request.params
         await refuseUnknown(ref, deps)
-        await deps.poolControl.terminate(ref)
+        await deps.poolControl.terminate(ref, 'an operator ended all connections of the project')
         return { result: 'ok' }
       },
     })

@@ -3,6 +3,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { TenantInput } from '../../store/tenant-input.ts'
 import type { TenantDetails } from '../../store/tenant-rows.ts'
+import { projectDeleted } from '../../tenant/tenant.ts'
 import type { ApiApp } from '../api-app.ts'
 import type { ApiDeps } from '../api-deps.ts'
 import { notFound } from '../api-error.ts'
@@ -130,7 +131,7 @@ function deleteRoute(app: ApiApp, deps: ApiDeps): void {
       if (!(await deps.tenants.remove(ref))) throw notFound('not found')
       recordChange(deps, request, { action: 'tenant_removed' }, ref)
       const refs = [ref, ...branches.map((branch) => branch.ref)]
-      await Promise.all(refs.map((gone) => deps.poolControl.terminate(gone)))
+      await Promise.all(refs.map((gone) => deps.poolControl.terminate(gone, projectDeleted(gone))))
       return reply.code(204).send()
     },
   )
