@@ -28,6 +28,8 @@ export interface TenantCacheOptions {
 }
 
 const missMs = 5000
+/** Of one look-up, while announcements keep coming. */
+const looksMax = 5
 /** Of all that is known, read again together. */
 const rereadBatch = 200
 const rereadRetryMs = 250
@@ -106,15 +108,22 @@ export class TenantCache {
   }
 
   async #look(name: string, key: TenantKey): Promise<Tenant | null> {
-    const era = this.#era
-    const flight = this.#ask(key)
+    const flight = this.#lookUp(name, key)
     this.#flights.set(name, flight)
     try {
-      const tenant = await flight
-      if (era === this.#era) this.#remember(name, tenant)
-      return tenant
+      return await flight
     } finally {
       if (this.#flights.get(name) === flight) this.#flights.delete(name)
+    }
+  }
+
+  /** Again where something was announced meanwhile: only what is remembered hears of later changes. */
+  async #lookUp(name: string, key: TenantKey): Promise<Tenant | null> {
+    for (let attempt = 1; ; attempt++) {
+      const era = this.#era
+      const tenant = await this.#ask(key)
+      if (era === this.#era) this.#remember(name, tenant)
+      if (era === this.#era || attempt === looksMax) return tenant
     }
   }
 

@@ -123,13 +123,22 @@ test('while the metadata are away known projects go on, and unknown ones cannot 
   expect(await cache.find({ ref: 'shop' })).toBe(changed)
 })
 
-test('an answer from before a change is not remembered after it', async () => {
+test('a project that is looked up while others change is remembered all the same', async () => {
+  const { metadata, changes, cache } = setup()
+  const shop = metadata.put('shop')
+  const [one, other] = [cache.find({ ref: 'shop' }), cache.find({ ref: 'shop' })]
+  changes.announce({ kind: 'tenant', ref: 'farm' })
+  expect(await Promise.all([one, other])).toEqual([shop, shop])
+  expect(cache.peek('shop')).toBe(shop)
+})
+
+test('an answer from before a change is neither given nor remembered after it', async () => {
   const { metadata, changes, cache, told } = setup()
-  const before = metadata.put('shop')
+  metadata.put('shop')
   const early = cache.find({ ref: 'shop' })
   const after = metadata.put('shop', { version: 2 })
   changes.announce({ kind: 'tenant', ref: 'shop' })
-  expect(await early).toBe(before)
+  expect(await early).toBe(after)
   expect(await cache.find({ ref: 'shop' })).toBe(after)
   await eventually(() => told.length > 0)
 })
