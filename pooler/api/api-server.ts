@@ -2,7 +2,7 @@
 // closing are the composer's.
 import { createServer, type RequestListener, type Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import fastify, { type FastifyInstance } from 'fastify'
+import fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify'
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import { apiConnectionsMax } from '../config/limits.ts'
 import type { ApiApp } from './api-app.ts'
@@ -46,6 +46,8 @@ export function createApiServer(deps: ApiDeps): FastifyInstance {
   const app = fastify({
     bodyLimit: bodyBytesMax,
     requestTimeout: requestTimeoutMs,
+    frameworkErrors: (error, { url }, reply) =>
+      answerWithoutRoute(error, url, reply as unknown as FastifyReply),
     trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
     routerOptions: { maxParamLength: pathPartCharactersMax },
     serverFactory: (handler) => openServer(deps.settings, handler),
@@ -63,6 +65,13 @@ export function createApiServer(deps: ApiDeps): FastifyInstance {
   app.register(async (scope) => keySetRoute(scope.withTypeProvider(), deps))
   app.register(async (scope) => metricsRoutes(scope.withTypeProvider(), deps))
   return app
+}
+
+/** Thrown before a route is found: the path alone tells in which form to answer. */
+function answerWithoutRoute(error: FastifyError, url: string, reply: FastifyReply): void {
+  const { message, statusCode = 400 } = error
+  const isTenants = url.startsWith('/api/tenants')
+  reply.code(statusCode).send(isTenants ? { error: message } : { message })
 }
 
 /** For people with a token of their own. */

@@ -106,6 +106,7 @@ describe('in a project', () => {
     'GET /v1/projects/{ref}/database/jit/sessions',
     'DELETE /v1/projects/{ref}/database/jit/sessions/{id}',
     'GET /v1/projects/{ref}/database/jit/events',
+    'GET /v1/projects/{ref}/database/jit/holds',
     'GET /v1/projects/{ref}/config/database/pooler',
   ]
   const readerCalls = [

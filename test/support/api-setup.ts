@@ -28,6 +28,7 @@ import { TokenStore } from '../../pooler/store/tokens.ts'
 import { SecretBox } from '../../shared/crypto/secret-box.ts'
 import { nullLog } from '../../shared/log.ts'
 import { Secret } from '../../shared/secret.ts'
+import { type ApiDocument, ApiDocumentCheck } from './api-document-check.ts'
 import { HandDrivenChanges } from './hand-driven-changes.ts'
 import { ManualClock } from './manual-clock.ts'
 import { sharedPostgres, uniqueName } from './postgres.ts'
@@ -112,6 +113,7 @@ export async function setUpApi(
   }
   const app = createApiServer(deps)
   await app.ready()
+  const documentCheck = new ApiDocumentCheck(app.swagger() as unknown as ApiDocument)
   return {
     app,
     deps,
@@ -119,14 +121,17 @@ export async function setUpApi(
     clock,
     project: (input) => makeProject(stores.tenants, input),
     person: (memberships) => makePerson(deps, memberships),
-    ask: (token, request) =>
-      app.inject({
+    ask: async (token, request) => {
+      const answer = await app.inject({
         ...request,
         headers: {
           ...request.headers,
           ...(token !== null && { authorization: `Bearer ${token}` }),
         },
-      }),
+      })
+      documentCheck.check(request, answer)
+      return answer
+    },
     apiJwt: () => signApiJwt(),
     async close() {
       await app.close()

@@ -5,7 +5,7 @@ import { isLoopback } from '../../accept/address-filter.ts'
 import type { ApiApp } from '../api-app.ts'
 import type { ApiDeps, RenderedMetrics } from '../api-deps.ts'
 import { isSignedByUs } from '../jwt-guard.ts'
-import { refParams } from '../schemas/common.ts'
+import { nothing, refParams } from '../schemas/common.ts'
 import { metricsText } from '../schemas/operations.ts'
 
 export function metricsRoutes(app: ApiApp, deps: ApiDeps): void {
@@ -13,14 +13,18 @@ export function metricsRoutes(app: ApiApp, deps: ApiDeps): void {
     if (!(await mayScrape(request, deps))) return reply.code(403).send()
   })
 
-  app.get('/metrics', { schema: { response: { 200: metricsText } } }, async (_request, reply) => {
-    const { contentType, text } = await deps.renderMetrics(null)
-    return reply.type(contentType).send(text)
-  })
+  app.get(
+    '/metrics',
+    { schema: { response: { 200: metricsText, 403: nothing } } },
+    async (_request, reply) => {
+      const { contentType, text } = await deps.renderMetrics(null)
+      return reply.type(contentType).send(text)
+    },
+  )
 
   app.get(
     '/metrics/:ref',
-    { schema: { params: refParams, response: { 200: metricsText } } },
+    { schema: { params: refParams, response: { 200: metricsText, 403: nothing } } },
     async (request, reply) => {
       const { contentType, text }: RenderedMetrics = await deps.renderMetrics(request.params.ref)
       return reply.type(contentType).send(text)

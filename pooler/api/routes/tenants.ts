@@ -31,7 +31,7 @@ export function tenantRoutes(app: ApiApp, deps: ApiDeps): void {
 function readingRoutes(app: ApiApp, deps: ApiDeps): void {
   app.get(
     '/tenants',
-    { schema: { querystring: tenantListQuery, response: { 200: manyTenants } } },
+    { schema: { querystring: tenantListQuery, response: { 200: manyTenants, ...tenantRefusals } } },
     async (request) => {
       const { after, limit } = request.query
       const page = await deps.tenants.list({ limit, ...(after !== undefined && { after }) })

@@ -19,7 +19,7 @@ const clients = z.int().min(0).max(clientsMax)
 const roleName = z.string().min(1).max(63)
 
 /** Kept for those who read it back; nothing here acts on it. */
-const freeForm = z.record(z.string().max(textMax), z.json())
+const freeForm = z.record(z.string().max(textMax), z.unknown())
 
 export const tenantUserBody = z.object({
   db_user: roleName,
@@ -172,4 +172,9 @@ export const terminateAnswer = z.object({ result: z.string() })
 const oneError = z.object({ error: z.string() })
 const fieldErrors = z.object({ errors: z.record(z.string(), z.array(z.string())) })
 
-export const tenantRefusals = { 400: oneError, 404: oneError, 422: fieldErrors } as const
+export const tenantRefusals = {
+  403: z.undefined().describe('empty: no JWT of ours'),
+  422: fieldErrors,
+  '4xx': oneError,
+  '5xx': oneError,
+} as const
