@@ -30,8 +30,9 @@ const silentMsMax = 30_000
 /** An answer that takes longer does not come. */
 const answerMsMax = 10_000
 
-/** Changes that the server has been sent and has not confirmed; both empty: a sign of life. */
+/** What the server has been sent and has not confirmed. */
 interface Asked {
+  /** Channels that it listens to then; none: it takes some away, or gives a sign of life. */
   readonly listen: readonly string[]
   readonly atMs: number
 }
@@ -179,6 +180,8 @@ export class NotificationHub implements NotificationSource, NotificationReader {
   }
 
   #add(listener: NotificationListener, channel: string): void {
+    // Ours, whoever else has seen it: nobody's leaving may end it.
+    if (channel === this.markChannel) return
     const known = this.#listeners.get(channel)
     if (known?.has(listener) === true) return
     if (known === undefined) {
@@ -225,13 +228,14 @@ export class NotificationHub implements NotificationSource, NotificationReader {
     }
     if (this.#asked !== null || this.#toListen.size + this.#toUnlisten.size === 0) return
     const listen = [...this.#toListen]
-    this.#asked = { listen, atMs: this.#options.clock.monotonicMs() }
-    this.#server.tracker.sentOwnQuery()
-    this.#server.transport.write(listenStatement(listen, this.#toUnlisten))
+    const statement = listenStatement(listen, this.#toUnlisten)
     // From here on: who joins one of these now has it listened to anew.
     for (const channel of this.#toUnlisten) this.#heard.delete(channel)
     this.#toListen.clear()
     this.#toUnlisten.clear()
+    this.#asked = { listen, atMs: this.#options.clock.monotonicMs() }
+    this.#server.tracker.sentOwnQuery()
+    this.#server.transport.write(statement)
   }
 
   #onProgress(): void {

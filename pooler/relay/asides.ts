@@ -39,6 +39,8 @@ export class Asides implements ListeningHost {
 
   /** Tells it now, or after the message that is being passed. */
   notify(notice: Buffer): void {
+    // The same again, while it cannot be told, is news to nobody.
+    if (this.#notice?.includes(notice) === true) return
     this.#notice = this.#notice === null ? notice : Buffer.concat([this.#notice, notice])
     this.pass()
   }
