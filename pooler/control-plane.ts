@@ -27,13 +27,14 @@ import { MockVerifiers } from './auth/mock-verifier.ts'
 import { RoleVerifiers } from './auth/role-verifiers.ts'
 import { TokenAuth } from './auth/token-auth.ts'
 import type { Config } from './config/settings.ts'
+import { type EventWebhook, newEventWebhook } from './event-webhook.ts'
 import { newInviteWebhook, tellUndelivered } from './invite-webhook.ts'
 import type { UpstreamAddresses } from './pool/upstream-address.ts'
 import { BranchStore } from './store/branches.ts'
 import { ChangeFeed } from './store/change-feed.ts'
 import { type Database, openDatabase } from './store/database.ts'
 import { EndedSessionStore } from './store/ended-sessions.ts'
-import { EventStore } from './store/events.ts'
+import { type AccessEvent, EventStore } from './store/events.ts'
 import { HoldStore } from './store/holds.ts'
 import { IdentityStore } from './store/identities.ts'
 import { InvitationStore } from './store/invitations.ts'
@@ -69,6 +70,7 @@ export class ControlPlane {
   readonly branches: BranchStore
   readonly invitations: InvitationStore
   readonly inviteWebhook: WebhookQueue | null
+  readonly eventWebhook: EventWebhook | null
   readonly members: MemberStore
   readonly tokens: TokenStore
   readonly rules: RuleStore
@@ -131,7 +133,9 @@ export class ControlPlane {
     })
     this.assignableRoles = new AssignableRoles({ query: options.projectQuery, changes, clock })
     const retentionMs = config.auditRetentionDays * dayMs
-    this.auditTrail = new AuditTrail({ events: this.events, clock, log, retentionMs })
+    this.eventWebhook = newEventWebhook(config, clock, log)
+    const onWritten = (events: readonly AccessEvent[]) => this.eventWebhook?.tell(events)
+    this.auditTrail = new AuditTrail({ events: this.events, clock, log, retentionMs, onWritten })
     this.holdRecord = new HoldRecord({ holds: this.holds, clock, log, retentionMs })
     const presenceStore = new PresenceStore(database, processName)
     const { liveSessions } = this
@@ -182,6 +186,7 @@ export class ControlPlane {
     await this.inviteWebhook?.close()
     await this.holdRecord.close()
     const isRecorded = await this.auditTrail.close()
+    await this.eventWebhook?.close()
     await this.presence.close(isRecorded)
     await this.accessTokens.close()
     await this.changes.close()

@@ -17,6 +17,8 @@ export interface AuditTrailOptions {
   readonly log: Log
   /** Older rows are removed, some each minute; 0: never. */
   readonly retentionMs: number
+  /** What has become rows. */
+  readonly onWritten?: (events: readonly AccessEvent[]) => void
 }
 
 const flushMs = 500
@@ -108,6 +110,7 @@ export class AuditTrail {
     const batch = buffer.slice(0, this.#batchMax)
     try {
       await this.#options.events.append(batch)
+      this.#options.onWritten?.(batch)
       this.#batchMax = batchMaxDefault
     } catch (error) {
       if (!isRefusedData(error)) throw error

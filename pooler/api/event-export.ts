@@ -2,7 +2,7 @@
 // memory of one page. Newest first, as in the list.
 import { Readable } from 'node:stream'
 import type { z } from 'zod'
-import type { EventFilter, EventStore, StoredEvent } from '../store/events.ts'
+import type { AccessEvent, EventFilter, EventStore, StoredEvent } from '../store/events.ts'
 import type { eventListAnswer } from './schemas/access.ts'
 
 export type EventAnswer = z.infer<typeof eventListAnswer>['items'][number]
@@ -60,26 +60,31 @@ function cellOf(value: EventAnswer[keyof EventAnswer]): string {
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
 }
 
-export function eventAnswer(event: StoredEvent): EventAnswer {
+export const eventAnswer = (event: StoredEvent): EventAnswer => ({
+  id: String(event.id),
+  ...eventFields(event),
+})
+
+/** All that is told of an event, before it has an id and after. */
+export function eventFields(event: AccessEvent): Omit<EventAnswer, 'id'> {
   return {
-    id: String(event.id),
     time: new Date(event.atMs).toISOString(),
     project: event.ref,
     actor: event.actor,
     action: event.action,
-    user_id: event.subject,
-    role: event.role,
-    address: event.address,
-    token_id: event.tokenId,
-    token_name: event.tokenName,
-    application_name: event.applicationName,
-    session_id: event.sessionId,
-    reason: event.reason,
-    duration_ms: event.durationMs,
-    transactions: event.transactions,
-    bytes: event.bytes,
-    count: event.count,
-    details: event.details === null ? null : { ...event.details },
+    user_id: event.subject ?? null,
+    role: event.role ?? null,
+    address: event.address ?? null,
+    token_id: event.tokenId ?? null,
+    token_name: event.tokenName ?? null,
+    application_name: event.applicationName ?? null,
+    session_id: event.sessionId ?? null,
+    reason: event.reason ?? null,
+    duration_ms: event.durationMs ?? null,
+    transactions: event.transactions ?? null,
+    bytes: event.bytes ?? null,
+    count: event.count ?? 1,
+    details: event.details == null ? null : { ...event.details },
   }
 }
 

@@ -75,6 +75,9 @@ export const providerKeysBytesMax = 512 * 1024
 /** Open invitations of one project, each a row for a week: a team is smaller, a loop is stopped here. */
 export const invitationsPerProjectMax = 200
 
+/** Batches of events that wait for their webhook, 50 KB each at most: an hour of a busy day. */
+export const eventMessagesQueuedMax = 1000
+
 /** Invitations that wait for their webhook, 1 KB each: more than people write while it is away. */
 export const invitationsQueuedMax = 1000
 

@@ -90,9 +90,10 @@ function faultsBetween(env: Environment): string[] {
       faults.push(`${name}: not given; allowed: all of ${identityProvider.join(', ')}, or none`)
     }
   }
-  if (has('INVITE_WEBHOOK_URL') && !has('WEBHOOK_SECRET')) {
+  const webhook = webhooks.find(has)
+  if (webhook !== undefined && !has('WEBHOOK_SECRET')) {
     const { allowed } = settings.WEBHOOK_SECRET.kind
-    faults.push(`WEBHOOK_SECRET: not given; with INVITE_WEBHOOK_URL allowed: ${allowed}`)
+    faults.push(`WEBHOOK_SECRET: not given; with ${webhook} allowed: ${allowed}`)
   }
   const isTlsOn = /^(true|on|yes|1)$/i.test((env.API_TLS ?? '').trim())
   if (isTlsOn && !has('GLOBAL_DOWNSTREAM_CERT_PATH')) {
@@ -102,6 +103,8 @@ function faultsBetween(env: Environment): string[] {
   }
   return [...faults, ...portFaults(env)]
 }
+
+const webhooks = ['INVITE_WEBHOOK_URL', 'EVENT_WEBHOOK_URL'] as const
 
 function portFaults(env: Environment): string[] {
   const takenBy = new Map<string, SettingName>()

@@ -220,6 +220,10 @@ export const settings = {
     webhookUrl,
     'Called with each invitation, to be mailed; the link is then in no answer.',
   ),
+  EVENT_WEBHOOK_URL: optional(
+    webhookUrl,
+    'Called with the events of the record, as they are written.',
+  ),
   WEBHOOK_SECRET: optional(
     jwtSecret,
     'Signs webhooks as the Standard Webhooks convention has it; required with a webhook URL.',
