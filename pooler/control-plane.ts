@@ -12,8 +12,11 @@ import { AuditTrail } from './access/audit-trail.ts'
 import { Bearers } from './access/bearers.ts'
 import { GuardedClient } from './access/guarded-client.ts'
 import { HoldRecord } from './access/hold-record.ts'
+import { HttpAuthoriser } from './access/http-authoriser.ts'
 import { IdentityProvider } from './access/identity-provider.ts'
 import { LiveSessions } from './access/live-sessions.ts'
+import { OutsideAccess } from './access/outside-access.ts'
+import { OutsideWatch } from './access/outside-watch.ts'
 import { Presence } from './access/presence.ts'
 import { ProviderKeys } from './access/provider-keys.ts'
 import { SessionJwts } from './access/session-jwt.ts'
@@ -93,11 +96,12 @@ export class ControlPlane {
   readonly authenticator: Authenticator
   readonly #ender: AccessEnder
   readonly #authQuery: AuthQuery
+  readonly #outsideWatch: OutsideWatch
   readonly #guardedClient: GuardedClient
   readonly #options: ControlPlaneOptions
 
   constructor(options: ControlPlaneOptions) {
-    const { config, clock, log, databaseUrl, globalCa, addresses } = options
+    const { config, clock, log, databaseUrl } = options
     this.#options = options
     const box = new SecretBox({ current: options.vaultKey, previous: config.vaultEncKeyPrevious })
     const database = openDatabase(databaseUrl, log)
@@ -140,8 +144,11 @@ export class ControlPlane {
     const presenceStore = new PresenceStore(database, processName)
     const { liveSessions } = this
     this.presence = new Presence({ store: presenceStore, sessions: liveSessions, clock, log })
+    const authoriser = new HttpAuthoriser({ client: this.#guardedClient, changes, clock, log })
+    const outside = new OutsideAccess(authoriser, clock)
     const tokenAccess = new TokenAccess({
       bearers: this.bearers,
+      outside,
       rules: this.rules,
       tenants: this.tenantCache,
       changes,
@@ -157,15 +164,17 @@ export class ControlPlane {
       log,
       blindMaxMs: config.accessBlindMaxMs,
     })
-    this.throttle = new AuthThrottle(clock)
-    this.#authQuery = new AuthQuery({
-      connectTimeoutMs: config.serverConnectTimeoutMs,
-      loginTimeoutMs: config.serverLoginTimeoutMs,
-      globalCa,
-      addresses,
+    this.#outsideWatch = new OutsideWatch({
+      sessions: this.liveSessions,
+      outside,
+      tenants: this.tenantCache,
       clock,
-      log,
+      recheckMs: config.jitRecheckMs,
     })
+    this.throttle = new AuthThrottle(clock)
+    const connectTimeoutMs = config.serverConnectTimeoutMs
+    const loginTimeoutMs = config.serverLoginTimeoutMs
+    this.#authQuery = new AuthQuery({ ...options, connectTimeoutMs, loginTimeoutMs })
     this.authenticator = this.#newAuthenticator(options, box, tokenAccess)
   }
 
@@ -180,6 +189,7 @@ export class ControlPlane {
   /** What has been recorded is written before the metadata are let go. */
   async stop(): Promise<void> {
     this.#ender.close()
+    this.#outsideWatch.close()
     this.#authQuery.close()
     this.sessionKeys.close()
     this.#guardedClient.close()

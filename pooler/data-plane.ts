@@ -26,7 +26,7 @@ import { ConnectBackoff } from './pool/connect-backoff.ts'
 import { Pool } from './pool/pool.ts'
 import { PoolHolds } from './pool/pool-holds.ts'
 import type { PoolKey } from './pool/pool-key.ts'
-import { PoolRegistry } from './pool/pool-registry.ts'
+import { type Opening, PoolRegistry } from './pool/pool-registry.ts'
 import { ServerBudgets } from './pool/server-budgets.ts'
 import { Upstream } from './pool/upstream.ts'
 import type { UpstreamAddresses } from './pool/upstream-address.ts'
@@ -94,7 +94,7 @@ export class DataPlane {
     this.quota = new ConnectionQuota(quotaLimitsFor(shares.clientsMax))
     this.budgets = new ServerBudgets(shares.serversMax, clock)
     this.pools = new PoolRegistry({
-      createPool: (key, startup) => this.#createPool(key, startup),
+      createPool: (key, opening) => this.#createPool(key, opening),
       poolsPerTenantMax: config.poolsPerTenantMax,
       poolIdleTimeoutMs: config.poolIdleTimeoutMs,
       clock,
@@ -194,15 +194,19 @@ export class DataPlane {
     tenant: () => Tenant,
     role: string,
     database: string,
-    startup: ReadonlyMap<string, string> = new Map(),
+    opening: Opening = { startup: new Map(), secret: null },
   ): Upstream {
     const { config, clock, globalCa, credentials, addresses } = this.#options
+    const stored = () => credentials.forServer(tenant(), role)
+    const own = opening.secret === null ? null : { password: opening.secret }
     return new Upstream({
       tenant,
       role,
       database,
-      startup,
-      credentials: () => credentials.forServer(tenant(), role),
+      startup: opening.startup,
+      credentials: () => own ?? stored(),
+      // A token may be over when what it opened has to be ended.
+      auxiliaryCredentials: () => stored() ?? own,
       serverConnectTimeoutMs: config.serverConnectTimeoutMs,
       serverLoginTimeoutMs: config.serverLoginTimeoutMs,
       globalCa,
@@ -245,7 +249,7 @@ export class DataPlane {
     })
   }
 
-  #createPool(key: PoolKey, startup: ReadonlyMap<string, string>): Pool {
+  #createPool(key: PoolKey, opening: Opening): Pool {
     const { config, clock, log, tenants } = this.#options
     // A project that is gone, or not remembered just now, stays what it was for this pool.
     const first = tenants.peek(key.tenantRef)
@@ -257,21 +261,23 @@ export class DataPlane {
       return known
     }
     const { dbHost, dbPort } = tenant()
+    const isOwn = key.tokenName !== undefined
     const pool = new Pool({
       key,
-      upstream: this.upstreamOf(tenant, key.role, key.database, startup),
+      upstream: this.upstreamOf(tenant, key.role, key.database, opening),
       limits: () => ({
         size: key.mode === 'direct' ? 1 : poolSizeOf(tenant(), key.role),
         checkoutTimeoutMs: checkoutTimeoutMsOf(tenant(), key.role),
       }),
-      minSize: () => (key.mode === 'direct' ? 0 : minPoolSizeOf(tenant(), key.role)),
+      minSize: () => (isOwn || key.mode === 'direct' ? 0 : minPoolSizeOf(tenant(), key.role)),
       times: config,
       budgets: this.budgets.of(
         key.tenantRef,
         () => tenant().maxServerConnections ?? Number.POSITIVE_INFINITY,
       ),
       waitersMax: config.poolWaitersMax,
-      peopleShare: config.jitPoolShare,
+      // With nobody beside them there is nothing to share.
+      peopleShare: isOwn ? 1 : config.jitPoolShare,
       upstreamBackoff: this.#backoffOf(`${dbHost}:${dbPort}`),
       openTransport: this.#options.openTransport,
       deadlines: this.#deadlines,

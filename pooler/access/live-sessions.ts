@@ -5,7 +5,7 @@ import { PoolerError } from '../../shared/errors.ts'
 import { liveSessionsMax } from '../config/limits.ts'
 import type { Change } from '../store/change-feed.ts'
 import type { Tenant } from '../tenant/tenant.ts'
-import type { Bearer } from './bearer.ts'
+import type { KeptBearer } from './bearer.ts'
 import { rulesRefOf } from './decide-access.ts'
 import type { AllowedAccess, Person } from './token-access.ts'
 
@@ -23,7 +23,7 @@ export interface SessionEntry {
 
 /** What a bound session rests on; replaced whole when it is judged anew. */
 export interface Foundation extends Person {
-  readonly bearer: Bearer
+  readonly bearer: KeptBearer
   readonly endsAtMs: number | null
   readonly endsBy: 'rule' | 'token'
   /** The doubts that the answer has taken in. */
@@ -155,7 +155,7 @@ export class LiveSessions {
     return concerned.filter((session) => session.state === 'live')
   }
 
-  /** Whoever composes the process: the ender, and who tells other processes. */
+  /** Those that end sessions, by time, by change and by an outside word; and who tells other processes. */
   follow(follower: SessionFollower): void {
     this.#followers.push(follower)
   }

@@ -11,7 +11,7 @@ import type { Member } from '../store/members.ts'
 import type { Rule, RuleStore, Standing } from '../store/rules.ts'
 import { isBanned, type Tenant } from '../tenant/tenant.ts'
 import type { TenantCache } from '../tenant/tenant-cache.ts'
-import type { Bearer } from './bearer.ts'
+import type { KeptBearer } from './bearer.ts'
 import type { BearerOwner, Bearers } from './bearers.ts'
 import {
   type AccessGranted,
@@ -22,10 +22,13 @@ import {
   rulesRefOf,
   tokenFault,
 } from './decide-access.ts'
+import type { OutsideAccess, OutsideReason } from './outside-access.ts'
 import type { RoleVerdict } from './role-verdict.ts'
 
 export interface TokenAccessOptions {
   readonly bearers: Pick<Bearers, 'find' | 'ownerOf'>
+  /** For projects with an outside authoriser. */
+  readonly outside: Pick<OutsideAccess, 'ask' | 'decide'>
   readonly rules: Pick<RuleStore, 'standingOf'>
   readonly tenants: Pick<TenantCache, 'findFresh'>
   readonly changes: Changes
@@ -53,7 +56,7 @@ export interface Person {
 
 export interface AllowedAccess extends Person {
   readonly isAllowed: true
-  readonly bearer: Bearer
+  readonly bearer: KeptBearer
   /** null: without end. */
   readonly endsAtMs: number | null
   readonly rule: Rule
@@ -64,7 +67,7 @@ export interface AllowedAccess extends Person {
 
 export interface RefusedAccess {
   readonly isAllowed: false
-  readonly reason: RefusalReason
+  readonly reason: RefusalReason | OutsideReason
   /** null where the token is nobody's. */
   readonly person: Person | null
 }
@@ -76,7 +79,7 @@ export interface JudgedBefore {
   readonly ref: string
   readonly role: string
   readonly address: string
-  readonly bearer: Bearer
+  readonly bearer: KeptBearer
   readonly doubts: number
 }
 
@@ -106,22 +109,19 @@ export class TokenAccess {
    * answer is good until its end or the next change; bind the session to it to hear of either.
    */
   async judge(question: LoginQuestion): Promise<AccessDecision> {
-    const { token, session } = question
+    const { session } = question
     if (!this.#options.canRecord()) {
       throw new PoolerError('EAUTHPROVIDER', { cause: new Error('the record is full') })
     }
     return this.#whileSighted(async () => {
       for (let round = 1; ; round++) {
         const doubts = session?.doubts ?? 0
-        const owner = await this.#options.bearers.find(token)
-        const decision = await this.#decideLogin(question, owner)
-        const isSettled = (session?.doubts ?? 0) === doubts || round === judgingRoundsMax
-        if (!isSettled) continue
-        if (!decision.isAllowed || owner === null) {
-          const reason = decision.isAllowed ? 'token_unknown' : decision.reason
-          return { isAllowed: false, reason, person: owner === null ? null : personOf(owner) }
-        }
-        return allowed(decision, owner, doubts)
+        const tenant = await this.#options.tenants.findFresh(question.tenant.ref)
+        const decision =
+          tenant === null || tenant.jitApiUrl === null
+            ? await this.#judgeHere(question, tenant, doubts)
+            : await this.#judgeOutside(question, tenant, tenant.jitApiUrl, doubts)
+        if ((session?.doubts ?? 0) === doubts || round === judgingRoundsMax) return decision
       }
     })
   }
@@ -133,6 +133,9 @@ export class TokenAccess {
       const tenant = await this.#options.tenants.findFresh(ref)
       if (tenant === null) return ended('project deleted')
       if (isBanned(tenant, this.#options.clock.wallMs())) return ended('project banned')
+      if (bearer.kind === 'outside' || tenant.jitApiUrl !== null) {
+        return await this.#rejudgeOutside(session, tenant)
+      }
       const owner = await this.#options.bearers.ownerOf(bearer)
       // A revoked token keeps its row; rows go with the member alone, an identity by an unlinking.
       if (owner === null) {
@@ -146,11 +149,46 @@ export class TokenAccess {
     })
   }
 
+  async #judgeHere(
+    question: LoginQuestion,
+    tenant: Tenant | null,
+    doubts: number,
+  ): Promise<AccessDecision> {
+    const owner = await this.#options.bearers.find(question.token)
+    const decision = await this.#decideLogin(question, tenant, owner)
+    if (decision.isAllowed && owner !== null) return allowed(decision, owner, doubts)
+    const reason = decision.isAllowed ? 'token_unknown' : decision.reason
+    return { isAllowed: false, reason, person: owner === null ? null : personOf(owner) }
+  }
+
+  async #judgeOutside(
+    { role, address, token }: LoginQuestion,
+    tenant: Tenant,
+    url: string,
+    doubts: number,
+  ): Promise<AccessDecision> {
+    const answer = await this.#options.outside.ask({ tenant, url, role, address }, token)
+    return answer.isAllowed ? { ...answer, doubts } : { ...answer, person: null }
+  }
+
+  /** By the last answer of the same authoriser, which outside-watch.ts keeps young. */
+  async #rejudgeOutside(session: JudgedBefore, tenant: Tenant): Promise<Rejudgement> {
+    const { bearer, role, address, doubts } = session
+    const url = tenant.jitApiUrl
+    if (bearer.kind !== 'outside' || url === null) return ended('access is decided elsewhere now')
+    const asked = { tenant, url, role, address }
+    const { outside } = this.#options
+    const answer =
+      url === bearer.url ? outside.decide(asked, bearer) : await outside.ask(asked, bearer.token)
+    if (answer.isAllowed) return { ...answer, doubts }
+    return ended(endReasons[answer.reason])
+  }
+
   async #decideLogin(
     question: LoginQuestion,
+    tenant: Tenant | null,
     owner: BearerOwner | null,
   ): Promise<AccessGranted | AccessRefused> {
-    const tenant = await this.#options.tenants.findFresh(question.tenant.ref)
     if (tenant === null) return { isAllowed: false, reason: 'access_disabled' }
     const decision = decideAccess(await this.#questionOf(question, tenant, owner))
     if (!decision.isAllowed) return decision
@@ -209,7 +247,8 @@ export class TokenAccess {
 const nobody: Standing = { membership: null, rules: [] }
 
 /** What a person who was in is told, and the record with them. */
-const endReasons: Readonly<Record<RefusalReason, string>> = {
+const endReasons: Readonly<Record<RefusalReason | OutsideReason, string>> = {
+  refused_outside: 'access withdrawn by the authoriser',
   token_unknown: 'token revoked',
   token_revoked: 'token revoked',
   logged_out: 'logged out',

@@ -1,9 +1,7 @@
 // Reads `expires_at`. Seconds and milliseconds are both in circulation; a mix-up must neither make
 // access eternal nor end it in 1970, so every refusal says which unit was read.
+import { firstEpochMilliseconds, readEpoch } from '../../shared/epoch.ts'
 import { badRequest } from './api-error.ts'
-
-/** From here on a value is epoch milliseconds; as seconds it would lie in the year 5138. */
-const firstMilliseconds = 1e11
 
 const dayMs = 86_400_000
 /** The longest time a rule may be given for. */
@@ -12,12 +10,6 @@ const ruleDaysMax = 90
 const tokenDaysMax = 366
 /** Last second of the year 9999: beyond it dates no longer print alike everywhere. */
 const lastMs = 253_402_300_799_000
-
-/** The end in milliseconds, rounded down to the whole seconds that answers are given in. */
-export function readExpiresAt(value: number): number {
-  const seconds = value >= firstMilliseconds ? value / 1000 : value
-  return Math.floor(seconds) * 1000
-}
 
 export const toEpochSeconds = (ms: number): number => Math.floor(ms / 1000)
 
@@ -32,7 +24,7 @@ export function endOfToken(value: number, nowMs: number, where: string): number 
 }
 
 function endWithin(daysMax: number, value: number, nowMs: number, where: string): number {
-  const endMs = readExpiresAt(value)
+  const endMs = readEpoch(value)
   if (endMs <= nowMs) throw badRequest(`${where}: ${describe(value)} is in the past`)
   if (endMs > nowMs + daysMax * dayMs) {
     throw badRequest(`${where}: ${describe(value)} is more than ${daysMax} days ahead`)
@@ -41,8 +33,8 @@ function endWithin(daysMax: number, value: number, nowMs: number, where: string)
 }
 
 function describe(value: number): string {
-  const unit = value >= firstMilliseconds ? 'milliseconds' : 'seconds'
-  const endMs = readExpiresAt(value)
+  const unit = value >= firstEpochMilliseconds ? 'milliseconds' : 'seconds'
+  const endMs = readEpoch(value)
   const isPrintable = endMs <= lastMs && endMs >= -lastMs
   const date = isPrintable ? `, ${new Date(endMs).toISOString()}` : ''
   return `${value} (read as epoch ${unit}${date})`

@@ -1,11 +1,13 @@
 // From the grants of a PUT to rules for the store, and back to what an answer shows. Which roles a
 // database lets be assigned is asked elsewhere.
+
 import { isDeepStrictEqual } from 'node:util'
+import { readEpoch } from '../../shared/epoch.ts'
 import { networkWarnings } from '../access/rule-networks.ts'
 import type { InvitedRule } from '../store/invitations.ts'
 import type { RuleInput } from '../store/rules.ts'
 import { badRequest } from './api-error.ts'
-import { endOfRule, readExpiresAt, toEpochSeconds } from './expires-at.ts'
+import { endOfRule, toEpochSeconds } from './expires-at.ts'
 import { readNetworks } from './networks.ts'
 import type { RoleGrant, RoleGrantAnswer } from './schemas/rules.ts'
 
@@ -47,7 +49,7 @@ function readRule(grant: RoleGrant, where: string): RuleInput {
   const networksWhere = `${where}.allowed_networks`
   return {
     role: grant.role,
-    expiresAtMs: typeof grant.expires_at === 'number' ? readExpiresAt(grant.expires_at) : null,
+    expiresAtMs: typeof grant.expires_at === 'number' ? readEpoch(grant.expires_at) : null,
     networksV4: readNetworks(
       textsOf(networks?.allowed_cidrs),
       'v4',

@@ -21,6 +21,8 @@ export interface PersonLogin {
   readonly witness: PersonWitness
   /** Told to the client before its first ReadyForQuery; null: access has no end. */
   readonly notice: string | null
+  /** Where the database checks tokens itself: the token, and a name for it; else null. */
+  readonly upstreamSecret: { readonly name: string; readonly token: Secret<string> } | null
   /** Once, when the client's connection has ended. */
   leave(reason: string, use: { readonly transactions: number; readonly bytes: number }): void
 }
@@ -123,6 +125,10 @@ export class TokenAuth {
       email,
       sessionId,
       witness,
+      upstreamSecret:
+        question.tenant.jitUpstream === 'token'
+          ? { name: access.bearer.hash, token: question.token }
+          : null,
       notice: access.endsAtMs === null ? null : noticeOf(access.endsAtMs),
       leave: (reason, use) => {
         liveSessions.leave(session)

@@ -41,6 +41,7 @@ export class ClientSession implements PoolClient {
   /** Throws EMAXCONN, EMAXCONNTENANT or EMAXPOOLS; nothing has to be left then. */
   constructor(connection: ClientConnection, services: ClientServices, login: Login) {
     const { tenant, identity, request } = login
+    const secret = login.authenticated.person?.upstreamSecret ?? null
     this.#connection = connection
     this.#services = services
     this.login = login
@@ -49,6 +50,7 @@ export class ClientSession implements PoolClient {
       role: identity.role,
       database: request.database ?? tenant.dbDatabase,
       mode: login.mode,
+      ...(secret !== null && { tokenName: secret.name }),
     }
     this.#poolKey = poolKeyText(this.key)
     this.#leaveCounts = services.clientCounts.enter(tenant, identity.role)
@@ -56,8 +58,11 @@ export class ClientSession implements PoolClient {
       const { pools } = services
       const isAlone = login.mode === 'direct'
       this.#place = isAlone
-        ? pools.enterAlone(this.key, this, login.startup)
-        : pools.enter(this.key, this)
+        ? pools.enterAlone(this.key, this, {
+            startup: login.startup,
+            secret: secret?.token ?? null,
+          })
+        : pools.enter(this.key, this, secret?.token ?? null)
       this.#pool = this.#place.pool
     } catch (error) {
       this.#leaveCounts()

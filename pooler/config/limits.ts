@@ -61,6 +61,9 @@ export const identitiesPerMemberMax = 20
 /** JWTs, sessions and identities looked at within seconds: what is pushed out costs one look-up. */
 export const sessionsKnownMax = 20_000
 
+/** Answers of outside authorisers of the last seconds, guesses among them. */
+export const outsideAnswersMax = 20_000
+
 /** Requests to one identity provider or outside authoriser at once; each may last three seconds. */
 export const guardedRequestsPerPlaceMax = 200
 

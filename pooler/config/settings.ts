@@ -252,6 +252,11 @@ export const settings = {
     'email',
     'What names a person in `application_name` of the servers that they use, before ` via latchkey`.',
   ),
+  JIT_RECHECK_MS: setting(
+    duration(1000),
+    '60000',
+    'How often an outside authoriser (`jit_api_url`) is asked again about each person who is in.',
+  ),
   POOLER_FAST_IO: setting(
     oneOf('auto', 'off'),
     'auto',

@@ -1,6 +1,7 @@
 // All pools of this process by key, the clients of each, and when a pool without clients goes.
 import type { Clock } from '../../shared/clock.ts'
 import { PoolerError } from '../../shared/errors.ts'
+import type { Secret } from '../../shared/secret.ts'
 import type { Refusal } from '../relay/server-source.ts'
 import type { Pool } from './pool.ts'
 import { type PoolKey, poolKeyText } from './pool-key.ts'
@@ -30,9 +31,16 @@ interface Entry extends PoolEntry {
   emptySinceMs: number
 }
 
+/** What the servers of a pool are opened with besides its key. */
+export interface Opening {
+  /** Parameters of a direct client. */
+  readonly startup: ReadonlyMap<string, string>
+  /** The secret that `tokenName` of the key names; null: the project's own. */
+  readonly secret: Secret<string> | null
+}
+
 export interface PoolRegistryOptions {
-  /** `startup`: parameters that the servers of a direct pool are opened with. */
-  readonly createPool: (key: PoolKey, startup: ReadonlyMap<string, string>) => Pool
+  readonly createPool: (key: PoolKey, opening: Opening) => Pool
   readonly poolsPerTenantMax: number
   readonly poolIdleTimeoutMs: number
   readonly clock: Clock
@@ -56,21 +64,16 @@ export class PoolRegistry {
   }
 
   /** The pool of this key, made if need be, with one more client. Throws EMAXPOOLS. */
-  enter(key: PoolKey, client: PoolClient): PoolPlace {
-    return this.#enter(key, poolKeyText(key), client, noStartup)
+  enter(key: PoolKey, client: PoolClient, secret: Secret<string> | null = null): PoolPlace {
+    return this.#enter(key, poolKeyText(key), client, { startup: noStartup, secret })
   }
 
   /** A pool for this client alone; it goes with the client. Throws EMAXPOOLS. */
-  enterAlone(key: PoolKey, client: PoolClient, startup: ReadonlyMap<string, string>): PoolPlace {
-    return this.#enter(key, `${poolKeyText(key)}\0${++this.#lastAlone}`, client, startup)
+  enterAlone(key: PoolKey, client: PoolClient, opening: Opening): PoolPlace {
+    return this.#enter(key, `${poolKeyText(key)}\0${++this.#lastAlone}`, client, opening)
   }
 
-  #enter(
-    key: PoolKey,
-    text: string,
-    client: PoolClient,
-    startup: ReadonlyMap<string, string>,
-  ): PoolPlace {
+  #enter(key: PoolKey, text: string, client: PoolClient, opening: Opening): PoolPlace {
     const pools = this.#byTenant.get(key.tenantRef) ?? new Map<string, Entry>()
     let entry = pools.get(text)
     if (entry === undefined) {
@@ -79,7 +82,7 @@ export class PoolRegistry {
       if (key.mode !== 'direct' && countShared(pools) >= limit) {
         throw new PoolerError('EMAXPOOLS', { values: { limit, ref: key.tenantRef } })
       }
-      const pool = this.#options.createPool(key, startup)
+      const pool = this.#options.createPool(key, opening)
       entry = { key, text, pool, clients: new Set(), emptySinceMs: 0 }
       pools.set(text, entry)
       this.#byTenant.set(key.tenantRef, pools)
@@ -91,7 +94,9 @@ export class PoolRegistry {
   #leave(entry: Entry, client: PoolClient): void {
     entry.clients.delete(client)
     entry.emptySinceMs = this.#options.clock.monotonicMs()
-    if (entry.key.mode === 'direct') void this.#close(entry, gone)
+    // Servers that were opened with a token go with the last session that rests on it.
+    const isOver = entry.key.mode === 'direct' || entry.key.tokenName !== undefined
+    if (isOver && entry.clients.size === 0) void this.#close(entry, gone)
   }
 
   /** Once a second: closes pools that nobody has used for long. */

@@ -30,6 +30,8 @@ export interface UpstreamOptions extends UpstreamSettings {
   readonly role: string
   readonly database: string
   readonly credentials: () => ScramSecret | null
+  /** Of auxiliary queries, where they are others. */
+  readonly auxiliaryCredentials?: (() => ScramSecret | null) | undefined
   /** Further startup parameters of the servers that `open` opens; only a direct client has any. */
   readonly startup?: ReadonlyMap<string, string>
 }
@@ -99,33 +101,38 @@ export class Upstream implements PoolUpstream {
     applicationName: string,
     address?: string,
   ): Promise<ConversationResult> {
-    const { clock, tenant } = this.#options
+    const { clock, tenant, credentials } = this.#options
+    const { auxiliaryCredentials = credentials } = this.#options
     const parameters = { application_name: applicationName, search_path: 'pg_catalog' }
     const ask = (server: ServerConnection): Promise<ConversationResult> => {
       const bytes = Buffer.concat([extendedQuery(sql, values), sync()])
       return converse(server, { bytes, batch: 1 }, auxiliaryQueryTimeoutMs, clock)
     }
-    return auxiliary.during(tenant().ref, () => this.#connected(parameters, ask, address))
+    return auxiliary.during(tenant().ref, () =>
+      this.#connected(parameters, auxiliaryCredentials(), ask, address),
+    )
   }
 
   listen(use: (server: ServerConnection) => Promise<void>): Promise<void> {
     // SQL_ASCII: names and payloads come and go as the server has them, unconverted.
     const parameters = { application_name: 'latchkey (listen)', client_encoding: 'SQL_ASCII' }
-    return listeners.during(this.#options.tenant().ref, () => this.#connected(parameters, use))
+    const { tenant, credentials } = this.#options
+    return listeners.during(tenant().ref, () => this.#connected(parameters, credentials(), use))
   }
 
   /** A connection of its own for as long as `use` takes. */
   async #connected<Result>(
     parameters: Readonly<Record<string, string>>,
+    secret: ScramSecret | null,
     use: (server: ServerConnection) => Promise<Result>,
     address?: string,
   ): Promise<Result> {
-    const { clock, credentials, database } = this.#options
+    const { clock, database } = this.#options
     const opened = await openServer({
       ...this.#connectOptions(),
       ...(address === undefined ? {} : { address }),
       database,
-      credentials: credentials(),
+      credentials: secret,
       parameters,
     })
     if (opened.rest.length > 0) opened.socket.unshift(opened.rest)

@@ -17,6 +17,9 @@ export interface LinkedIdentity extends OutsideIdentity {
   readonly createdAtMs: number
 }
 
+/** The form alone, of any version. */
+export const uuidPattern = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i
+
 /** The same in every process: stands where a token's id does, in events and among live sessions. */
 export const identityIdOf = ({ issuer, subject }: OutsideIdentity): string =>
   uuidFrom(JSON.stringify(['identity', issuer, subject]))
@@ -124,5 +127,3 @@ export class IdentityStore {
     return numDeletedRows > 0n
   }
 }
-
-const uuidPattern = /^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$/i

@@ -24,7 +24,8 @@ function tenant() {
 /** Somebody with a token, who notes how their session ended. */
 function personWhoLeaves(left: string[]): PersonLogin {
   const leave = (reason: string) => void left.push(reason)
-  const person = { userId: 'someone', email: null, sessionId: 'one', notice: null, leave }
+  const who = { userId: 'someone', email: null, sessionId: 'one' }
+  const person = { ...who, notice: null, upstreamSecret: null, leave }
   return person as unknown as PersonLogin
 }
 

@@ -6,6 +6,7 @@ import { AccessTokens } from '../../pooler/access/access-tokens.ts'
 import { AuditTrail } from '../../pooler/access/audit-trail.ts'
 import { Bearers } from '../../pooler/access/bearers.ts'
 import { type LiveSession, LiveSessions } from '../../pooler/access/live-sessions.ts'
+import { OutsideAccess } from '../../pooler/access/outside-access.ts'
 import { TokenAccess } from '../../pooler/access/token-access.ts'
 import { ChangeFeed } from '../../pooler/store/change-feed.ts'
 import { EndedSessionStore } from '../../pooler/store/ended-sessions.ts'
@@ -44,6 +45,7 @@ async function openProcess() {
   })
   const access = new TokenAccess({
     bearers,
+    outside: new OutsideAccess({ ask: () => Promise.reject(new Error('nobody is asked')) }, clock),
     rules,
     tenants,
     changes,

@@ -3,7 +3,10 @@
 import { AccessEnder } from '../../pooler/access/access-ender.ts'
 import { AccessTokens } from '../../pooler/access/access-tokens.ts'
 import { Bearers } from '../../pooler/access/bearers.ts'
+import type { OutsideAnswer, OutsideQuestion } from '../../pooler/access/http-authoriser.ts'
 import { type LiveSession, LiveSessions } from '../../pooler/access/live-sessions.ts'
+import { OutsideAccess } from '../../pooler/access/outside-access.ts'
+import { OutsideWatch } from '../../pooler/access/outside-watch.ts'
 import { type AccessDecision, TokenAccess } from '../../pooler/access/token-access.ts'
 import type { Rule, Standing } from '../../pooler/store/rules.ts'
 import type { MembershipRole } from '../../pooler/store/schema.ts'
@@ -63,6 +66,10 @@ export class AccessWorld {
   readonly sessions = new LiveSessions(this.clock)
   readonly access: TokenAccess
   readonly ender: AccessEnder
+  readonly watch: OutsideWatch
+  /** What the outside authoriser answers; null: nothing at all. */
+  outside: OutsideAnswer | null = null
+  outsideAsked: OutsideQuestion[] = []
   #held: Held | null = null
 
   constructor(options: { blindMaxMs?: number } = {}) {
@@ -96,8 +103,17 @@ export class AccessWorld {
       changes: this.changes,
       clock: this.clock,
     })
+    const outside = new OutsideAccess({ ask: (one) => this.#askOutside(one) }, this.clock)
+    this.watch = new OutsideWatch({
+      sessions: this.sessions,
+      outside,
+      tenants: { peek: (ref) => this.projects.get(ref) ?? null },
+      clock: this.clock,
+      recheckMs: 60_000,
+    })
     this.access = new TokenAccess({
       bearers,
+      outside,
       rules: { standingOf: (ref, userId) => this.#standingOf(ref, userId) },
       tenants: {
         findFresh: async (ref) => this.#read(this.projects.get(ref) ?? null),
@@ -107,6 +123,13 @@ export class AccessWorld {
       assignableRoles: { judge: async (_tenant, role) => this.#judgeRole(role) },
       canRecord: () => this.canRecord,
     })
+  }
+
+  async #askOutside(question: OutsideQuestion): Promise<OutsideAnswer> {
+    this.outsideAsked.push(question)
+    if (this.outside === null) throw new Error('the authoriser is away')
+    const { outside } = this
+    return outside.isAllowed ? { ...outside, answeredAtMs: this.clock.monotonicMs() } : outside
   }
 
   get project(): Tenant {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { endOfRule, endOfToken, readExpiresAt } from '../../../pooler/api/expires-at.ts'
+import { endOfRule, endOfToken } from '../../../pooler/api/expires-at.ts'
+import { readEpoch } from '../../../shared/epoch.ts'
 
 const nowMs = Date.UTC(2026, 5, 1)
 const nowSeconds = nowMs / 1000
@@ -7,15 +8,15 @@ const days = 86_400
 
 describe('expires_at', () => {
   test('is seconds below 1e11 and milliseconds from there on', () => {
-    expect(readExpiresAt(1_800_000_000)).toBe(1_800_000_000_000)
-    expect(readExpiresAt(1_800_000_000_000)).toBe(1_800_000_000_000)
-    expect(readExpiresAt(99_999_999_999)).toBe(99_999_999_999_000)
-    expect(readExpiresAt(1e11)).toBe(1e11)
+    expect(readEpoch(1_800_000_000)).toBe(1_800_000_000_000)
+    expect(readEpoch(1_800_000_000_000)).toBe(1_800_000_000_000)
+    expect(readEpoch(99_999_999_999)).toBe(99_999_999_999_000)
+    expect(readEpoch(1e11)).toBe(1e11)
   })
 
   test('is cut to whole seconds, so that an answer sent back means the same', () => {
-    expect(readExpiresAt(1_800_000_000.9)).toBe(1_800_000_000_000)
-    expect(readExpiresAt(1_800_000_000_999)).toBe(1_800_000_000_000)
+    expect(readEpoch(1_800_000_000.9)).toBe(1_800_000_000_000)
+    expect(readEpoch(1_800_000_000_999)).toBe(1_800_000_000_000)
   })
 
   test.each([nowSeconds, nowSeconds - 1, 0, -1, nowMs])(
