@@ -12,6 +12,8 @@ export interface FieldFault {
   /** Dotted path of the field; empty for the whole body. */
   readonly field: string
   readonly message: string
+  /** What was given there, as JSON; null: nothing, something long, or something secret. */
+  readonly given: string | null
 }
 
 interface Answer {
@@ -51,7 +53,7 @@ export function messageAnswers(deps: ErrorDeps): ErrorHandler {
 /** For /api/tenants: `{"errors": {field: [...]}}` with 422 for a bad body, else `{"error": "…"}`. */
 export function supavisorAnswers(deps: ErrorDeps): ErrorHandler {
   return async (error, request, reply) => {
-    const faults = faultsOf(error)
+    const faults = faultsOf(error, request)
     if (faults !== null) return reply.code(422).send({ errors: byField(faults) })
     const answer = await answerOf(error, request, deps)
     const isWhole = answer.body !== undefined && 'errors' in answer.body
@@ -71,7 +73,7 @@ async function answerOf(error: unknown, request: FastifyRequest, deps: ErrorDeps
     const hint = error.hint === null ? {} : { hint: error.hint }
     return { status: error.row.httpStatus, message: error.message, body: hint }
   }
-  const faults = faultsOf(error)
+  const faults = faultsOf(error, request)
   if (faults !== null) return { status: 400, message: faults.map(printFault).join('; ') }
   const status = (error as Partial<FastifyError>).statusCode ?? 500
   if (status >= 400 && status < 500) return { status, message: (error as Error).message }
@@ -98,16 +100,43 @@ async function failureOf(
 }
 
 /** What zod found wrong with the request; null for any other error. At most a handful is told. */
-function faultsOf(error: unknown): readonly FieldFault[] | null {
+function faultsOf(error: unknown, request: FastifyRequest): readonly FieldFault[] | null {
   if (!hasZodFastifySchemaValidationErrors(error)) return null
   return error.validation.slice(0, 10).map((fault) => ({
     field: fault.instancePath.replace(/^\//, '').replaceAll('/', '.'),
     message: fault.message ?? 'is invalid',
+    given: givenAt(request, error.validationContext, fault.instancePath),
   }))
 }
 
-const printFault = (fault: FieldFault): string =>
-  fault.field === '' ? fault.message : `${fault.field}: ${fault.message}`
+function printFault({ field, message, given }: FieldFault): string {
+  const told = field === '' ? message : `${field}: ${message}`
+  return given === null ? told : `${told} (given: ${given})`
+}
+
+const givenCharactersMax = 80
+const secretField = /password|token|secret|_ca$|auth_query/i
+
+function givenAt(
+  request: FastifyRequest,
+  context: string | undefined,
+  instancePath: string,
+): string | null {
+  if (secretField.test(instancePath)) return null
+  const parts: Record<string, unknown> = {
+    body: request.body,
+    params: request.params,
+    querystring: request.query,
+  }
+  let value = parts[context ?? '']
+  for (const key of instancePath.split('/').filter((part) => part !== '')) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, key)) return null
+    value = (value as Record<string, unknown>)[key]
+  }
+  if (value === undefined || (typeof value === 'object' && value !== null)) return null
+  const text = JSON.stringify(value)
+  return text.length > givenCharactersMax ? null : text
+}
 
 function byField(faults: readonly FieldFault[]): Record<string, string[]> {
   const fields: Record<string, string[]> = {}

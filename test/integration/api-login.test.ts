@@ -151,19 +151,29 @@ describe('the dry run', () => {
     expect(answer.json()).toMatchObject({ allowed: false, rhost: '198.51.100.1' })
     expect(app).toMatchObject({ role: 'app', allowed: false })
     expect(app.checks).toEqual([
-      { check: 'project', passed: true, reason: null },
-      { check: 'token', passed: true, reason: null },
-      { check: 'scope', passed: true, reason: null },
-      { check: 'state', passed: true, reason: null },
-      { check: 'rule', passed: true, reason: null },
-      { check: 'role', passed: true, reason: null },
-      { check: 'expiry', passed: true, reason: null },
-      { check: 'branch', passed: true, reason: null },
-      { check: 'network', passed: false, reason: 'network_not_allowed' },
-      { check: 'assignable', passed: true, reason: null },
+      { check: 'project', passed: true, reason: null, hint: null },
+      { check: 'token', passed: true, reason: null, hint: null },
+      { check: 'scope', passed: true, reason: null, hint: null },
+      { check: 'state', passed: true, reason: null, hint: null },
+      { check: 'rule', passed: true, reason: null, hint: null },
+      { check: 'role', passed: true, reason: null, hint: null },
+      { check: 'expiry', passed: true, reason: null, hint: null },
+      { check: 'branch', passed: true, reason: null, hint: null },
+      {
+        check: 'network',
+        passed: false,
+        reason: 'network_not_allowed',
+        hint: expect.stringContaining('network that the rule names'),
+      },
+      { check: 'assignable', passed: true, reason: null, hint: null },
     ])
     expect(boss).toMatchObject({ role: 'boss', allowed: false })
-    expect(boss.checks.at(-1)).toEqual({ check: 'assignable', passed: false, reason: 'superuser' })
+    expect(boss.checks.at(-1)).toMatchObject({
+      check: 'assignable',
+      passed: false,
+      reason: 'superuser',
+      hint: expect.stringContaining('another role'),
+    })
     expect(api.world.events.length).toBe(count)
   })
 
@@ -178,8 +188,20 @@ describe('the dry run', () => {
     const { results } = (await post('/check', {})).json()
     expect(results).toHaveLength(1)
     expect(results[0]).toMatchObject({ role: null, allowed: false })
-    expect(results[0].checks).toContainEqual({ check: 'rule', passed: false, reason: 'no_rule' })
-    expect(results[0].checks.at(-1)).toEqual({ check: 'assignable', passed: null, reason: null })
+    expect(results[0].checks).toContainEqual(
+      expect.objectContaining({
+        check: 'rule',
+        passed: false,
+        reason: 'no_rule',
+        hint: expect.stringContaining('ask an owner'),
+      }),
+    )
+    expect(results[0].checks.at(-1)).toEqual({
+      check: 'assignable',
+      passed: null,
+      reason: null,
+      hint: null,
+    })
   })
 
   test('says that a database which cannot be asked was not asked', async () => {
@@ -191,6 +213,7 @@ describe('the dry run', () => {
         check: 'assignable',
         passed: null,
         reason: 'database_unreachable',
+        hint: expect.stringContaining('try again'),
       })
     })
   })

@@ -77,7 +77,9 @@ describe('members of a project', () => {
 
   test('that nobody knows are 404, and roles that do not exist 400', async () => {
     expect((await putMember(owner, randomUUID(), 'guest')).statusCode).toBe(404)
-    expect((await putMember(owner, owner.userId, 'king')).statusCode).toBe(400)
+    const king = await putMember(owner, owner.userId, 'king')
+    expect(king.statusCode).toBe(400)
+    expect(king.json().message).toMatch(/^role: .*owner.*guest.* \(given: "king"\)$/)
   })
 
   test('who are taken out lose their rules', async () => {

@@ -7,6 +7,7 @@ import type { ApiApp } from '../api-app.ts'
 import type { ApiDeps } from '../api-deps.ts'
 import { ApiError, badRequest } from '../api-error.ts'
 import { callerOf, projectOf } from '../authorize.ts'
+import { hintFor } from '../check-hints.ts'
 import { toEpochSeconds } from '../expires-at.ts'
 import { type CallerFacts, checkLogin, decideLogin, factsOf } from '../login-question.ts'
 import { recordChange } from '../record-change.ts'
@@ -103,6 +104,6 @@ async function resultFor(deps: ApiDeps, facts: CallerFacts, role: string | null)
     warnings: decision.isAllowed
       ? [...decision.warnings, ...storedSecretWarnings(facts.project, decision.rule.role)]
       : [],
-    checks: [...checks],
+    checks: checks.map((one) => ({ ...one, hint: hintFor(one.check, one.reason) })),
   }
 }

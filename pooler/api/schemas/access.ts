@@ -52,6 +52,8 @@ export const checkAnswer = z.object({
           /** null: could not be tested. */
           passed: z.boolean().nullable(),
           reason: z.string().nullable(),
+          /** What to do about it. */
+          hint: z.string().nullable(),
         }),
       ),
     }),
