@@ -136,6 +136,29 @@ describe('a session of ours', () => {
     await eventually(async () => (await statusOf(session)) === 401)
   })
 
+  test('of a scoped token has its scope, at the API and at the database', async () => {
+    const elsewhere = await pooler.project({ input: { enforceSsl: true } })
+    const { members } = pooler.pooler.control
+    await members.putMembership(elsewhere.ref, person.userId, 'owner', 'operator')
+    const body = {
+      name: 'narrow',
+      expires_at: Math.floor(Date.now() / 1000) + 3600,
+      permissions: ['project_admin_read'],
+      projects: [project.ref],
+    }
+    const made = await pooler.api('POST', '/v1/access-tokens', person.token, body)
+    expect(made.status, made.text).toBe(201)
+    const session = await makeSession((made.body as { token: string }).token)
+    const state = ({ ref }: TestProject) => `/v1/projects/${ref}/jit-access`
+    const put = { state: 'disabled' }
+    expect((await pooler.api('GET', state(project), session)).status).toBe(200)
+    expect((await pooler.api('PUT', state(project), session, put)).status).toBe(403)
+    expect((await pooler.api('GET', state(elsewhere), session)).status).toBe(404)
+    expect((await pooler.api('GET', state(elsewhere), person.token)).status).toBe(200)
+    expect((await pooler.api('POST', '/v1/access-tokens', session, { name: 'x' })).status).toBe(403)
+    expect(await refused(session)).toMatchObject({ C: '28P01' })
+  })
+
   test('tells its own end to a person who logs in', async () => {
     const inside = await enter(await makeSession(person.token, { ttl_seconds: 60 }))
     const [live] = pooler.pooler.control.liveSessions.list(project.ref)
