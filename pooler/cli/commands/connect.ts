@@ -80,12 +80,17 @@ export const connectCommand: Command = {
       ...others
     } = env
     ignoreInterrupts()
-    return await runPsql(target, rest, {
-      ...others,
-      PGPASSWORD: (await credentials.token()).reveal(),
-    })
+    const secret = (await credentials.token()).reveal()
+    return await runPsql(target, rest, { ...loopbackEnvOf(url), ...others, PGPASSWORD: secret })
   },
 }
+
+/**
+ * Names below localhost are loopback (RFC 6761), but not every resolver knows. libpq then asks none, and
+ * still holds the certificate against the name.
+ */
+export const loopbackEnvOf = ({ hostname }: URL): Record<string, string> =>
+  /(^|\.)localhost$/.test(hostname) ? { PGHOSTADDR: '127.0.0.1' } : {}
 
 /** Its exit code; 128 and the number of a signal that ended it, as in a shell. */
 function runPsql(
