@@ -1,13 +1,16 @@
 // The same script direct to Postgres and through Latchkey: what comes back is equal byte for byte.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { fastIo } from '../support/fast-io.ts'
+import { anySegmentation } from '../support/pipeline-driver.ts'
 import { PooledPostgres, type Port } from '../support/pooled-postgres.ts'
 import { sharedPostgres } from '../support/postgres.ts'
 import { RawClient } from '../support/raw-client.ts'
 import type * as raw from '../support/raw-messages.ts'
 import { describeReply } from '../support/raw-replies.ts'
+import { freshSeed, withSeed } from '../support/seeded-random.ts'
 import { oneByteEach, type Segmentation, splitAt, whole } from '../support/segments.ts'
-import { conversations, type Turn } from './conversations.ts'
+import { conversations } from './conversations.ts'
+import type { Turn } from './turns.ts'
 
 let pooled: PooledPostgres
 beforeAll(async () => {
@@ -17,8 +20,8 @@ afterAll(() => pooled.stop())
 
 type Way = 'direct' | Port
 
-async function replay(way: Way, script: readonly Turn[], segmentation: Segmentation) {
-  const target = way === 'direct' ? pooled.direct() : pooled.target(way)
+async function replay(way: Way, script: readonly Turn[], segmentation: Segmentation, by = pooled) {
+  const target = way === 'direct' ? by.direct() : by.target(way)
   const client = await RawClient.loggedIn({ ...target, waitMs: 15_000 })
   const replies: raw.RawMessage[][] = []
   try {
@@ -72,6 +75,39 @@ describe.each(Object.entries(conversations))('%s', (_kind, scripts) => {
       }
     }
   })
+})
+
+/** `direct` asks for nothing that is left of other connections, so neither may the ports. */
+test('scripts in any order, several clients side by side, in random pieces', async () => {
+  const crowded = await PooledPostgres.start(sharedPostgres(), { poolSize: 3 })
+  const scripts = Object.entries(conversations)
+    .filter(([kind]) => kind !== 'the end')
+    .flatMap(([, some]) => Object.entries(some))
+    .filter(([name]) => !long.includes(name))
+    .map(([, script]) => script)
+  try {
+    const rounds = Number(process.env.ROUNDS ?? 1)
+    await withSeed(freshSeed(), async (random) => {
+      for (let round = 0; round < rounds; round++) {
+        const lots = Array.from({ length: 6 }, () =>
+          Array.from({ length: 5 }, () => random.pick(scripts)).flat(),
+        )
+        const expected = await Promise.all(lots.map((lot) => replay('direct', lot, whole, crowded)))
+        for (const way of ways) {
+          // No more sessions than servers at a time: they would wait for each other.
+          const atOnce = way === 'session' ? lots.slice(0, 3) : lots
+          const replies = await Promise.all(
+            atOnce.map((lot) => replay(way, lot, anySegmentation(random.fork()), crowded)),
+          )
+          for (const [index, one] of replies.entries()) {
+            expect(told(one), `${way} port, round ${round}`).toEqual(told(expected[index] ?? []))
+          }
+        }
+      }
+    })
+  } finally {
+    await crowded.stop()
+  }
 })
 
 test('a login tells the same settings as Postgres', async () => {

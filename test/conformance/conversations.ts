@@ -1,29 +1,10 @@
 // What clients say to Postgres, as scripts of turns: bytes, and up to where replies are waited for.
 import * as raw from '../support/raw-messages.ts'
-
-export interface Turn {
-  readonly bytes: Buffer
-  /** So many ReadyForQuery; a letter: up to a message of this type; `end`: to the end of the stream. */
-  readonly until: number | 'G' | 'E' | 'n' | 's' | 'T' | '2' | 'C' | 'end'
-}
-
-const turn = (until: Turn['until'], ...messages: Buffer[]): Turn => ({
-  bytes: Buffer.concat(messages),
-  until,
-})
-const query = (sql: string | Buffer): Turn => turn(1, raw.query(sql))
-
-const batch = (sql: string, values: readonly (string | null)[] = [], rowsMax = 0): Buffer =>
-  Buffer.concat([
-    raw.parse('', sql),
-    raw.bind({ values }),
-    raw.describeMessage('portal'),
-    raw.execute('', rowsMax),
-  ])
+import { inTransactions } from './transaction-conversations.ts'
+import { batch, binary, query, type Turn, turn } from './turns.ts'
 
 const table = query('create temp table kit (tag text, n int); begin')
 const rows = Array.from({ length: 300 }, (_, n) => raw.copyData(`row ${n}\t${n}\n`))
-const binary = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))
 
 /** Scripts of simple queries. */
 const simple: Record<string, readonly Turn[]> = {
@@ -325,5 +306,6 @@ export const conversations: Record<string, Record<string, readonly Turn[]>> = {
   'simple queries': simple,
   'extended queries': extended,
   COPY: copying,
+  'in transactions': inTransactions,
   'the end': ending,
 }
