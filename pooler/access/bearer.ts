@@ -28,6 +28,8 @@ export interface IdentityBearer {
   readonly hash: TokenHash
   readonly issuer: string
   readonly subject: string
+  /** As the provider has it; null: it does not say. */
+  readonly email: string | null
   readonly sessionKey: string
   readonly issuedAtMs: number
   readonly endsAtMs: number

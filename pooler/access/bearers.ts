@@ -6,7 +6,7 @@ import type { Secret } from '../../shared/secret.ts'
 import { sessionsKnownMax } from '../config/limits.ts'
 import type { Change, Changes } from '../store/change-feed.ts'
 import type { EndedSessionStore } from '../store/ended-sessions.ts'
-import { type IdentityStore, identityIdOf, type OutsideIdentity } from '../store/identities.ts'
+import { type IdentityStore, identityIdOf, type SignedInIdentity } from '../store/identities.ts'
 import { LookUpCache } from '../store/look-up-cache.ts'
 import type { Member } from '../store/members.ts'
 import type { TokenOwner, TokenRecord } from '../store/tokens.ts'
@@ -99,11 +99,12 @@ export class Bearers {
    * Who somebody is to the identity provider, member or not: an invitation that they accept may link
    * them. null: not a JWT of the provider that holds right now.
    */
-  async identityOf(token: Secret<string>): Promise<OutsideIdentity | null> {
+  async identityOf(token: Secret<string>): Promise<SignedInIdentity | null> {
     const bearer = await this.read(token)
     if (bearer?.kind !== 'identity' || bearer.endsAtMs <= this.#options.clock.wallMs()) return null
     if (await this.#isEnded(bearer.sessionKey, identityIdOf(bearer))) return null
-    return { issuer: bearer.issuer, subject: bearer.subject }
+    const { issuer, subject, email } = bearer
+    return { issuer, subject, email }
   }
 
   /** From now on until its end it is refused, in every process; what lives under it ends. */

@@ -39,6 +39,7 @@ export class IdentityProvider {
       hash,
       issuer,
       subject: claims.subject,
+      email: typeof claims.all.email === 'string' ? claims.all.email : null,
       sessionKey: sessionKey(claims, text),
       issuedAtMs: claims.issuedAtMs ?? clock.wallMs(),
       endsAtMs: claims.endsAtMs,

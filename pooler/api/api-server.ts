@@ -55,6 +55,7 @@ export function createApiServer(deps: ApiDeps): FastifyInstance {
   app.setValidatorCompiler(validatorCompiler)
   app.setSerializerCompiler(serializerCompiler)
   app.decorateRequest('caller', null)
+  app.decorateRequest('newcomer', null)
   app.decorateRequest('project', null)
   app.setErrorHandler(messageAnswers(deps))
   answerPlainly(app, deps)

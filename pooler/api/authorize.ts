@@ -10,6 +10,7 @@ import type { Bearer } from '../access/bearer.ts'
 import { rulesRefOf, tokenFault } from '../access/decide-access.ts'
 import { isPermitted, type Permission } from '../access/permissions.ts'
 import { coversPermission, coversProject, type TokenScope } from '../access/token-scope.ts'
+import type { SignedInIdentity } from '../store/identities.ts'
 import type { Member } from '../store/members.ts'
 import type { MembershipRole } from '../store/schema.ts'
 import type { TokenRecord } from '../store/tokens.ts'
@@ -38,6 +39,8 @@ export interface ProjectView {
 declare module 'fastify' {
   interface FastifyRequest {
     caller: Caller | null
+    /** On open routes: whom the identity provider knows and we do not. Never with a caller. */
+    newcomer: SignedInIdentity | null
     project: ProjectView | null
   }
   interface FastifyContextConfig {
@@ -76,7 +79,11 @@ export class Authorizer {
       this.#refuseGuesses(sourceKey(request.ip), '')
       return
     }
-    const caller = await this.#identify(request)
+    const caller = await this.#identify(request, isOpen)
+    if (caller === null) {
+      this.#refuseGuesses(sourceKey(request.ip), '')
+      return
+    }
     request.caller = caller
     if (isOpen) {
       this.#count(`${caller.member.userId}/`, reply)
@@ -99,13 +106,18 @@ export class Authorizer {
     if (isOpen && reply.statusCode === 404) this.#badBearers.add(sourceKey(request.ip))
   }
 
-  async #identify(request: FastifyRequest): Promise<Caller> {
+  /** null, on open routes only: a newcomer. */
+  async #identify(request: FastifyRequest, isOpen: boolean): Promise<Caller | null> {
     const text = bearerOf(request.headers.authorization)
     if (text === null) throw unauthorized('send a token: Authorization: Bearer sbp_…')
     const source = sourceKey(request.ip)
     const hash = createHash('sha256').update(text).digest('base64')
     this.#refuseGuesses(source, hash)
     const owner = await this.#deps.bearers.find(new Secret(text))
+    if (owner === null && isOpen) {
+      request.newcomer = await this.#deps.bearers.identityOf(new Secret(text))
+      if (request.newcomer !== null) return null
+    }
     if (owner === null || tokenFault(owner.token, this.#deps.clock.wallMs()) !== null) {
       this.#goodTokens.delete(hash)
       this.#badBearers.add(source)

@@ -1,15 +1,21 @@
 // Which member an identity of an outside provider is: (issuer, subject), linked by an operator or by
 // an accepted invitation. E-mail addresses link nobody.
 import { createHash } from 'node:crypto'
-import { sql } from 'kysely'
+import { sql, type Transaction } from 'kysely'
 import { identitiesPerMemberMax } from '../config/limits.ts'
 import type { Database } from './database.ts'
 import { type Member, memberOf } from './members.ts'
+import type { Schema } from './schema.ts'
 import { StoreRefusal } from './store-refusal.ts'
 
 export interface OutsideIdentity {
   readonly issuer: string
   readonly subject: string
+}
+
+/** As a JWT of the provider has it. The e-mail is a claim: it may contradict, it never links. */
+export interface SignedInIdentity extends OutsideIdentity {
+  readonly email: string | null
 }
 
 export interface LinkedIdentity extends OutsideIdentity {
@@ -64,41 +70,9 @@ export class IdentityStore {
    * too many. Nobody's say-so but an operator's, or the holder's with an invitation, leads here.
    */
   async link(userId: string, identity: OutsideIdentity): Promise<boolean> {
-    const id = identityIdOf(identity)
-    return await this.#db.transaction().execute(async (transaction) => {
-      const member = await transaction
-        .selectFrom('members')
-        .select('user_id')
-        .where('user_id', '=', userId)
-        .forNoKeyUpdate()
-        .executeTakeFirst()
-      if (member === undefined) throw new StoreRefusal('invalid', `there is no member ${userId}`)
-      const linked = await transaction
-        .selectFrom('identities')
-        .select(['id', 'user_id'])
-        .where(({ or, eb }) => or([eb('id', '=', id), eb('user_id', '=', userId)]))
-        .execute()
-      const same = linked.find((row) => row.id === id)
-      if (same?.user_id === userId) return false
-      if (same !== undefined) {
-        throw new StoreRefusal('conflict', 'this identity is linked to another member')
-      }
-      if (linked.length >= identitiesPerMemberMax) {
-        throw new StoreRefusal(
-          'conflict',
-          `a member has at most ${identitiesPerMemberMax} identities`,
-        )
-      }
-      const inserted = await transaction
-        .insertInto('identities')
-        .values({ id, ...identity, user_id: userId })
-        .onConflict((conflict) => conflict.column('id').doNothing())
-        .executeTakeFirst()
-      if (inserted.numInsertedOrUpdatedRows === 0n) {
-        throw new StoreRefusal('conflict', 'this identity was linked by somebody else just now')
-      }
-      return true
-    })
+    return await this.#db
+      .transaction()
+      .execute((transaction) => linkIdentity(transaction, userId, identity))
   }
 
   async list(userId: string): Promise<LinkedIdentity[]> {
@@ -126,4 +100,42 @@ export class IdentityStore {
       .executeTakeFirst()
     return numDeletedRows > 0n
   }
+}
+
+/** As `IdentityStore.link`, within what else has to happen with it. */
+export async function linkIdentity(
+  transaction: Transaction<Schema>,
+  userId: string,
+  { issuer, subject }: OutsideIdentity,
+): Promise<boolean> {
+  const id = identityIdOf({ issuer, subject })
+  const member = await transaction
+    .selectFrom('members')
+    .select('user_id')
+    .where('user_id', '=', userId)
+    .forNoKeyUpdate()
+    .executeTakeFirst()
+  if (member === undefined) throw new StoreRefusal('invalid', `there is no member ${userId}`)
+  const linked = await transaction
+    .selectFrom('identities')
+    .select(['id', 'user_id'])
+    .where(({ or, eb }) => or([eb('id', '=', id), eb('user_id', '=', userId)]))
+    .execute()
+  const same = linked.find((row) => row.id === id)
+  if (same?.user_id === userId) return false
+  if (same !== undefined) {
+    throw new StoreRefusal('conflict', 'this identity is linked to another member')
+  }
+  if (linked.length >= identitiesPerMemberMax) {
+    throw new StoreRefusal('conflict', `a member has at most ${identitiesPerMemberMax} identities`)
+  }
+  const inserted = await transaction
+    .insertInto('identities')
+    .values({ id, issuer, subject, user_id: userId })
+    .onConflict((conflict) => conflict.column('id').doNothing())
+    .executeTakeFirst()
+  if (inserted.numInsertedOrUpdatedRows === 0n) {
+    throw new StoreRefusal('conflict', 'this identity was linked by somebody else just now')
+  }
+  return true
 }

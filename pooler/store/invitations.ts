@@ -6,6 +6,7 @@ import { type Selectable, sql, type Transaction } from 'kysely'
 import { Secret } from '../../shared/secret.ts'
 import { invitationsPerProjectMax } from '../config/limits.ts'
 import type { Database } from './database.ts'
+import { linkIdentity, type SignedInIdentity } from './identities.ts'
 import { type RuleInput, writeRule } from './rules.ts'
 import type { InvitationsTable, Schema } from './schema.ts'
 import { StoreRefusal } from './store-refusal.ts'
@@ -34,15 +35,19 @@ export interface Acceptance {
   readonly ref: string
   readonly email: string
   readonly token: Secret<string>
-  /** The member who accepts; null: somebody whom nobody knows yet. */
+  /** The member who accepts; null: somebody whom nobody here knows yet. */
   readonly userId: string | null
+  /** Who that somebody is to the identity provider, where they are signed in there. */
+  readonly identity: SignedInIdentity | null
   readonly nowMs: number
 }
 
 export interface Accepted {
   readonly invitation: Invitation
   readonly userId: string
-  /** Of a member who is new: told once. */
+  /** The member was made by this. */
+  readonly isNew: boolean
+  /** Of a member who is new and could not sign in without: told once. */
   readonly firstToken: Secret<string> | null
 }
 
@@ -120,12 +125,22 @@ export class InvitationStore {
 
   /** null for whatever reason: who asks learns none. */
   async accept(acceptance: Acceptance): Promise<Accepted | null> {
+    try {
+      return await this.#acceptWhole(acceptance)
+    } catch (error) {
+      // Of an identity that became somebody's at this moment.
+      if (error instanceof StoreRefusal) return null
+      throw error
+    }
+  }
+
+  #acceptWhole(acceptance: Acceptance): Promise<Accepted | null> {
     return this.#db.transaction().execute(async (transaction) => {
       const invitation = await takeInvitation(transaction, acceptance)
       if (invitation === null) return null
       const person = await personFor(transaction, acceptance)
       if (person === null) return null
-      const { userId, firstToken } = person
+      const { userId } = person
       const { ref, nowMs } = acceptance
       await transaction
         .insertInto('memberships')
@@ -137,7 +152,7 @@ export class InvitationStore {
         await writeRule(transaction, ref, userId, { ...rule, expiresAtMs }, invitation.createdBy)
       }
       await transaction.deleteFrom('invitations').where('id', '=', invitation.id).execute()
-      return { invitation, userId, firstToken }
+      return { invitation, ...person }
     })
   }
 }
@@ -211,22 +226,38 @@ async function takeInvitation(
  */
 async function personFor(
   transaction: Transaction<Schema>,
-  { email, userId }: Acceptance,
-): Promise<{ userId: string; firstToken: Secret<string> | null } | null> {
+  { email, userId, identity }: Acceptance,
+): Promise<Omit<Accepted, 'invitation'> | null> {
   const known = await transaction
     .selectFrom('members')
     .select('user_id')
     .where(sql<string>`lower(email)`, '=', email.toLowerCase())
     .executeTakeFirst()
-  if (userId !== null) return known?.user_id === userId ? { userId, firstToken: null } : null
-  if (known !== undefined) return null
-  const made = randomUUID()
-  await transaction
+  if (userId !== null) {
+    return known?.user_id === userId ? { userId, isNew: false, firstToken: null } : null
+  }
+  const isSomebodyElse = (identity?.email ?? email).toLowerCase() !== email.toLowerCase()
+  if (known !== undefined || isSomebodyElse) return null
+  const made = { userId: randomUUID(), isNew: true }
+  const { numInsertedOrUpdatedRows } = await transaction
     .insertInto('members')
-    .values({ user_id: made, email, name: email.split('@', 1)[0] ?? email, is_operator: false })
-    .execute()
-  const { token } = await insertToken(transaction, { userId: made, name: 'first token' })
-  return { userId: made, firstToken: token }
+    .values({
+      user_id: made.userId,
+      email,
+      name: email.split('@', 1)[0] ?? email,
+      is_operator: false,
+    })
+    // The same address may be accepting in another project at this moment.
+    .onConflict((conflict) => conflict.doNothing())
+    .executeTakeFirst()
+  if (numInsertedOrUpdatedRows === 0n) return null
+  if (identity !== null) {
+    await linkIdentity(transaction, made.userId, identity)
+    return { ...made, firstToken: null }
+  }
+  const { userId: owner } = made
+  const { token } = await insertToken(transaction, { userId: owner, name: 'first token' })
+  return { ...made, firstToken: token }
 }
 
 function invitationOf(row: InvitationRow): Invitation {

@@ -3,6 +3,7 @@
 import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { Secret } from '../../../shared/secret.ts'
+import { identityIdOf } from '../../store/identities.ts'
 import type { Invitation, InvitedRule } from '../../store/invitations.ts'
 import type { ApiApp } from '../api-app.ts'
 import type { ApiDeps } from '../api-deps.ts'
@@ -79,7 +80,7 @@ function acceptRoute(app: ApiApp, deps: ApiDeps): void {
       schema: { params: refParams, body: acceptBody, response: { 200: acceptAnswer, ...refusals } },
     },
     async (request) => {
-      const { caller } = request
+      const { caller, newcomer } = request
       if (caller !== null && caller.token.scope !== null) {
         throw new ApiError(403, 'a scoped token accepts no invitations')
       }
@@ -90,6 +91,7 @@ function acceptRoute(app: ApiApp, deps: ApiDeps): void {
         email,
         token: new Secret(token),
         userId: caller?.member.userId ?? null,
+        identity: newcomer,
         nowMs: deps.clock.wallMs(),
       })
       if (accepted === null) {
@@ -97,10 +99,15 @@ function acceptRoute(app: ApiApp, deps: ApiDeps): void {
           'there is no such invitation: it was used, withdrawn or is over, or link, e-mail and token do not belong together',
         )
       }
-      const { userId, invitation, firstToken } = accepted
-      const details = { invite_id: invitation.id, is_new: firstToken !== null }
+      const { userId, invitation, isNew, firstToken } = accepted
+      const details = { invite_id: invitation.id, is_new: isNew }
       const event = { action: 'invitation_accepted', actor: userId, details } as const
       recordChange(deps, request, event, ref)
+      if (newcomer !== null) {
+        const linked = { id: identityIdOf(newcomer), issuer: newcomer.issuer }
+        const how = { actor: userId, subject: userId, details: linked } as const
+        recordChange(deps, request, { action: 'identity_linked', ...how }, ref)
+      }
       const rules = (await deps.rules.find(ref, userId))?.rules ?? []
       return {
         user_id: userId,

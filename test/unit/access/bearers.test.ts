@@ -86,7 +86,8 @@ function setup() {
         if (claims.issuer !== issuer) return null
         const { endsAtMs, subject } = claims
         const sessionKey = 'ab'.repeat(32)
-        return { kind: 'identity', hash, issuer, subject, sessionKey, issuedAtMs: 0, endsAtMs }
+        const person = { issuer, subject, email: null }
+        return { kind: 'identity', hash, ...person, sessionKey, issuedAtMs: 0, endsAtMs }
       },
     },
     identities: {
@@ -218,7 +219,7 @@ test('an identity that is linked or unlinked is looked up again', async () => {
 test('who somebody is to the provider is told for an invitation, member or not, while it lasts', async () => {
   const { bearers, jwts, owner, outside, ended, clock } = setup()
   const token = outside()
-  expect(await bearers.identityOf(token)).toEqual({ issuer, subject: 'x' })
+  expect(await bearers.identityOf(token)).toEqual({ issuer, subject: 'x', email: null })
   expect(await bearers.identityOf((await jwts.issue(owner, 60)).token)).toBeNull()
   expect(await bearers.identityOf(new Secret(`sbp_${'a'.repeat(40)}`))).toBeNull()
   clock.advance(60_000)

@@ -78,12 +78,13 @@ const algorithms: Readonly<Record<JwtAlgorithm, TestKey>> = { RS256: rsa, ES256:
 
 test.each(Object.entries(algorithms))('an honest %s says who somebody is', async (_alg, key) => {
   const world = new World()
-  const text = signedJwt(key, world.claims({ session_id: 's1' }))
+  const text = signedJwt(key, world.claims({ session_id: 's1', email: 'ada@example.com' }))
   expect(await world.read(text)).toEqual({
     kind: 'identity',
     hash: tokenHashOf(new Secret(text)),
     issuer,
     subject: 'user-1',
+    email: 'ada@example.com',
     sessionKey: expect.stringMatching(/^[0-9a-f]{64}$/),
     issuedAtMs: world.now * 1000,
     endsAtMs: (world.now + 600) * 1000,
