@@ -3,13 +3,14 @@
 import { parseArgs } from 'node:util'
 import { chaos } from './load/chaos.ts'
 import { select } from './load/select.ts'
+import { soak } from './load/soak.ts'
 import { ownFolder } from './support/latchkey.ts'
 import { machineFacts } from './support/machine.ts'
 import { writeResults } from './support/results-file.ts'
 import type { Scenario, ScenarioOptions } from './support/scenario.ts'
 import { startWorld, type World } from './support/world.ts'
 
-const scenarios: readonly Scenario[] = [select, chaos]
+const scenarios: readonly Scenario[] = [select, chaos, soak]
 
 const usage = `usage: npm run bench -- [scenario …] [options]
 
@@ -18,7 +19,7 @@ ${scenarios.map(({ name, about }) => `  ${name.padEnd(10)} ${about}`).join('\n')
 
 options:
   --rounds <n>          rounds of each case (7)
-  --seconds <n>         of one round (select: 2), or of the whole (chaos: 60)
+  --seconds <n>         of one round (select: 2), or of the whole (chaos: 60, soak: 300)
   --clients <n,n,…>     numbers of clients (1,16,64)
   --protocols <a,b,…>   simple, extended, prepared (all)
   --pool-size <n>       servers of a pool (20)
@@ -75,6 +76,7 @@ async function main(): Promise<number> {
       poolSize: wholeNumber(values['pool-size']),
       against: values.against ?? null,
       profileFolder: values['cpu-prof'] ?? null,
+      nodeArgs: scenario.nodeArgs ?? [],
       hasPlainProxy: values.plain,
     })
     try {
@@ -114,4 +116,5 @@ function wholeNumber(text: string): number {
 // Ctrl-C ends the children with us (each was told to die with its parent).
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 
-process.exitCode = await main()
+// A scene of chaos that failed may have left a program behind, which would be waited for.
+process.exit(await main())

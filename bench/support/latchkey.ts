@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { resolve } from 'node:path'
 import { SignJWT } from 'jose'
 import { freePort } from '../../pooler/embedded/free-port.ts'
+import type { Address } from './address.ts'
 import { appRole, type BenchPostgres, benchDatabase, otherRole } from './postgres.ts'
 import { Service, untilServing } from './service.ts'
 import { checkLogin, type Target } from './target.ts'
@@ -22,6 +23,8 @@ export interface LatchkeyRun {
   /** `http://…` of the API, `/metrics` and `/api`. */
   readonly apiUrl: string
   readonly settings: Readonly<Record<string, string>>
+  /** A further project, for a database of its own; gives its address on the transaction port. */
+  addProject(ref: string, database: string): Promise<Address>
 }
 
 export const ownFolder = resolve(import.meta.dirname, '../..')
@@ -49,9 +52,13 @@ export async function startLatchkey(
   const child = spawn('setpriv', command, { env, cwd: options.folder, stdio: 'pipe' })
   const service = new Service(options.name, child)
   const apiUrl = `http://127.0.0.1:${apiPort}`
-  await untilServing(service, () => putProject(apiUrl, jwtSecret, postgres, options.poolSize))
-  const user = `${appRole}.${projectRef}`
-  const transaction = { ...postgres.address(), user, port: transactionPort }
+  const addProject = async (ref: string, database: string): Promise<Address> => {
+    const jwt = await operatorJwt(jwtSecret)
+    await putProject({ apiUrl, jwt, postgres, ref, database, poolSize: options.poolSize })
+    const user = `${appRole}.${ref}`
+    return { ...postgres.address(appRole, database), user, port: transactionPort }
+  }
+  const transaction = await untilServing(service, () => addProject(projectRef, benchDatabase))
   const session = { ...transaction, port: sessionPort }
   await untilServing(service, () => checkLogin(transaction))
   return {
@@ -59,6 +66,7 @@ export async function startLatchkey(
     apiUrl,
     target: { name: options.name, pid: service.pid, transaction, session },
     settings: { ...settings, pool_size: String(options.poolSize) },
+    addProject,
   }
 }
 
@@ -72,29 +80,36 @@ async function threePorts(): Promise<[number, number, number]> {
   return [api, transaction, session]
 }
 
-async function putProject(
-  apiUrl: string,
-  jwtSecret: string,
-  postgres: BenchPostgres,
-  poolSize: number,
-): Promise<void> {
-  const jwt = await new SignJWT({})
+interface NewProject {
+  readonly apiUrl: string
+  readonly jwt: string
+  readonly postgres: BenchPostgres
+  readonly ref: string
+  readonly database: string
+  readonly poolSize: number
+}
+
+const operatorJwt = (secret: string): Promise<string> =>
+  new SignJWT({})
     .setProtectedHeader({ alg: 'HS256' })
     .setExpirationTime('5m')
-    .sign(new TextEncoder().encode(jwtSecret))
+    .sign(new TextEncoder().encode(secret))
+
+async function putProject(project: NewProject): Promise<void> {
+  const { apiUrl, jwt, postgres, ref, database, poolSize } = project
   const users = [appRole, otherRole].map((role) => ({
     db_user: role,
     db_password: postgres.rolePassword,
     pool_size: poolSize,
   }))
-  const response = await fetch(`${apiUrl}/api/tenants/${projectRef}`, {
+  const response = await fetch(`${apiUrl}/api/tenants/${ref}`, {
     method: 'PUT',
     headers: { authorization: `Bearer ${jwt}`, 'content-type': 'application/json' },
     body: JSON.stringify({
       tenant: {
         db_host: '127.0.0.1',
         db_port: postgres.port,
-        db_database: benchDatabase,
+        db_database: database,
         ip_version: 'v4',
         enforce_ssl: false,
         require_user: true,

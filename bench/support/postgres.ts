@@ -7,7 +7,7 @@ import { Client, Pool } from 'pg'
 import { makeCluster } from '../../pooler/embedded/cluster.ts'
 import { freePort } from '../../pooler/embedded/free-port.ts'
 import { findServerBinaries } from '../../pooler/embedded/server-binaries.ts'
-import { ServerProcess } from '../../pooler/embedded/server-process.ts'
+import { ServerProcess, type StopMode } from '../../pooler/embedded/server-process.ts'
 import { ServerUser } from '../../pooler/embedded/server-user.ts'
 import type { Address } from './address.ts'
 import { pgbench } from './pgbench.ts'
@@ -32,6 +32,7 @@ export const appRole = 'app'
 /** A second role, and with it a second pool, for what must not touch the first. */
 export const otherRole = 'other'
 const superuser = 'bench_admin'
+const grants = `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO ${appRole}, ${otherRole}`
 const pgbenchScale = 5
 const connectionsMax = 4
 
@@ -41,7 +42,8 @@ export class BenchPostgres {
   readonly user: ServerUser
   readonly version: string
   readonly rolePassword: string
-  readonly #server: ServerProcess
+  readonly #start: () => Promise<ServerProcess>
+  #server: ServerProcess
   readonly #password: string
   readonly #connections: Pool
 
@@ -50,6 +52,7 @@ export class BenchPostgres {
     this.user = parts.user
     this.version = version
     this.rolePassword = randomBytes(12).toString('hex')
+    this.#start = parts.start
     this.#server = parts.server
     this.#password = parts.password
     this.#connections = connections
@@ -98,6 +101,41 @@ export class BenchPostgres {
     return rows
   }
 
+  /** A database with a table that both roles may fill. */
+  async addDatabase(name: string): Promise<void> {
+    await this.#connections.query(`CREATE DATABASE ${name}`)
+    await this.#inDatabase(
+      name,
+      `CREATE TABLE chaos_rows (client int NOT NULL);
+       CREATE TABLE soak_rows (id int NOT NULL, is_wanted bool NOT NULL);
+       ${grants}`,
+    )
+  }
+
+  /** As the superuser, straight, in any database; the rows of the last statement. */
+  async #inDatabase(database: string, sql: string): Promise<Row[]> {
+    const client = new Client(this.address(superuser, database))
+    await client.connect()
+    try {
+      const result = await client.query<Row>(sql)
+      return Array.isArray(result) ? (result.at(-1)?.rows ?? []) : result.rows
+    } finally {
+      await client.end()
+    }
+  }
+
+  /** Rows of one table there. */
+  async count(database: string, table: string, condition = 'true'): Promise<number> {
+    const sql = `SELECT count(*)::int AS count FROM ${table} WHERE ${condition}`
+    return Number((await this.#inDatabase(database, sql))[0]?.count)
+  }
+
+  /** On the same port; whoever was connected has lost it. */
+  async restart(mode: StopMode): Promise<void> {
+    await this.#server.stop(mode)
+    this.#server = await this.#start()
+  }
+
   async stop(): Promise<void> {
     await this.#connections.end()
     await this.#server.stop('immediate')
@@ -117,17 +155,15 @@ export class BenchPostgres {
       `--scale=${pgbenchScale}`,
     ])
     if (exitCode !== 0) throw new Error(`pgbench --initialize failed: ${stderr}`)
-    const client = new Client(asAdmin)
-    await client.connect()
-    await client.query('CREATE TABLE chaos_rows (client int NOT NULL)')
-    await client.query(
-      `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO ${appRole}, ${otherRole}`,
+    await this.#inDatabase(
+      benchDatabase,
+      `CREATE TABLE chaos_rows (client int NOT NULL); ${grants}`,
     )
-    await client.end()
   }
 }
 
 interface Parts {
+  readonly start: () => Promise<ServerProcess>
   readonly folder: string
   readonly user: ServerUser
   readonly server: ServerProcess
@@ -152,12 +188,7 @@ async function startServer(folder: string): Promise<Parts> {
   await makeCluster({ initdb, user, dataDirectory, superuser, passwordFile, isDurable: false })
   const port = await freePort()
   if (port === null) throw new Error('no free loopback port')
-  const server = await ServerProcess.start({
-    postgres,
-    user,
-    dataDirectory,
-    port,
-    settings: postgresSettings,
-  })
-  return { folder, user, server, password }
+  const options = { postgres, user, dataDirectory, port, settings: postgresSettings }
+  const start = (): Promise<ServerProcess> => ServerProcess.start(options)
+  return { folder, user, start, server: await start(), password }
 }

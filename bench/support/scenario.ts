@@ -26,5 +26,7 @@ export interface Scenario {
   readonly about: string
   /** PgBouncer, and the other checkout where one is given, are wanted beside Latchkey. */
   readonly isCompared: boolean
+  /** Arguments of Node for Latchkey's process. */
+  readonly nodeArgs?: readonly string[]
   run(world: World, options: ScenarioOptions): Promise<ScenarioResult>
 }

@@ -16,6 +16,8 @@ export interface WorldOptions {
   readonly against: string | null
   /** Where Latchkey writes its processor profile when it ends; null: nowhere. */
   readonly profileFolder: string | null
+  /** Arguments of Node for Latchkey's process. */
+  readonly nodeArgs: readonly string[]
   /** A proxy that does nothing but pass bytes, as a further yardstick. */
   readonly hasPlainProxy: boolean
 }
@@ -53,7 +55,8 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       options.isCompared && options.hasPlainProxy ? await startPlainProxy(postgres) : null
     if (plain !== null) stops.push(() => plain.service.stop())
     const other = against === null ? null : await start('against', resolve(against), [])
-    const latchkey = await start('latchkey', ownFolder, profileArgs(profileFolder))
+    const nodeArgs = [...options.nodeArgs, ...profileArgs(profileFolder)]
+    const latchkey = await start('latchkey', ownFolder, nodeArgs)
     const direct = postgres.address()
     return {
       postgres,
