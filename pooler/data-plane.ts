@@ -18,6 +18,7 @@ import { ClientCounts } from './client/client-counts.ts'
 import type { ClientServices } from './client/client-services.ts'
 import type { AdminServices } from './client/serve-admin.ts'
 import { StartupSettings } from './client/startup-settings.ts'
+import type { InheritedSockets } from './config/inherited-sockets.ts'
 import type { Config } from './config/settings.ts'
 import { FrontDoor } from './front-door.ts'
 import type { CounterBook } from './metrics/counter-book.ts'
@@ -45,6 +46,8 @@ export interface DataPlaneOptions {
   readonly certificates: ServerCertificates | null
   /** PEM of GLOBAL_UPSTREAM_CA_PATH. */
   readonly globalCa: string | null
+  /** Sockets that listen already. */
+  readonly inherited: InheritedSockets
   /** undefined: with no address guarded but what no project may have. */
   readonly addresses?: UpstreamAddresses
   readonly tenants: Pick<TenantCache, 'find' | 'peek'>
@@ -160,13 +163,25 @@ export class DataPlane {
     for (const listener of this.#listeners) listener.stopAccepting()
   }
 
+  descriptorOf(mode: ListenerMode): number | null {
+    return this.#listeners[mode === 'transaction' ? 0 : 1]?.descriptor ?? null
+  }
+
   /** Clients at rest are told; those in a transaction when it is over. */
   endIdleClients(): void {
-    const reason = 'the pooler is shutting down'
     for (const connection of this.connections) {
       const relay = connection.session?.relay
       if (relay === undefined || relay === null) connection.end(new PoolerError('EDRAINING'))
-      else if (relay.isAtRest) relay.fail(new PoolerError('ETERMINATED', { values: { reason } }))
+      else if (relay.isAtRest) relay.fail(shuttingDown())
+    }
+  }
+
+  /** Clients that have been at rest for `restMs` are told: whoever connects for one query has left by then. */
+  endRestedClients(restMs: number): void {
+    const sinceMs = this.#options.clock.monotonicMs() - restMs
+    for (const { session } of this.connections) {
+      const relay = session?.relay
+      if (relay?.isAtRest === true && relay.lastActiveMs <= sinceMs) relay.fail(shuttingDown())
     }
   }
 
@@ -243,6 +258,7 @@ export class DataPlane {
       mode,
       host: config.proxyHost,
       port: isTransaction ? config.proxyPortTransaction : config.proxyPortSession,
+      fd: this.#options.inherited[mode] ?? null,
       portSetting: isTransaction ? 'PROXY_PORT_TRANSACTION' : 'PROXY_PORT_SESSION',
       onSocket: (socket) => this.#frontDoor.onSocket(socket, mode),
       onAcceptFault: (error) => log.warn({ err: error }, 'a connection could not be accepted'),
@@ -304,3 +320,6 @@ export class DataPlane {
     return backoff
   }
 }
+
+const shuttingDown = (): PoolerError =>
+  new PoolerError('ETERMINATED', { values: { reason: 'the pooler is shutting down' } })

@@ -2,6 +2,7 @@
 import { systemClock } from '../shared/clock.ts'
 import { createLog, type Log } from '../shared/log.ts'
 import type { ShutdownWay } from './admin-control-of.ts'
+import { inheritedSockets } from './config/inherited-sockets.ts'
 import { likelyTypos } from './config/likely-typos.ts'
 import { ConfigError, loadConfig } from './config/load-config.ts'
 import type { Config } from './config/settings.ts'
@@ -13,6 +14,8 @@ import { startPage } from './embedded/start-page.ts'
 import { runImport } from './import/import-command.ts'
 import { openTenantStore } from './import/open-tenant-store.ts'
 import { Pooler } from './pooler.ts'
+import { startSuccessor, successorReady } from './succession.ts'
+import { tellSupervisor } from './supervisor-notice.ts'
 import { version } from './version.ts'
 
 /** The settings or the command line cannot be used. */
@@ -71,7 +74,7 @@ async function serve(): Promise<void> {
   for (const { given, meant } of likelyTypos(process.env)) {
     log.warn({ given, meant }, 'a variable looks like a setting with a typo')
   }
-  const running: Running = { pooler: null, demo: null, isStopping: false }
+  const running: Running = { pooler: null, demo: null, isStopping: false, hasSuccessor: false }
   catchFaults(log)
   catchSignals(running, log)
   try {
@@ -80,9 +83,12 @@ async function serve(): Promise<void> {
       config = loadConfig(running.demo.env)
     }
     const onShutdown = (how: ShutdownWay): void => end(running, (pooler) => pooler.shutDown(how))
-    running.pooler = await Pooler.start({ config, log, onShutdown })
+    const inherited = inheritedSockets(process.env, process.pid)
+    running.pooler = await Pooler.start({ config, log, onShutdown, inherited })
     if (running.demo !== null) await printStartPage(running.demo, running.pooler, config)
     log.info({ version }, 'ready')
+    process.send?.(successorReady)
+    await tellSupervisor(process.env, log, 'READY=1', `MAINPID=${process.pid}`)
   } catch (error) {
     await running.pooler?.stop()
     await running.demo?.postgres.stop()
@@ -94,6 +100,8 @@ interface Running {
   pooler: Pooler | null
   demo: DemoStart | null
   isStopping: boolean
+  /** One is being started, or serves. */
+  hasSuccessor: boolean
 }
 
 async function printStartPage(demo: DemoStart, pooler: Pooler, config: Config): Promise<void> {
@@ -115,11 +123,13 @@ function catchSignals(running: Running, log: Log): void {
   const onSignal = (signal: NodeJS.Signals): void => {
     if (running.isStopping) process.exit(1)
     log.info({ signal }, 'draining; a second signal stops at once')
+    void tellSupervisor(process.env, log, 'STOPPING=1')
     end(running, (pooler) => pooler.drain())
   }
   process.on('SIGTERM', onSignal)
   process.on('SIGINT', onSignal)
   process.on('SIGHUP', () => void reload(running, log))
+  process.on('SIGUSR2', () => void succeed(running, log))
 }
 
 /** SIGHUP: certificates are read again; what cannot be used leaves the old ones in place. */
@@ -129,6 +139,29 @@ async function reload({ pooler }: Running, log: Log): Promise<void> {
     log.info({}, 'certificates read again')
   } catch (error) {
     log.error({ err: error }, 'the certificates cannot be used; the old ones stay')
+  }
+}
+
+/** SIGUSR2: a new process takes over the sockets, as for a new version; what cannot be changes nothing. */
+async function succeed(running: Running, log: Log): Promise<void> {
+  const { pooler, demo, isStopping, hasSuccessor } = running
+  const descriptors = pooler?.descriptors ?? null
+  if (isStopping || hasSuccessor || pooler === null) return
+  if (demo !== null || descriptors === null) {
+    const reason = demo === null ? 'the sockets cannot be handed on here' : 'it embeds its Postgres'
+    log.error({ reason }, 'this process cannot be replaced while it runs')
+    return
+  }
+  running.hasSuccessor = true
+  const args = [...process.execArgv, ...process.argv.slice(1)]
+  try {
+    const command = [process.execPath, ...args] as const
+    const pid = await startSuccessor({ descriptors, env: process.env, command, clock: systemClock })
+    log.info({ successor: pid }, 'a new process serves; this one finishes')
+    end(running, () => pooler.handOver())
+  } catch (error) {
+    running.hasSuccessor = false
+    log.error({ err: error }, 'the new process did not come up; this one goes on')
   }
 }
 

@@ -1,9 +1,11 @@
 // Composition root: builds the planes and the API, ties them together, starts, drains and stops
 // them. Arguments, signals and exit codes are main.ts's.
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import type { FastifyInstance } from 'fastify'
 import { type Clock, sleep, systemClock } from '../shared/clock.ts'
 import type { Log } from '../shared/log.ts'
+import { descriptorOf } from './accept/listener.ts'
 import { ServerCertificates } from './accept/server-certificates.ts'
 import { AdminConsole } from './admin/admin-console.ts'
 import { adminControlOf, type ShutdownWay } from './admin-control-of.ts'
@@ -12,6 +14,7 @@ import { createApiServer } from './api/api-server.ts'
 import { apiDepsOf } from './api-deps-of.ts'
 import { AdminLogin } from './client/admin-login.ts'
 import type { AdminServices } from './client/serve-admin.ts'
+import type { InheritedSockets, SocketName } from './config/inherited-sockets.ts'
 import type { Config } from './config/settings.ts'
 import { ControlPlane } from './control-plane.ts'
 import { DataPlane } from './data-plane.ts'
@@ -33,11 +36,15 @@ export interface PoolerOptions {
   readonly config: Config
   readonly log: Log
   readonly clock?: Clock
+  /** Sockets that listen already, with which the process was started. */
+  readonly inherited?: InheritedSockets
   /** SHUTDOWN at the console; without it, that command stops this pooler alone. */
   readonly onShutdown?: (how: ShutdownWay) => void
 }
 
 const drainCheckMs = 100
+/** Between login and first query, or last query and goodbye, there is one round trip. */
+const restMs = 1_000
 
 export class Pooler {
   readonly control: ControlPlane
@@ -78,6 +85,7 @@ export class Pooler {
       clock,
       log,
       certificates: parts.certificates,
+      inherited: options.inherited ?? {},
       globalCa: parts.globalCa,
       addresses,
       tenants: this.control.tenantCache,
@@ -149,6 +157,35 @@ export class Pooler {
     await this.stop()
   }
 
+  /**
+   * Another process has our sockets and serves: those who are here finish what they do. Nobody is
+   * refused; whoever comes now comes to the other one. Fulfilled when everything is closed.
+   */
+  async handOver(): Promise<void> {
+    this.data.announceDraining()
+    this.data.stopAccepting()
+    this.#closeApiSocket()
+    const startMs = this.#clock.monotonicMs()
+    const { drainTimeoutMs } = this.#options.config
+    for (;;) {
+      const passedMs = this.#clock.monotonicMs() - startMs
+      if (this.data.connections.size === 0 || passedMs >= drainTimeoutMs) break
+      // Who is never at rest for so long is told between two transactions, while there is time.
+      this.data.endRestedClients(passedMs < drainTimeoutMs / 2 ? restMs : 0)
+      await sleep(this.#clock, drainCheckMs)
+    }
+    await this.stop()
+  }
+
+  /** What this process listens on; null before it listens, or where it cannot be told. */
+  get descriptors(): Readonly<Record<SocketName, number>> | null {
+    const transaction = this.data.descriptorOf('transaction')
+    const session = this.data.descriptorOf('session')
+    const api = descriptorOf(this.#api.server)
+    if (transaction === null || session === null || api === null) return null
+    return { transaction, session, api }
+  }
+
   /** Ends as an operator asked. Fulfilled when everything is closed. */
   async shutDown(how: ShutdownWay): Promise<void> {
     if (how === 'wait for servers') {
@@ -168,8 +205,17 @@ export class Pooler {
     await this.#certificates?.reload()
   }
 
+  /** Requests under way are answered; fastify closes only what it opened itself. */
+  #closeApiSocket(): void {
+    const { server } = this.#api
+    if (!server.listening) return
+    server.close()
+    server.closeIdleConnections()
+  }
+
   async stop(): Promise<void> {
     await this.data.stop()
+    this.#closeApiSocket()
     await this.#api.close()
     this.#processMetrics.stop()
     await this.control.stop()
@@ -216,10 +262,20 @@ export class Pooler {
     ]
   }
 
+  /** fastify itself listens on ports and paths only. */
+  async #listenApiOn(fd: number): Promise<void> {
+    await this.#api.ready()
+    const { server } = this.#api
+    server.listen({ fd })
+    await once(server, 'listening')
+  }
+
   async #listenApi(): Promise<void> {
     const { apiHost, port, apiTls } = this.#options.config
+    const inherited = this.#options.inherited?.api
     try {
-      await this.#api.listen({ host: apiHost, port })
+      if (inherited === undefined) await this.#api.listen({ host: apiHost, port })
+      else await this.#listenApiOn(inherited)
     } catch (cause) {
       const isTaken = cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE'
       if (!isTaken) throw cause

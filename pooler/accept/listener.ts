@@ -12,6 +12,8 @@ export interface ListenerOptions {
   readonly host: string | null
   /** 0: any free one, told by `port`. */
   readonly port: number
+  /** A socket that listens already, with which this process was started; null: none. */
+  readonly fd: number | null
   /** The name of the port's setting, for the person whose port is taken. */
   readonly portSetting: string
   /** Gets each socket once, with an address; must listen to its `error` before it returns. */
@@ -39,11 +41,12 @@ export class Listener {
 
   /** Throws ListenError. */
   listen(): Promise<void> {
-    const { host, port } = this.#options
+    const { fd, host, port } = this.#options
+    const where = fd === null ? { port, ...(host === null ? {} : { host }) } : { fd }
     return new Promise((resolve, reject) => {
       const onFault = (cause: Error): void => reject(this.#explain(cause))
       this.#server.once('error', onFault)
-      this.#server.listen({ port, ...(host === null ? {} : { host }), backlog: acceptBacklogMax })
+      this.#server.listen({ ...where, backlog: acceptBacklogMax })
       this.#server.once('listening', () => {
         this.#server.off('error', onFault)
         this.#server.on('error', (error) => this.#options.onAcceptFault(error))
@@ -56,6 +59,11 @@ export class Listener {
   get port(): number | null {
     const address = this.#server.address()
     return typeof address === 'object' && address !== null ? address.port : null
+  }
+
+  /** The descriptor of the listening socket, for a process that takes over; null: there is none. */
+  get descriptor(): number | null {
+    return descriptorOf(this.#server)
   }
 
   /** At once, and for good; sockets that were handed on live on. */
@@ -78,6 +86,12 @@ export class Listener {
     const text = `${where} ${whyNotOpen(cause, portSetting)}`
     return new ListenError(text, { cause })
   }
+}
+
+/** Node has no public name for it. -1 on platforms without descriptors. */
+export function descriptorOf(server: Server): number | null {
+  const { _handle: handle } = server as Server & { readonly _handle?: { readonly fd?: number } }
+  return handle?.fd !== undefined && handle.fd >= 0 ? handle.fd : null
 }
 
 function whyNotOpen(cause: Error, portSetting: string): string {

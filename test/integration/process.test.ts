@@ -4,45 +4,21 @@ import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:net'
 import { Client } from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { openDatabase } from '../../pooler/store/database.ts'
-import { TenantStore } from '../../pooler/store/tenants.ts'
-import { SecretBox } from '../../shared/crypto/secret-box.ts'
-import { nullLog } from '../../shared/log.ts'
-import { Secret } from '../../shared/secret.ts'
 import { eventually } from '../support/eventually.ts'
 import { freePorts, MainProcess, type Ports, portSettings } from '../support/main-process.ts'
-import { sharedPostgres, uniqueName } from '../support/postgres.ts'
+import { OwnMetadata } from '../support/own-metadata.ts'
+import { sharedPostgres } from '../support/postgres.ts'
 import { RawClient } from '../support/raw-client.ts'
 import { errorFields, rowsOf, typesOf } from '../support/raw-replies.ts'
 
-const vaultKey = randomBytes(32).toString('hex')
-const ref = 'processproject'
-const metadata = uniqueName('metadata')
-const role = uniqueName('app')
-const password = randomBytes(12).toString('hex')
+let metadata: OwnMetadata
 const processes: MainProcess[] = []
 const clients: RawClient[] = []
 
 beforeAll(async () => {
-  const postgres = sharedPostgres()
-  await postgres.createDatabase(metadata)
-  await postgres.createRole(role, password)
-  const database = openDatabase(postgres.url(metadata), nullLog)
-  await database.migrate()
-  const tenants = new TenantStore(database, new SecretBox({ current: new Secret(vaultKey) }))
-  await tenants.put(ref, {
-    dbHost: postgres.host,
-    dbPort: postgres.port,
-    dbDatabase: 'postgres',
-    ipVersion: 'v4',
-    users: [{ dbUser: role, dbPassword: new Secret(password) }],
-  })
-  await database.close()
+  metadata = await OwnMetadata.make()
 })
-afterAll(async () => {
-  await sharedPostgres().dropDatabase(metadata)
-  await sharedPostgres().dropRole(role)
-})
+afterAll(() => metadata.drop())
 afterEach(async () => {
   for (const client of clients.splice(0)) client.close()
   for (const one of processes.splice(0)) await one.end()
@@ -57,10 +33,7 @@ async function start(env: Readonly<Record<string, string>> = {}): Promise<Starte
   const ports = await freePorts()
   const main = new MainProcess({
     env: {
-      DATABASE_URL: sharedPostgres().url(metadata),
-      API_JWT_SECRET: randomBytes(24).toString('hex'),
-      VAULT_ENC_KEY: vaultKey,
-      PROXY_HOST: '127.0.0.1',
+      ...metadata.env,
       ...portSettings(ports),
       ...env,
     },
@@ -70,8 +43,7 @@ async function start(env: Readonly<Record<string, string>> = {}): Promise<Starte
 }
 
 async function enter(port: number): Promise<RawClient> {
-  const login = { user: `${role}.${ref}`, password, database: 'postgres' }
-  const client = await RawClient.loggedIn({ port, waitMs: 10_000, ...login })
+  const client = await RawClient.loggedIn({ port, waitMs: 10_000, ...metadata.login })
   clients.push(client)
   return client
 }
@@ -79,7 +51,7 @@ async function enter(port: number): Promise<RawClient> {
 /** Connections that the process left in the metadata database. */
 async function metadataConnections(): Promise<number> {
   const sql = 'SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname = $1'
-  return Number((await sharedPostgres().query(sql, [metadata]))[0]?.n)
+  return Number((await sharedPostgres().query(sql, [metadata.name]))[0]?.n)
 }
 
 const isRefused = (port: number): Promise<boolean> =>
@@ -153,7 +125,7 @@ describe('settings', () => {
     ['a metadata database that is not there', 'postgresql://a:b@127.0.0.1:1/x', /metadata/],
     ['a wrong password of it', 'wrong password', /metadata.*password authentication failed/s],
   ])('%s is one line without the password', async (_name, given, line) => {
-    const url = new URL(sharedPostgres().url(metadata))
+    const url = new URL(sharedPostgres().url(metadata.name))
     url.password = 'hunter2hunter2'
     const { main } = await start({ DATABASE_URL: given.includes('://') ? given : url.toString() })
     expect(await main.exited).toEqual({ code: 1, signal: null })
@@ -279,7 +251,7 @@ test('what is stored by one start serves the next, under another key it does not
   expect(main.isRunning).toBe(true)
   const rotated = await start({
     VAULT_ENC_KEY: randomBytes(32).toString('hex'),
-    VAULT_ENC_KEY_PREVIOUS: vaultKey,
+    VAULT_ENC_KEY_PREVIOUS: metadata.env.VAULT_ENC_KEY ?? '',
   })
   await rotated.main.ready()
   await enter(rotated.ports.transaction)
@@ -292,8 +264,8 @@ test('two processes on one metadata database serve side by side', async () => {
     const client = new Client({
       host: '127.0.0.1',
       port: ports.session,
-      user: `${role}.${ref}`,
-      password,
+      user: metadata.login.user,
+      password: metadata.password,
       database: 'postgres',
     })
     await client.connect()

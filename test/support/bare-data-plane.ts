@@ -54,6 +54,7 @@ export class BareDataPlane {
       },
       counters: this.counters,
       admin: () => null,
+      inherited: {},
       openTransport,
     })
   }

@@ -16,6 +16,7 @@ async function open(options: Partial<ListenerOptions> = {}): Promise<Listener> {
     mode: 'session',
     host: '127.0.0.1',
     port: 0,
+    fd: null,
     portSetting: 'PROXY_PORT_SESSION',
     onSocket: (socket) => void sockets.push(socket.on('error', () => {})),
     onAcceptFault: (error) => {

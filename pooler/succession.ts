@@ -1,0 +1,52 @@
+// A new process in the place of this one, without a refused connection: it is started with our
+// listening sockets, and once it serves, we take no more clients and let ours finish. Until then
+// nothing has changed; a successor that does not come up changes nothing.
+import { spawn } from 'node:child_process'
+import type { Clock } from '../shared/clock.ts'
+import { inheritanceFor, type SocketName, socketNames } from './config/inherited-sockets.ts'
+import type { Environment } from './config/load-config.ts'
+
+export interface SuccessionOptions {
+  /** Descriptors that this process listens on. */
+  readonly descriptors: Readonly<Record<SocketName, number>>
+  readonly env: Environment
+  /** How this process was started: program, its own arguments, script, arguments. */
+  readonly command: readonly [string, ...string[]]
+  readonly clock: Clock
+}
+
+/** Word of a successor to its predecessor over the channel between them. */
+export const successorReady = 'latchkey ready'
+/** Migrations and a first contact with the metadata are in it. */
+const readyMsMax = 60_000
+
+export class SuccessionError extends Error {
+  override readonly name = 'SuccessionError'
+}
+
+/** The process id of the successor, which serves. Throws SuccessionError; then it is gone. */
+export function startSuccessor(options: SuccessionOptions): Promise<number> {
+  const { descriptors, env, command, clock } = options
+  const [file, ...args] = command
+  const child = spawn(file, args, {
+    env: { ...inheritanceFor(env, socketNames) },
+    stdio: ['ignore', 'inherit', 'inherit', ...socketNames.map((name) => descriptors[name]), 'ipc'],
+    detached: true,
+  })
+  return new Promise((resolve, reject) => {
+    const timer = clock.after(readyMsMax, () => child.kill('SIGKILL'))
+    child.once('error', (error) => reject(new SuccessionError(error.message, { cause: error })))
+    child.once('exit', (code, signal) => {
+      timer.cancel()
+      reject(new SuccessionError(`it ended before it served (${signal ?? `exit code ${code}`})`))
+    })
+    child.on('message', (message) => {
+      if (message !== successorReady) return
+      timer.cancel()
+      child.removeAllListeners('exit')
+      child.disconnect()
+      child.unref()
+      resolve(child.pid as number)
+    })
+  })
+}

@@ -1,0 +1,134 @@
+// SIGUSR2: a new process in the place of the old one, on the same sockets, while clients come and go.
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { eventually } from '../support/eventually.ts'
+import { freePorts, MainProcess, type Ports, portSettings } from '../support/main-process.ts'
+import { OwnMetadata } from '../support/own-metadata.ts'
+import { sharedPostgres } from '../support/postgres.ts'
+import { needsProgram, runProgram } from '../support/program.ts'
+import { RawClient } from '../support/raw-client.ts'
+import { errorFields, typesOf } from '../support/raw-replies.ts'
+
+let metadata: OwnMetadata
+let main: MainProcess | null = null
+const clients: RawClient[] = []
+
+beforeAll(async () => {
+  metadata = await OwnMetadata.make()
+})
+afterAll(() => metadata.drop())
+afterEach(async () => {
+  for (const client of clients.splice(0)) client.close()
+  for (const pid of successors()) kill(pid, 'SIGKILL')
+  await main?.end()
+  main = null
+})
+
+async function start(): Promise<Ports> {
+  const ports = await freePorts()
+  main = new MainProcess({ env: { ...metadata.env, ...portSettings(ports) } })
+  await main.ready()
+  return ports
+}
+
+/** Process ids of all that came after the first; they write to the same output. */
+const successors = (): number[] =>
+  [...(main?.stdout ?? '').matchAll(/"successor":(\d+)/g)].map(([, pid]) => Number(pid))
+
+function kill(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch {
+    // It has ended.
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Replaces the process that serves; fulfilled when the new one does. */
+async function replace(): Promise<void> {
+  const before = successors().length
+  kill(successors().at(-1) ?? (main as MainProcess).pid, 'SIGUSR2')
+  await eventually(() => successors().length > before, { timeoutMs: 60_000 })
+}
+
+async function enter(port: number): Promise<RawClient> {
+  const client = await RawClient.loggedIn({ port, ...metadata.login })
+  clients.push(client)
+  return client
+}
+
+test('clients that connect for each query lose nothing over two replacements', async (context) => {
+  needsProgram(context, 'pgbench')
+  const { transaction } = await start()
+  const folder = await mkdtemp(join(tmpdir(), 'latchkey-succession-'))
+  const script = join(folder, 'script.sql')
+  await writeFile(script, 'SELECT 1;\n')
+  const { user, password, database } = metadata.login
+  const options = { env: { PGPASSWORD: password }, timeoutMs: 60_000 }
+  const where = ['-h', '127.0.0.1', '-p', String(transaction), '-U', user]
+  const load = ['-n', '-C', '-c', '4', '-T', '15', '-f', script]
+  const bench = runProgram('pgbench', [...where, ...load, database], options)
+  await replace()
+  await replace()
+  const { exitCode, stdout, stderr } = await bench
+  await rm(folder, { recursive: true, force: true })
+  expect({ exitCode, stderr: stderr.replace(/^pgbench \(.*\n/, '') }).toEqual({
+    exitCode: 0,
+    stderr: '',
+  })
+  expect(stdout).toContain('number of failed transactions: 0')
+  const [first = 0] = successors()
+  await eventually(() => !main?.isRunning && !isAlive(first), { timeoutMs: 30_000 })
+})
+
+test('who is in a transaction ends it in the old process, newcomers are in the new one', async () => {
+  const ports = await start()
+  const old = await enter(ports.transaction)
+  const resting = await enter(ports.session)
+  await resting.query('select 1')
+  await resting.untilReady()
+  await old.query('begin')
+  await old.untilReady()
+  await replace()
+  const fresh = await enter(ports.transaction)
+  await fresh.query('select 1')
+  await fresh.untilReady()
+  const farewell = await resting.readAll()
+  expect(errorFields(farewell.at(-1)?.body as Buffer).C).toBe('57P01')
+  expect(main?.isRunning).toBe(true)
+  await old.query('commit')
+  expect(typesOf(await old.untilReady())).toBe('CZ')
+  await old.readAll()
+  await eventually(() => !main?.isRunning)
+  expect(main?.isRunning).toBe(false)
+  expect((await fetch(`http://127.0.0.1:${ports.api}/api/ready`)).status).toBe(204)
+  await fresh.query('select 1')
+  await fresh.untilReady()
+})
+
+test('a successor that does not come up changes nothing', async () => {
+  const { transaction } = await start()
+  const client = await enter(transaction)
+  const forbid = (isAllowed: boolean) =>
+    sharedPostgres().query(`ALTER DATABASE "${metadata.name}" ALLOW_CONNECTIONS ${isAllowed}`)
+  await forbid(false)
+  try {
+    kill((main as MainProcess).pid, 'SIGUSR2')
+    await main?.says('the new process did not come up; this one goes on')
+  } finally {
+    await forbid(true)
+  }
+  await client.query('select 1')
+  await client.untilReady()
+  await enter(transaction)
+})
