@@ -1,27 +1,52 @@
 // npm run bench -- [scenario …] [options]: runs scenarios one after the other, prints their tables,
-// keeps their figures. Nothing of it is part of the product.
+// keeps their figures and a page of charts. Nothing of it is part of the product.
 import { parseArgs } from 'node:util'
+import { compare } from './compare.ts'
 import { chaos } from './load/chaos.ts'
+import { churn } from './load/churn.ts'
+import { copy } from './load/copy.ts'
+import { idle } from './load/idle.ts'
+import { distance, largeRows, pipeline, tpcb } from './load/pgbench-scenarios.ts'
 import { select } from './load/select.ts'
 import { soak } from './load/soak.ts'
+import { tenants } from './load/tenants.ts'
+import { caseText } from './support/case-text.ts'
+import { htmlPage } from './support/html-page.ts'
 import { ownFolder } from './support/latchkey.ts'
 import { machineFacts } from './support/machine.ts'
-import { writeResults } from './support/results-file.ts'
+import { type RunRecord, type ScenarioRecord, writeRun } from './support/results-file.ts'
 import type { Scenario, ScenarioOptions } from './support/scenario.ts'
-import { startWorld, type World } from './support/world.ts'
+import { startWorld, type World, type WorldOptions } from './support/world.ts'
 
-const scenarios: readonly Scenario[] = [select, chaos, soak]
+const scenarios: readonly Scenario[] = [
+  select,
+  tpcb,
+  pipeline,
+  largeRows,
+  copy,
+  churn,
+  idle,
+  distance,
+  tenants,
+  chaos,
+  soak,
+]
+
+const list = scenarios.map(({ name, about }) => `  ${name.padEnd(11)} ${about}`).join('\n')
 
 const usage = `usage: npm run bench -- [scenario …] [options]
+       npm run bench -- compare <results.json> <results.json>
 
-scenarios (all without a name):
-${scenarios.map(({ name, about }) => `  ${name.padEnd(10)} ${about}`).join('\n')}
+scenarios (without a name, all but soak):
+${list}
 
 options:
-  --rounds <n>          rounds of each case (7)
-  --seconds <n>         of one round (select: 2), or of the whole (chaos: 60, soak: 300)
-  --clients <n,n,…>     numbers of clients (1,16,64)
-  --protocols <a,b,…>   simple, extended, prepared (all)
+  --list                names the scenarios
+  --quick               all of them in a small way, some two minutes on a quiet machine
+  --rounds <n>          rounds of each case (7; quick: 1)
+  --seconds <n>         of one round, or of the whole (chaos: 60, soak: 300)
+  --clients <n,n,…>     select: numbers of clients (1,16,64,256)
+  --protocols <a,b,…>   select: simple, extended, prepared (all)
   --pool-size <n>       servers of a pool (20)
   --seed <n>            of what happens by chance
   --against <folder>    another checkout of Latchkey, measured in the same rounds
@@ -34,13 +59,17 @@ const say = (line: string): void => {
   process.stdout.write(`${line}\n`)
 }
 
+const quickChaosSeconds = 5
+
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
-      rounds: { type: 'string', default: '7' },
+      list: { type: 'boolean', default: false },
+      quick: { type: 'boolean', default: false },
+      rounds: { type: 'string' },
       seconds: { type: 'string' },
-      clients: { type: 'string', default: '1,16,64' },
+      clients: { type: 'string' },
       protocols: { type: 'string', default: 'simple,extended,prepared' },
       'pool-size': { type: 'string', default: '20' },
       seed: { type: 'string', default: String(Date.now() % 1_000_000) },
@@ -51,60 +80,111 @@ async function main(): Promise<number> {
       help: { type: 'boolean', default: false },
     },
   })
-  const unknown = positionals.filter((name) => !scenarios.some((each) => each.name === name))
-  if (values.help || unknown.length > 0) {
-    say(usage)
-    return values.help ? 0 : 2
+  if (positionals[0] === 'compare' && positionals.length === 3) {
+    say(await compare(positionals[1] as string, positionals[2] as string))
+    return 0
   }
+  const unknown = positionals.filter((name) => !scenarios.some((each) => each.name === name))
+  if (values.help || values.list || unknown.length > 0) {
+    say(values.list ? list : usage)
+    return unknown.length === 0 ? 0 : 2
+  }
+  const isQuick = values.quick
   const options: ScenarioOptions = {
-    rounds: wholeNumber(values.rounds),
+    rounds: values.rounds === undefined ? (isQuick ? 1 : 7) : wholeNumber(values.rounds),
     seconds: values.seconds === undefined ? null : wholeNumber(values.seconds),
-    clients: values.clients.split(',').map(wholeNumber),
+    clients: (values.clients ?? (isQuick ? '16' : '1,16,64,256')).split(',').map(wholeNumber),
     protocols: values.protocols.split(','),
     seed: wholeNumber(values.seed),
+    isQuick,
     say,
+    onCase: (done) => say(`\n${caseText(done)}`),
   }
-  const chosen = scenarios.filter(
-    ({ name }) => positionals.length === 0 || positionals.includes(name),
-  )
   const machine = await machineFacts(ownFolder)
   say(`machine: ${JSON.stringify(machine)}`)
-  let faultCount = 0
-  for (const scenario of chosen) {
-    const world = await startWorld({
+  const startedAt = new Date().toISOString()
+  const records: ScenarioRecord[] = []
+  const worlds = new Worlds(isQuick)
+  const chosen = scenarios.filter(
+    ({ name, isOnlyByName = false }) =>
+      positionals.includes(name) || (positionals.length === 0 && !isOnlyByName),
+  )
+  for (const [index, scenario] of chosen.entries()) {
+    say(`\n== ${index + 1} of ${chosen.length}, ${scenario.name}: ${scenario.about}`)
+    const world = {
       isCompared: scenario.isCompared,
       poolSize: wholeNumber(values['pool-size']),
+      delayMs: scenario.delayMs ?? 0,
       against: values.against ?? null,
       profileFolder: values['cpu-prof'] ?? null,
       nodeArgs: scenario.nodeArgs ?? [],
       hasPlainProxy: values.plain,
-    })
-    try {
-      const startedAt = new Date().toISOString()
-      const { faults, ...result } = await runOne(scenario, world, options)
-      faultCount += faults.length
-      if (!values.dry) {
-        const times = { startedAt, endedAt: new Date().toISOString() }
-        const record = { scenario: scenario.name, ...times, machine, world: world.settings }
-        const name = await writeResults(scenario.name, { ...record, ...result, faults })
-        say(`\nkept as bench/results/${name}`)
-      }
-    } finally {
-      await world.stop()
     }
+    records.push(
+      await runOne(scenario, await worlds.get(world, scenario.isAlone ?? false), options),
+    )
   }
-  return faultCount === 0 ? 0 : 1
+  await worlds.end()
+  const run: RunRecord = {
+    startedAt,
+    endedAt: new Date().toISOString(),
+    machine,
+    scenarios: records,
+  }
+  if (!values.dry) {
+    const { json, html } = await writeRun(run, htmlPage(run))
+    say(`\nkept as ${json} and ${html}`)
+  }
+  const faults = records.flatMap((record) => record.faults)
+  if (faults.length > 0) say(`\n${faults.length} faults, see above`)
+  return faults.length === 0 ? 0 : 1
 }
 
-async function runOne(scenario: Scenario, world: World, options: ScenarioOptions) {
-  say(`\n== ${scenario.name}: ${scenario.about}`)
+async function runOne(
+  scenario: Scenario,
+  world: World,
+  options: ScenarioOptions,
+): Promise<ScenarioRecord> {
+  const isShortChaos = scenario === chaos && options.isQuick && options.seconds === null
   for (const [part, settings] of Object.entries(world.settings)) {
-    say(`${part}: ${JSON.stringify(settings)}`)
+    const isThere = settings !== null
+    say(isThere ? `${part}: ${JSON.stringify(settings)}` : `${part}: not installed, left out`)
   }
-  const { settings, figures, text, faults } = await scenario.run(world, options)
+  const result = await scenario.run(
+    world,
+    isShortChaos ? { ...options, seconds: quickChaosSeconds } : options,
+  )
+  const { settings, cases = [], figures = null, text = '', faults } = result
   if (text !== '') say(`\n${text}`)
   for (const fault of faults) say(`FAULT: ${fault}`)
-  return { settings, figures, faults }
+  const { name, about } = scenario
+  return { name, about, world: world.settings, settings, cases, figures, faults }
+}
+
+/** A fresh world for each scenario, so that none measures what another left behind; quickly: not so. */
+class Worlds {
+  readonly #isShared: boolean
+  #key = ''
+  #world: World | null = null
+
+  constructor(isShared: boolean) {
+    this.#isShared = isShared
+  }
+
+  async get(options: WorldOptions, isAlone: boolean): Promise<World> {
+    const key = JSON.stringify(options)
+    const mayShare = this.#isShared && !isAlone && key === this.#key
+    if (this.#world !== null && mayShare) return this.#world
+    await this.end()
+    this.#key = key
+    this.#world = await startWorld(options)
+    return this.#world
+  }
+
+  async end(): Promise<void> {
+    await this.#world?.stop()
+    this.#world = null
+  }
 }
 
 function wholeNumber(text: string): number {

@@ -173,7 +173,7 @@ test('no file has more than 400 lines', () => {
 })
 
 test('names of files are kebab-case', () => {
-  const isKebab = /^([a-z0-9]+(-[a-z0-9]+)*\/)*[a-z0-9]+(-[a-z0-9]+)*(\.(test|config))?\.ts$/
+  const isKebab = /^([a-z0-9]+(-[a-z0-9]+)*\/)*[a-z0-9]+(-[a-z0-9]+)*(\.(test|bench|config))?\.ts$/
   expect(tree.map((file) => file.path).filter((path) => !isKebab.test(path))).toEqual([])
 })
 

@@ -19,8 +19,9 @@ const pgbenchClients = 16
 
 export const chaos: Scenario = {
   name: 'chaos',
-  about: 'pgbench -S while other clients are killed and servers terminated',
+  about: 'Does anything fail or stay behind while clients are killed and servers terminated?',
   isCompared: false,
+  isAlone: true,
   async run(world, options): Promise<ScenarioResult> {
     const seconds = options.seconds ?? defaultSeconds
     const memoryBefore = processMemoryMb(world.latchkey.service.pid)

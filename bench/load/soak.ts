@@ -38,8 +38,10 @@ const slopeMbMax = 1
 
 export const soak: Scenario = {
   name: 'soak',
-  about: 'random load on five projects, kills on both sides, restarts of Postgres',
+  about: 'Does anything go wrong in minutes of random load, kills and restarts of Postgres?',
   isCompared: false,
+  isAlone: true,
+  isOnlyByName: true,
   nodeArgs: inspectedArgs,
   async run(world, options): Promise<ScenarioResult> {
     const seconds = options.seconds ?? defaultSeconds

@@ -1,5 +1,5 @@
 // Processor time from /proc: of one process, of a process with its children, of the machine.
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 
 /** USER_HZ, in which /proc counts; 100 on every Linux that Node runs on (proc(5)). */
 const msPerTick = 10
@@ -55,6 +55,15 @@ export function processMemoryMb(pid: number): { now: number; peak: number } {
   const kb = (name: string): number =>
     Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0)
   return { now: Math.round(kb('VmRSS') / 1024), peak: Math.round(kb('VmHWM') / 1024) }
+}
+
+/** From here on `peak` is the highest since now (proc(5), clear_refs); where that is not allowed, of all time. */
+export function resetPeakMemory(pid: number): void {
+  try {
+    writeFileSync(`/proc/${pid}/clear_refs`, '5')
+  } catch {
+    // The figure stays what it says in README: an upper bound.
+  }
 }
 
 /** utime + stime, and cutime + cstime: fields 14 to 17 of proc_pid_stat(5). */

@@ -5,6 +5,7 @@ import { resolve } from 'node:path'
 import { SignJWT } from 'jose'
 import { freePort } from '../../pooler/embedded/free-port.ts'
 import type { Address } from './address.ts'
+import { makeCertificate } from './certificate.ts'
 import { appRole, type BenchPostgres, benchDatabase, otherRole } from './postgres.ts'
 import { Service, untilServing } from './service.ts'
 import { checkLogin, type Target } from './target.ts'
@@ -15,6 +16,8 @@ export interface LatchkeyOptions {
   readonly folder: string
   readonly poolSize: number
   readonly nodeArgs: readonly string[]
+  /** Where it finds Postgres, or what stands in front of that. */
+  readonly upstreamPort: number
 }
 
 export interface LatchkeyRun {
@@ -24,7 +27,7 @@ export interface LatchkeyRun {
   readonly apiUrl: string
   readonly settings: Readonly<Record<string, string>>
   /** A further project, for a database of its own; gives its address on the transaction port. */
-  addProject(ref: string, database: string): Promise<Address>
+  addProject(ref: string, database: string, poolSize?: number): Promise<Address>
 }
 
 export const ownFolder = resolve(import.meta.dirname, '../..')
@@ -36,9 +39,17 @@ export async function startLatchkey(
 ): Promise<LatchkeyRun> {
   const [apiPort, transactionPort, sessionPort] = await threePorts()
   const jwtSecret = randomBytes(32).toString('hex')
-  const settings = { LOG_LEVEL: 'info', LOG_FORMAT: 'json', PROXY_HOST: '127.0.0.1' }
+  const settings = {
+    LOG_LEVEL: 'warn',
+    LOG_FORMAT: 'json',
+    PROXY_HOST: '127.0.0.1',
+    CLIENTS_MAX: '20000',
+  }
+  const certificate = await makeCertificate()
   const env = {
     ...settings,
+    GLOBAL_DOWNSTREAM_CERT_PATH: await postgres.keep('latchkey.crt', certificate.cert),
+    GLOBAL_DOWNSTREAM_KEY_PATH: await postgres.keep('latchkey.key', certificate.key),
     PATH: process.env.PATH ?? '',
     DATABASE_URL: postgres.metadataUrl,
     API_JWT_SECRET: jwtSecret,
@@ -52,9 +63,14 @@ export async function startLatchkey(
   const child = spawn('setpriv', command, { env, cwd: options.folder, stdio: 'pipe' })
   const service = new Service(options.name, child)
   const apiUrl = `http://127.0.0.1:${apiPort}`
-  const addProject = async (ref: string, database: string): Promise<Address> => {
+  const addProject = async (
+    ref: string,
+    database: string,
+    poolSize = options.poolSize,
+  ): Promise<Address> => {
+    const { upstreamPort } = options
     const jwt = await operatorJwt(jwtSecret)
-    await putProject({ apiUrl, jwt, postgres, ref, database, poolSize: options.poolSize })
+    await putProject({ apiUrl, jwt, postgres, upstreamPort, ref, database, poolSize })
     const user = `${appRole}.${ref}`
     return { ...postgres.address(appRole, database), user, port: transactionPort }
   }
@@ -64,7 +80,7 @@ export async function startLatchkey(
   return {
     service,
     apiUrl,
-    target: { name: options.name, pid: service.pid, transaction, session },
+    target: { name: options.name, pid: service.pid, hasPrepared: true, transaction, session },
     settings: { ...settings, pool_size: String(options.poolSize) },
     addProject,
   }
@@ -84,6 +100,7 @@ interface NewProject {
   readonly apiUrl: string
   readonly jwt: string
   readonly postgres: BenchPostgres
+  readonly upstreamPort: number
   readonly ref: string
   readonly database: string
   readonly poolSize: number
@@ -96,7 +113,7 @@ const operatorJwt = (secret: string): Promise<string> =>
     .sign(new TextEncoder().encode(secret))
 
 async function putProject(project: NewProject): Promise<void> {
-  const { apiUrl, jwt, postgres, ref, database, poolSize } = project
+  const { apiUrl, jwt, postgres, upstreamPort, ref, database, poolSize } = project
   const users = [appRole, otherRole].map((role) => ({
     db_user: role,
     db_password: postgres.rolePassword,
@@ -108,11 +125,12 @@ async function putProject(project: NewProject): Promise<void> {
     body: JSON.stringify({
       tenant: {
         db_host: '127.0.0.1',
-        db_port: postgres.port,
+        db_port: upstreamPort,
         db_database: database,
         ip_version: 'v4',
         enforce_ssl: false,
         require_user: true,
+        default_max_clients: 20_000,
         users,
       },
     }),

@@ -1,19 +1,26 @@
 // A program: passes bytes between each client and a connection of its own to the given port, with
-// Node's streams as they are and nothing else. Prints the port it listens on.
+// Node's streams as they are and nothing else but a delay where one is asked for. Prints the port it listens on.
 import { connect, createServer, type Socket } from 'node:net'
 
-const [upstreamPort] = process.argv.slice(2)
+const [upstreamPort, delayMs] = process.argv.slice(2).map(Number)
+
+/** Timers of equal length keep their order. */
+function later(run: () => void): void {
+  if (delayMs) setTimeout(run, delayMs)
+  else run()
+}
 
 function pass(from: Socket, to: Socket): void {
   from.setNoDelay()
-  from.on('data', (chunk) => to.write(chunk))
-  from.on('end', () => to.end())
+  from.on('data', (chunk) => later(() => to.write(chunk)))
+  from.on('end', () => later(() => to.end()))
   from.on('error', () => {})
-  from.on('close', () => to.destroy())
+  from.on('close', () => later(() => to.destroy()))
 }
 
 const server = createServer((client) => {
-  const upstream = connect({ host: '127.0.0.1', port: Number(upstreamPort) })
+  const upstream = connect({ host: '127.0.0.1', port: upstreamPort ?? 0 })
+  upstream.setNoDelay()
   pass(client, upstream)
   pass(upstream, client)
 })

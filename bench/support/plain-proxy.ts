@@ -13,8 +13,19 @@ export interface PlainProxyRun {
 
 const program = join(import.meta.dirname, 'plain-proxy-main.ts')
 
-export async function startPlainProxy(postgres: BenchPostgres): Promise<PlainProxyRun> {
-  const command = ['--pdeathsig', 'KILL', process.execPath, program, String(postgres.port)]
+/** `delayMs`: put on every chunk, in each direction. */
+export async function startPlainProxy(
+  postgres: BenchPostgres,
+  delayMs = 0,
+): Promise<PlainProxyRun> {
+  const command = [
+    '--pdeathsig',
+    'KILL',
+    process.execPath,
+    program,
+    `${postgres.port}`,
+    `${delayMs}`,
+  ]
   const service = new Service('plain', spawn('setpriv', command, { stdio: 'pipe' }))
   const address = await untilServing(service, async () => {
     const port = Number(service.lines[0])
@@ -23,6 +34,12 @@ export async function startPlainProxy(postgres: BenchPostgres): Promise<PlainPro
     await checkLogin(one)
     return one
   })
-  const target = { name: 'plain', pid: service.pid, transaction: address, session: address }
+  const target = {
+    name: 'plain',
+    pid: service.pid,
+    hasPrepared: true,
+    transaction: address,
+    session: address,
+  }
   return { service, target }
 }

@@ -18,7 +18,7 @@ export type Row = Record<string, unknown>
 export const postgresSettings = {
   listen_addresses: '127.0.0.1',
   unix_socket_directories: '',
-  max_connections: '300',
+  max_connections: '1300',
   shared_buffers: '128MB',
   fsync: 'off',
   full_page_writes: 'off',
@@ -136,6 +136,19 @@ export class BenchPostgres {
     this.#server = await this.#start()
   }
 
+  /** Puts a file into the run's folder, for programs that run as the same user; returns its path. */
+  async keep(name: string, text: string): Promise<string> {
+    const path = join(this.folder, name)
+    await writeFile(path, text, { mode: 0o600 })
+    await this.user.adopt(path)
+    return path
+  }
+
+  /** What `copy` has copied in. */
+  async emptyCopyRows(): Promise<void> {
+    await this.#inDatabase(benchDatabase, 'TRUNCATE copy_rows')
+  }
+
   async stop(): Promise<void> {
     await this.#connections.end()
     await this.#server.stop('immediate')
@@ -157,7 +170,9 @@ export class BenchPostgres {
     if (exitCode !== 0) throw new Error(`pgbench --initialize failed: ${stderr}`)
     await this.#inDatabase(
       benchDatabase,
-      `CREATE TABLE chaos_rows (client int NOT NULL); ${grants}`,
+      `CREATE TABLE chaos_rows (client int NOT NULL);
+       CREATE UNLOGGED TABLE copy_rows (line text NOT NULL);
+       ${grants}`,
     )
   }
 }

@@ -1,24 +1,55 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { MachineFacts } from './machine.ts'
+import type { Case } from './measure.ts'
+
+export interface ScenarioRecord {
+  readonly name: string
+  readonly about: string
+  /** Versions and settings of what it ran against; null: not installed. */
+  readonly world: Readonly<Record<string, unknown>>
+  readonly settings: Readonly<Record<string, unknown>>
+  readonly cases: readonly Case[]
+  readonly figures: unknown
+  readonly faults: readonly string[]
+}
+
+export interface RunRecord {
+  readonly startedAt: string
+  readonly endedAt: string
+  readonly machine: MachineFacts
+  readonly scenarios: readonly ScenarioRecord[]
+}
 
 const folder = join(import.meta.dirname, '../results')
 const filesPerDayMax = 1000
 
-/** Writes `<date>-<scenario>.json`, numbered from the second of a day on; gives its name. */
-export async function writeResults(scenario: string, results: unknown): Promise<string> {
+/** Writes `<date>-bench.json` and the page of the same name, numbered from the second of a day on. */
+export async function writeRun(
+  run: RunRecord,
+  page: string,
+): Promise<{ json: string; html: string }> {
   await mkdir(folder, { recursive: true })
-  const date = new Date().toISOString().slice(0, 10)
-  const text = textOf(results)
+  const date = run.startedAt.slice(0, 10)
+  const text = textOf(run)
   for (let number = 1; number <= filesPerDayMax; number++) {
-    const name = `${date}-${scenario}${number === 1 ? '' : `-${number}`}.json`
+    const name = `${date}-bench${number === 1 ? '' : `-${number}`}`
     try {
-      await writeFile(join(folder, name), text, { flag: 'wx' })
-      return name
+      await writeFile(join(folder, `${name}.json`), text, { flag: 'wx' })
+      await writeFile(join(folder, `${name}.html`), page)
+      return { json: `bench/results/${name}.json`, html: `bench/results/${name}.html` }
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
     }
   }
   throw new Error(`${filesPerDayMax} results of one day in ${folder}`)
+}
+
+/** Throws for a file that holds no run. */
+export async function readRun(path: string): Promise<RunRecord> {
+  const run = JSON.parse(await readFile(path, 'utf8')) as Partial<RunRecord>
+  if (!Array.isArray(run.scenarios)) throw new Error(`${path} holds no run of the benchmark`)
+  return run as RunRecord
 }
 
 /** Six digits are more than any figure here deserves; what holds nothing deeper stands on one line. */

@@ -1,3 +1,4 @@
+import type { Case } from './measure.ts'
 import type { World } from './world.ts'
 
 export interface ScenarioOptions {
@@ -7,26 +8,42 @@ export interface ScenarioOptions {
   readonly clients: readonly number[]
   readonly protocols: readonly string[]
   readonly seed: number
+  /** Everything in a small way, to see that it works. */
+  readonly isQuick: boolean
   readonly say: (line: string) => void
+  /** A case is done: its table is printed. */
+  readonly onCase: (done: Case) => void
 }
 
 export interface ScenarioResult {
   /** What the figures depend on, beyond the world's own settings. */
   readonly settings: Readonly<Record<string, unknown>>
-  /** Raw figures, as they go into the JSON file. */
-  readonly figures: unknown
+  /** Figures in the terms that all scenarios share. */
+  readonly cases?: readonly Case[]
+  /** Further raw figures, as they go into the JSON file. */
+  readonly figures?: unknown
   /** For people. */
-  readonly text: string
+  readonly text?: string
   /** What must not have happened; the run fails with it. */
   readonly faults: readonly string[]
 }
 
 export interface Scenario {
   readonly name: string
+  /** The question it answers, in one sentence. */
   readonly about: string
   /** PgBouncer, and the other checkout where one is given, are wanted beside Latchkey. */
   readonly isCompared: boolean
   /** Arguments of Node for Latchkey's process. */
   readonly nodeArgs?: readonly string[]
+  /** Put between Postgres and whoever talks to it, in each direction. */
+  readonly delayMs?: number
+  /** It counts what is there, and needs a world that nobody used before it. */
+  readonly isAlone?: boolean
+  /** Left out of a run that names none. */
+  readonly isOnlyByName?: boolean
   run(world: World, options: ScenarioOptions): Promise<ScenarioResult>
 }
+
+export const secondsOf = (options: ScenarioOptions, usual: number): number =>
+  options.seconds ?? (options.isQuick ? 1 : usual)

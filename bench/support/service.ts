@@ -63,7 +63,7 @@ export class Service {
   }
 }
 
-const startTimeoutMs = 20_000
+const startTimeoutMs = 120_000
 const pollMs = 50
 
 /** Tries until it works; throws what went wrong last when the service ends or takes too long. */

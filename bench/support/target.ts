@@ -6,11 +6,16 @@ export interface Target {
   readonly name: string
   /** The pooler's process; null: there is none in between. */
   readonly pid: number | null
+  /** Named statements of the protocol hold where servers go back after each transaction. */
+  readonly hasPrepared: boolean
   /** Where servers go back to the pool after each transaction. */
   readonly transaction: Address
   /** Where a client keeps its server. */
   readonly session: Address
 }
+
+/** Named statements hold on the transaction port. */
+export const supportsPrepared = (target: Target): boolean => target.hasPrepared
 
 /** Throws when one cannot log in and ask. */
 export async function checkLogin(address: Address): Promise<void> {

@@ -3,7 +3,7 @@
 import { resolve } from 'node:path'
 import { type LatchkeyRun, ownFolder, startLatchkey } from './latchkey.ts'
 import { commitOf } from './machine.ts'
-import { type PgBouncerRun, pgBouncerVersion, startPgBouncer } from './pgbouncer.ts'
+import { hasPreparedIn, type PgBouncerRun, pgBouncerVersion, startPgBouncer } from './pgbouncer.ts'
 import { startPlainProxy } from './plain-proxy.ts'
 import { BenchPostgres, postgresSettings } from './postgres.ts'
 import type { Target } from './target.ts'
@@ -18,6 +18,8 @@ export interface WorldOptions {
   readonly profileFolder: string | null
   /** Arguments of Node for Latchkey's process. */
   readonly nodeArgs: readonly string[]
+  /** Between Postgres and whoever talks to it, in each direction; 0: none. */
+  readonly delayMs: number
   /** A proxy that does nothing but pass bytes, as a further yardstick. */
   readonly hasPlainProxy: boolean
 }
@@ -41,13 +43,25 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   try {
     const postgres = await BenchPostgres.start()
     stops.push(() => postgres.stop())
-    const { poolSize, profileFolder } = options
+    const { poolSize, profileFolder, delayMs } = options
+    const far = delayMs === 0 ? null : await startPlainProxy(postgres, delayMs)
+    if (far !== null) stops.push(() => far.service.stop())
+    const upstream = far?.target.transaction ?? postgres.address()
     const against = options.isCompared ? options.against : null
     const version = options.isCompared ? await pgBouncerVersion() : null
-    const pgbouncer = version === null ? null : await startPgBouncer(postgres, poolSize)
+    const pgbouncer =
+      version === null
+        ? null
+        : await startPgBouncer(postgres, poolSize, hasPreparedIn(version), upstream.port)
     if (pgbouncer !== null) stops.push(() => pgbouncer.service.stop())
     const start = async (name: string, folder: string, nodeArgs: readonly string[]) => {
-      const run = await startLatchkey(postgres, { name, folder, poolSize, nodeArgs })
+      const run = await startLatchkey(postgres, {
+        name,
+        folder,
+        poolSize,
+        nodeArgs,
+        upstreamPort: upstream.port,
+      })
       stops.push(() => run.service.stop())
       return run
     }
@@ -57,19 +71,24 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     const other = against === null ? null : await start('against', resolve(against), [])
     const nodeArgs = [...options.nodeArgs, ...profileArgs(profileFolder)]
     const latchkey = await start('latchkey', ownFolder, nodeArgs)
-    const direct = postgres.address()
     return {
       postgres,
       latchkey,
       pgbouncer,
       targets: [
-        { name: 'direct', pid: null, transaction: direct, session: direct },
+        {
+          name: 'direct',
+          pid: null,
+          hasPrepared: true,
+          transaction: upstream,
+          session: upstream,
+        },
         ...[pgbouncer?.target, plain?.target, other?.target].filter((it) => it !== undefined),
         latchkey.target,
       ],
       settings: {
         postgres: { version: postgres.version, ...postgresSettings },
-        pgbouncer: pgbouncer && { version, ...pgbouncer.settings },
+        ...(options.isCompared && { pgbouncer: pgbouncer && { version, ...pgbouncer.settings } }),
         latchkey: latchkey.settings,
         ...(against !== null && { against: await commitOf(resolve(against)) }),
       },

@@ -125,6 +125,7 @@ export class ClientConnection {
       this.refuse(error)
     } finally {
       this.#deadline.cancel()
+      this.#deadline = null
     }
   }
 

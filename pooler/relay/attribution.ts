@@ -26,7 +26,8 @@ export function personLabel(userId: string, email: string | null): string {
 
 export class Attribution {
   readonly #label: string | null
-  readonly #cutNames = new Map<string, string>()
+  /** Made when first needed. */
+  #cutNames: Map<string, string> | null = null
   #own: SettingsProfile | null = null
   #onServer: SettingsProfile | null = null
 
@@ -41,7 +42,7 @@ export class Attribution {
     const whole = own === '' ? `${this.#label}${mark}` : `${this.#label}${mark} ${own}`
     if (whole.length <= applicationNameBytesMax) return whole
     const cut = whole.slice(0, applicationNameBytesMax)
-    if (this.#cutNames.size >= cutNamesMax) this.#cutNames.clear()
+    if (this.#cutNames === null || this.#cutNames.size >= cutNamesMax) this.#cutNames = new Map()
     this.#cutNames.set(cut, own)
     return cut
   }
@@ -49,7 +50,7 @@ export class Attribution {
   /** What the client calls itself when the server is called `name`: a rollback brings old names back. */
   ownOf(name: string): string {
     if (this.#label === null) return withoutMark(name)
-    const known = this.#cutNames.get(name)
+    const known = this.#cutNames?.get(name)
     if (known !== undefined) return known
     const prefix = `${this.#label}${mark}`
     if (name === prefix) return ''

@@ -11,8 +11,9 @@ interface Coming<T> {
 }
 
 export class NameForecast<T extends object | number> {
-  readonly #confirmed = new Map<string, T>()
-  readonly #coming = new Map<string, Coming<T>>()
+  // Made when first needed: most clients are idle, and a Map takes 200 bytes.
+  #confirmed: Map<string, T> | null = null
+  #coming: Map<string, Coming<T>> | null = null
   #size = 0
 
   /** Names that will stand for something. */
@@ -22,13 +23,13 @@ export class NameForecast<T extends object | number> {
 
   /** What the name will stand for. */
   get(name: string): T | null {
-    const coming = this.#coming.get(name)
-    return coming === undefined ? (this.#confirmed.get(name) ?? null) : coming.value
+    const coming = this.#coming?.get(name)
+    return coming === undefined ? (this.#confirmed?.get(name) ?? null) : coming.value
   }
 
   /** Confirmed names, the one confirmed or moved last at the end. */
   confirmed(): IterableIterator<[string, T]> {
-    return this.#confirmed.entries()
+    return (this.#confirmed ?? new Map<string, T>()).entries()
   }
 
   /**
@@ -36,17 +37,18 @@ export class NameForecast<T extends object | number> {
    * earlier batch makes of it may be skipped, and this one is not.
    */
   isUncertain(name: string, batch: number): boolean {
-    const coming = this.#coming.get(name)
+    const coming = this.#coming?.get(name)
     return coming !== undefined && coming.batch !== batch
   }
 
   /** Nothing that changes the name is on its way. */
   isSettled(name: string): boolean {
-    return !this.#coming.has(name)
+    return this.#coming?.has(name) !== true
   }
 
   expect(name: string, value: T | null, batch: number): void {
     const before = this.get(name)
+    this.#coming ??= new Map()
     const coming = this.#coming.get(name)
     if (coming === undefined) {
       this.#coming.set(name, { value, batch, pending: 1 })
@@ -68,9 +70,12 @@ export class NameForecast<T extends object | number> {
   /** As confirm, for what nobody expected. */
   set(name: string, value: T | null): T | null {
     const before = this.get(name)
-    const previous = this.#confirmed.get(name) ?? null
-    this.#confirmed.delete(name)
-    if (value !== null) this.#confirmed.set(name, value)
+    const previous = this.#confirmed?.get(name) ?? null
+    if (previous !== null) this.#confirmed?.delete(name)
+    if (value !== null) {
+      this.#confirmed ??= new Map()
+      this.#confirmed.set(name, value)
+    }
     this.#count(before, this.get(name))
     return previous
   }
@@ -78,22 +83,22 @@ export class NameForecast<T extends object | number> {
   /** The oldest expectation of the name will not come true. */
   lapse(name: string): void {
     const before = this.get(name)
-    const coming = this.#coming.get(name)
-    if (coming !== undefined && --coming.pending === 0) this.#coming.delete(name)
+    const coming = this.#coming?.get(name)
+    if (coming !== undefined && --coming.pending === 0) this.#coming?.delete(name)
     this.#count(before, this.get(name))
   }
 
   /** Another value for a confirmed name, which becomes the last one. */
   move(name: string, value: T): void {
-    if (this.#confirmed.delete(name)) this.#confirmed.set(name, value)
+    if (this.#confirmed?.delete(name)) this.#confirmed.set(name, value)
   }
 
   /** No name stands for anything now; what is on its way still comes. Returns what they stood for. */
   clear(): Map<string, T> {
-    const cleared = new Map(this.#confirmed)
-    this.#confirmed.clear()
+    const cleared = this.#confirmed ?? new Map<string, T>()
+    this.#confirmed = null
     this.#size = 0
-    for (const { value } of this.#coming.values()) this.#count(null, value)
+    for (const { value } of this.#coming?.values() ?? []) this.#count(null, value)
     return cleared
   }
 

@@ -4,15 +4,21 @@ import { anySetting, type TextVerdict, transactionSettings } from './text-verdic
 
 /** Settings of one transaction that are asked for by name; beyond it, all are asked for. */
 const namesMax = 200
+/** Stands for a set that nothing was ever put into: most clients are idle, and a Set takes 200 bytes. */
+const none: ReadonlySet<string> = new Set()
 
 export class SessionSuspicion {
   /** Settings to ask for. */
-  readonly names = new Set<string>()
+  #names: Set<string> | null = null
   /** Settings that texts name in SET or RESET; they count when a tag tells of one. */
-  readonly #inSets = new Set<string>()
+  #inSets: Set<string> | null = null
   mayHold = false
   /** A SET or RESET was done. */
   hasSet = false
+
+  get names(): ReadonlySet<string> {
+    return this.#names ?? none
+  }
 
   get isAny(): boolean {
     return this.mayHold || this.hasSet || this.names.size > 0
@@ -20,31 +26,42 @@ export class SessionSuspicion {
 
   /** A text is run. */
   onText(verdict: TextVerdict): void {
-    for (const name of verdict.sets) this.#add(this.#inSets, name)
-    for (const name of verdict.configs) this.#add(this.names, name)
+    for (const name of verdict.sets) {
+      this.#inSets ??= new Set()
+      this.#add(this.#inSets, name)
+    }
+    for (const name of verdict.configs) {
+      this.#names ??= new Set()
+      this.#add(this.#names, name)
+    }
     if (verdict.mayHold) this.mayHold = true
   }
 
   #add(to: Set<string>, name: string): void {
     if (to.size < namesMax) to.add(name)
     // Not all are on the server's list, hence those in SET too: the server is to forget the others.
-    else this.names.add(anySetting)
+    else this.#askAll()
+  }
+
+  #askAll(): void {
+    this.#names ??= new Set()
+    this.#names.add(anySetting)
   }
 
   onSetTag(): void {
     // What texts have named ends with the transaction; the next tag needs a name of its own.
-    if (this.#isOfTransaction) this.#inSets.clear()
+    if (this.#isOfTransaction) this.#inSets = null
     else this.hasSet = true
   }
 
   get #isOfTransaction(): boolean {
-    const named = this.#inSets
+    const named = this.#inSets ?? none
     return named.size > 0 && [...named].every((name) => transactionSettings.has(name))
   }
 
   /** A function, or a block of code, has run: it may have done anything. */
   onCode(): void {
-    this.names.add(anySetting)
+    this.#askAll()
     this.mayHold = true
   }
 
@@ -52,13 +69,13 @@ export class SessionSuspicion {
   settingsToAsk(): ReadonlySet<string> {
     if (!this.hasSet) return this.names
     // A SET that no text shows came from where nobody looked: everything is asked for.
-    const inSets = this.#inSets.size === 0 ? [anySetting] : this.#inSets
+    const inSets = this.#inSets === null ? [anySetting] : this.#inSets
     return new Set([...this.names, ...inSets])
   }
 
   clear(): void {
-    this.names.clear()
-    this.#inSets.clear()
+    this.#names?.clear()
+    this.#inSets = null
     this.mayHold = false
     this.hasSet = false
   }

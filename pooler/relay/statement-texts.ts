@@ -7,7 +7,8 @@ import { harmless, type TextVerdict, unknownText } from './text-verdict.ts'
 const suspectsMax = 1000
 
 export class StatementTexts {
-  readonly #suspects = new Map<string, TextVerdict>()
+  /** Made when first needed: most clients have none. */
+  #suspects: Map<string, TextVerdict> | null = null
   readonly #onUse: (verdict: TextVerdict) => void
   #isFull = false
 
@@ -18,21 +19,26 @@ export class StatementTexts {
 
   /** A name stands for this text from here on, if the server takes it. */
   set(name: string, verdict: TextVerdict): void {
+    if (verdict === harmless && this.#suspects === null) return
     const key = statementKey(name)
-    if (verdict === harmless) this.#suspects.delete(key)
-    else if (this.#suspects.size < suspectsMax) this.#suspects.set(key, verdict)
+    if (verdict === harmless) {
+      this.#suspects?.delete(key)
+      return
+    }
+    this.#suspects ??= new Map()
+    if (this.#suspects.size < suspectsMax) this.#suspects.set(key, verdict)
     else this.#isFull = true
   }
 
   /** `use` of this name would tell of something. */
   isSuspect(name: string): boolean {
-    return this.#isFull || (this.#suspects.size > 0 && this.#suspects.has(statementKey(name)))
+    return this.#isFull || this.#suspects?.has(statementKey(name)) === true
   }
 
   /** The statement of this name is about to be run. */
   use(name: string): void {
     if (this.#isFull) this.#onUse(unknownText)
-    if (this.#suspects.size === 0) return
+    if (this.#suspects === null) return
     const verdict = this.#suspects.get(statementKey(name))
     if (verdict !== undefined) this.#onUse(verdict)
   }

@@ -1,0 +1,61 @@
+// Clients that connect, ask once and leave, as functions without a pool of their own do.
+import { faultsOf, latencies } from '../support/measure.ts'
+import { runCase, type Turn } from '../support/rounds.ts'
+import { type Scenario, type ScenarioResult, secondsOf } from '../support/scenario.ts'
+import type { Target } from '../support/target.ts'
+import { WireClient } from '../support/wire-client.ts'
+
+const lanes = 16
+
+export const churn: Scenario = {
+  name: 'churn',
+  about: 'How many clients a second can connect by SCRAM, ask once and leave, plain and by TLS?',
+  isCompared: true,
+  async run(world, options): Promise<ScenarioResult> {
+    const seconds = secondsOf(options, 3)
+    const cases = []
+    for (const isTls of [false, true]) {
+      const done = await runCase(world, {
+        name: `churn, ${isTls ? 'TLS' : 'plain'}`,
+        unit: 'logins',
+        rounds: options.rounds,
+        // Postgres itself has no certificate here, and a process to make for each login.
+        targets: world.targets.filter(({ name }) => !isTls || name !== 'direct'),
+        turn: (target, round) => comeAndGo(target, isTls, round === 0 ? 1 : seconds),
+      })
+      options.onCase(done)
+      cases.push(done)
+    }
+    return { settings: { seconds, lanes }, cases, faults: cases.flatMap(faultsOf) }
+  },
+}
+
+async function comeAndGo(target: Target, isTls: boolean, seconds: number): Promise<Turn> {
+  const startMs = performance.now()
+  const endMs = startMs + seconds * 1000
+  const took: number[] = []
+  let errors = 0
+  let firstError: string | null = null
+  const lane = async (): Promise<void> => {
+    while (performance.now() < endMs) {
+      const fromMs = performance.now()
+      try {
+        const client = await WireClient.open(target.transaction, isTls)
+        await client.query('SELECT 1')
+        await client.close()
+        took.push(performance.now() - fromMs)
+      } catch (error) {
+        errors++
+        firstError ??= String(error)
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: lanes }, lane))
+  return {
+    work: took.length,
+    seconds: (performance.now() - startMs) / 1000,
+    latencies: latencies(Float64Array.from(took)),
+    errors,
+    firstError,
+  }
+}

@@ -1,0 +1,83 @@
+// Rounds of one case: targets take turns, each round begins with another, and what disturbs one round
+// disturbs all its targets alike. Processor time and memory of each are read around its turn.
+import { machineCpu, processCpuMs, processMemoryMb, resetPeakMemory, treeCpuMs } from './cpu.ts'
+import type { Case, Measure } from './measure.ts'
+import { untilQuiet } from './quiet.ts'
+import type { Target } from './target.ts'
+import type { World } from './world.ts'
+
+/** What a turn says of itself; the rest is measured around it. */
+export interface Turn {
+  readonly work: number
+  /** Of the work alone; null: of the whole turn. */
+  readonly seconds: number | null
+  readonly latencies: Pick<Measure, 'p50Ms' | 'p95Ms' | 'p99Ms' | 'maxMs'> | null
+  readonly errors: number
+  readonly firstError: string | null
+  readonly extra?: Readonly<Record<string, number>>
+}
+
+export interface CaseOptions {
+  readonly name: string
+  readonly unit: string
+  readonly rounds: number
+  readonly targets: readonly Target[]
+  /** `round` 0 is the warm-up, whose figures are thrown away. */
+  readonly turn: (target: Target, round: number) => Promise<Turn>
+  readonly hasWarmUp?: boolean
+}
+
+/** Where others share the machine. */
+const quietWaitMsMax = 3000
+
+export async function runCase(world: World, options: CaseOptions): Promise<Case> {
+  const { name, unit, targets, turn } = options
+  if (options.hasWarmUp ?? true) for (const target of targets) await turn(target, 0)
+  const measures: Measure[] = []
+  for (let round = 1; round <= options.rounds; round++) {
+    await untilQuiet(quietWaitMsMax)
+    const first = (round - 1) % targets.length
+    for (const target of [...targets.slice(first), ...targets.slice(0, first)]) {
+      measures.push(await measured(world, target, round, turn))
+    }
+  }
+  return { name, unit, measures }
+}
+
+async function measured(
+  world: World,
+  target: Target,
+  round: number,
+  turn: CaseOptions['turn'],
+): Promise<Measure> {
+  if (target.pid !== null) resetPeakMemory(target.pid)
+  const before = read(world, target)
+  const { seconds, latencies, ...done } = await turn(target, round)
+  const after = read(world, target)
+  const cpuMs = target.pid === null ? null : after.poolerMs - before.poolerMs
+  const totalMs = Math.max(1, after.machine.totalMs - before.machine.totalMs)
+  const oursMs = after.oursMs - before.oursMs + (cpuMs ?? 0)
+  const busyMs = after.machine.busyMs - before.machine.busyMs
+  const none = { p50Ms: null, p95Ms: null, p99Ms: null, maxMs: null }
+  return {
+    target: target.name,
+    round,
+    ...done,
+    ...(latencies ?? none),
+    perSecond: done.work === 0 ? null : done.work / (seconds ?? (after.ms - before.ms) / 1000),
+    cpuUsPerUnit: cpuMs === null || done.work === 0 ? null : (cpuMs * 1000) / done.work,
+    peakMb: target.pid === null ? null : processMemoryMb(target.pid).peak,
+    othersShare: Math.max(0, busyMs - oursMs) / totalMs,
+    stolenShare: (after.machine.stolenMs - before.machine.stolenMs) / totalMs,
+  }
+}
+
+function read(world: World, target: Target) {
+  return {
+    ms: performance.now(),
+    poolerMs: target.pid === null ? 0 : processCpuMs(target.pid),
+    // Postgres, ourselves, and programs of ours that have ended.
+    oursMs: treeCpuMs(world.postgres.pid) + treeCpuMs(process.pid),
+    machine: machineCpu(),
+  }
+}
