@@ -144,6 +144,9 @@ export const unnamedTextBytesMax = 16 * 1024
 /** Unnamed texts of one client that a server has not confirmed; beyond it the latest is not kept. */
 export const unnamedTextsBytesMax = 1024 * 1024
 
+/** A batch up to here is kept until it is known that no statement of it has gone stale. */
+export const keptBatchBytesMax = 64 * 1024
+
 /** A named statement up to here is kept and follows its client; a longer one pins the client. */
 export const keptTextBytesMax = 256 * 1024
 

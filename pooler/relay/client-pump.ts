@@ -1,5 +1,7 @@
 // Messages of one client. Every header is shown to the relay, which says what becomes of it.
-import { Pump } from './pump.ts'
+import { headerBytes } from '../../shared/protocol/message-types.ts'
+import { KeptBytes } from './kept-bytes.ts'
+import { headerOf, Pump } from './pump.ts'
 import { collect, rewrite, type Verdict } from './verdicts.ts'
 
 export interface ClientMessages {
@@ -20,17 +22,45 @@ export class ClientPump extends Pump {
   /** Its body begins at `at` of `chunk`, as far as it has come. */
   chunk: Buffer = nothing
   at = 0
+  /** What keepFromHere keeps. */
+  readonly #kept = new KeptBytes()
 
   constructor(messages: ClientMessages) {
     super()
     this.#messages = messages
   }
 
-  /** As Pump.feed; the chunk is not kept. */
+  /** As Pump.feed; the chunk is not kept, but for what keepFromHere is about. */
   override feed(chunk: Buffer): Buffer | null {
+    if (this.#kept.isAny) this.#kept.append(chunk)
     const rest = super.feed(chunk)
     this.chunk = nothing
+    if (rest !== null && this.#kept.isAny) this.#kept.takeOff(rest.length)
     return rest
+  }
+
+  /** From the present message on what comes is kept, up to so many bytes; beyond it nothing is. */
+  keepFromHere(bytesMax: number): void {
+    const { chunk, at } = this
+    // A header that came in two pieces is not in this chunk.
+    if (at >= headerBytes) this.#kept.begin(bytesMax, nothing, chunk.subarray(at - headerBytes))
+    else this.#kept.begin(bytesMax, headerOf(this.type, this.bodyBytes), chunk.subarray(at))
+  }
+
+  dropKept(): void {
+    this.#kept.drop()
+  }
+
+  /** All is kept since then, and it ends with a whole message. */
+  get isKeptWhole(): boolean {
+    return this.#kept.isAny && this.isEmpty && !this.isStopped
+  }
+
+  /** They are fed once more, the beginning of a further message's header among them. */
+  takeKept(): Buffer | null {
+    const bytes = this.#kept.take()
+    if (bytes !== null) this.forgetHeader()
+    return bytes
   }
 
   /** Before bytes of ours go to the server: what the client sent before its present message. */

@@ -45,10 +45,9 @@ const isStalePlan = ({ fields }: PostgresError): boolean =>
 
 /**
  * The server's error as its client is to read it: our names of statements are the client's. What it
- * tells of the server's statements is noted, so that the next try works.
+ * tells of the server's statements is noted, so that the next try works. null: it is not to, or not yet.
  */
-export function errorForClient(error: PostgresError, names: PreparedStatements): Buffer {
-  if (isStalePlan(error)) names.suspectAll()
+export function errorForClient(error: PostgresError, names: PreparedStatements): Buffer | null {
   const cause = names.inSql.causeOf(error)
   const body = cause.raw.toString('latin1', headerBytes)
   const worded = (cause === error ? names.inSql.withClientPosition(body) : body).replace(
@@ -61,7 +60,9 @@ export function errorForClient(error: PostgresError, names: PreparedStatements):
   const instead = names.errorInstead
   names.forgetFailed()
   if (instead !== null) return instead
-  if (worded === body) return cause.raw
-  const bytes = Buffer.from(worded, 'latin1')
-  return new MessageWriter().begin(backend.errorResponse).bytes(bytes).end().take()
+  const told = worded === body ? cause.raw : errorOf(worded)
+  return isStalePlan(error) && names.onStale(told) ? null : told
 }
+
+const errorOf = (body: string): Buffer =>
+  new MessageWriter().begin(backend.errorResponse).bytes(Buffer.from(body, 'latin1')).end().take()

@@ -10,6 +10,10 @@ export class OwedReplies {
   /** Of `ready`, those for messages of ours. */
   ownReady = 0
 
+  /** Entries that have been put in, and of them those that have been taken off. */
+  putIn = 0
+  takenOff = 0
+
   get size(): number {
     return this.#ring.size
   }
@@ -42,9 +46,17 @@ export class OwedReplies {
 
   append(entry: number): void {
     this.#ring.push(entry)
+    this.putIn++
     if (!owesReady(entry & kindMask)) return
     this.ready++
     if ((entry & own) !== 0) this.ownReady++
+  }
+
+  /** The only entry, of a client's Sync, is one of ours from here on. */
+  disownSync(): void {
+    this.#ring.clear()
+    this.#ring.push(sync | own)
+    this.ownReady = 1
   }
 
   /** Takes the head off, and the ends of copies behind it that nobody will answer. */
@@ -55,6 +67,7 @@ export class OwedReplies {
         if (this.isHeadOwn) this.ownReady--
       }
       this.#ring.shift()
+      this.takenOff++
     } while (this.headKind === copyEnd)
   }
 
@@ -83,6 +96,7 @@ export class OwedReplies {
     }
     const first = ring.head
     ring.clear()
+    this.takenOff = this.putIn
     this.ready = 0
     this.ownReady = 0
     this.append(first)

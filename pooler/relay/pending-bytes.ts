@@ -18,6 +18,13 @@ export class PendingBytes {
     this.#bytes = this.#bytes === null ? kept(chunk) : Buffer.concat([this.#bytes, chunk])
   }
 
+  /** With these bytes in front. */
+  takeBehind(before: Buffer | null): Buffer | null {
+    const bytes = this.take()
+    if (before === null || bytes === null) return before ?? bytes
+    return Buffer.concat([before, bytes])
+  }
+
   take(): Buffer | null {
     const bytes = this.#bytes
     this.#bytes = null

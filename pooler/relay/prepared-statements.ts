@@ -4,6 +4,7 @@
 import { frontend, status } from '../../shared/protocol/message-types.ts'
 import { contentFor, dropsStatements, type NamingText } from './naming-text.ts'
 import type { ServerLink } from './server-link.ts'
+import { type KeptInput, StalePlanRepair } from './stale-plan-repair.ts'
 import {
   asForeign,
   isLarge,
@@ -11,16 +12,10 @@ import {
   type Statement,
   type StatementCatalog,
 } from './statement-catalog.ts'
-import {
-  headOf,
-  limitReached,
-  parseMessage,
-  type StatementUse,
-  type Substitute,
-  unparsable,
-} from './statement-frames.ts'
+import { headOf, parseMessage, type StatementUse, type Substitute } from './statement-frames.ts'
 import { StatementLedger } from './statement-ledger.ts'
 import type { StatementObserver } from './statement-observer.ts'
+import { StatementRefusals } from './statement-refusals.ts'
 import { type ClientInput, StatementSupply } from './statement-supply.ts'
 import type { Translation } from './statement-translation.ts'
 import { StatementsInSql } from './statements-in-sql.ts'
@@ -39,12 +34,13 @@ const flushMessage = Buffer.from([frontend.flush, 0, 0, 0, 4])
 
 export class PreparedStatements implements StatementObserver {
   readonly #catalog: StatementCatalog
-  readonly #limits: StatementLimits
   readonly #input: ClientInput
   readonly #ledger: StatementLedger
   readonly #supply: StatementSupply
   readonly inSql: StatementsInSql
   readonly unnamed: UnnamedStatement
+  readonly repair: StalePlanRepair
+  readonly #refusals: StatementRefusals
   readonly #onLargeLearnt: () => void
   #link: ServerLink | null = null
   /** DISCARD or DEALLOCATE is on its way. */
@@ -54,16 +50,22 @@ export class PreparedStatements implements StatementObserver {
   constructor(
     catalog: StatementCatalog,
     limits: StatementLimits,
-    input: ClientInput,
+    input: ClientInput & KeptInput,
     onLargeLearnt: () => void,
   ) {
     this.#catalog = catalog
     this.#input = input
-    this.#limits = limits
     this.#ledger = new StatementLedger(catalog, limits.clientStatementsMax)
     this.#supply = new StatementSupply(this.#ledger, limits.serverStatementsMax, input)
     this.inSql = new StatementsInSql(catalog, this.#ledger, this.#supply)
     this.unnamed = new UnnamedStatement(this.#ledger, this.#supply, this.inSql)
+    this.repair = new StalePlanRepair(input, this.#ledger)
+    this.#refusals = new StatementRefusals(
+      catalog,
+      this.#ledger,
+      this.#supply,
+      limits.clientStatementsMax,
+    )
     this.#onLargeLearnt = onLargeLearnt
   }
 
@@ -90,6 +92,7 @@ export class PreparedStatements implements StatementObserver {
     link.tracker.observer = null
     this.#link = null
     this.#supply.link = null
+    this.repair.detach()
   }
 
   /** The client is gone. */
@@ -146,6 +149,7 @@ export class PreparedStatements implements StatementObserver {
   /** A message that had to wait may try again. */
   get mayGoOn(): boolean {
     const { tracker } = this.#server
+    if (this.repair.isUnderWay) return tracker.owed === 0
     if (this.#isClosing) return tracker.owed === 0 || tracker.needsClient
     return !tracker.isAheadOfReplies
   }
@@ -159,6 +163,7 @@ export class PreparedStatements implements StatementObserver {
   onQuery(translation: Translation | null): void {
     const { tracker, statements } = this.#server
     const isAny = this.#ledger.unnamed !== null || statements.unnamed !== null
+    if (tracker.isBatchOpen) this.repair.spoil(this.#server)
     if (translation !== null) this.inSql.supply(this.#server, translation)
     else if (!isAny) {
       tracker.sent(frontend.query)
@@ -177,7 +182,7 @@ export class PreparedStatements implements StatementObserver {
     const { tracker } = this.#server
     const taken = this.#ledger.statementOf(name)
     if (taken === null && this.#ledger.isFull(name.length, 0)) {
-      this.#refuse(name)
+      this.#refusals.refuse(name)
       return null
     }
     if (taken !== null) {
@@ -204,11 +209,11 @@ export class PreparedStatements implements StatementObserver {
     const { tracker, statements } = this.#server
     const taken = this.#ledger.statementOf(name)
     if (taken !== null) {
-      this.#refuseTaken(name, taken, content, environment)
+      this.#refusals.refuseTaken(name, taken, content, environment)
       return true
     }
     if (this.#ledger.isFull(name.length, content.length)) {
-      this.#refuse(name)
+      this.#refusals.refuse(name)
       return true
     }
     const statement = this.#take(environment, content, naming)
@@ -234,6 +239,7 @@ export class PreparedStatements implements StatementObserver {
   onUse(use: StatementUse): Substitute | null {
     const { name, type, beforeName, bodyBytes } = use
     const statement = this.#ledger.statementOf(name)
+    this.repair.onUse(type, name, this.#server)
     let serverName: string
     if (statement !== null) {
       serverName = this.#use(use, statement)
@@ -247,11 +253,25 @@ export class PreparedStatements implements StatementObserver {
     return { head: headOf(type, beforeName, serverName, bodyBytes - taken), bodyBytes: taken }
   }
 
+  /** The message of the latest `onUse` has been counted. */
+  onUsed(): void {
+    this.repair.onSent(this.#ledger.lastServerName, this.#server)
+  }
+
+  /** A statement has gone stale. True when the client is not told, or not yet; else it gets `error`. */
+  onStale(error: Buffer): boolean {
+    const isRepairable = this.repair.onError(error, this.#server)
+    if (isRepairable) this.#server.statements.suspect(this.repair.serverName)
+    else this.#server.statements.suspectAll()
+    return isRepairable
+  }
+
   /** Bind or Describe of the unnamed statement. */
   onUnnamedUse(type: number, beforeName: Buffer): void {
     const { naming } = this.unnamed
     if (naming !== null) this.#useNaming(type, beforeName, naming)
     else if (type === frontend.bind && this.inSql.hasPortals) this.#onBind(beforeName, null)
+    this.repair.spoil(this.#server)
     this.unnamed.onUse(this.#server)
   }
 
@@ -277,7 +297,7 @@ export class PreparedStatements implements StatementObserver {
     this.#server.statements.clear()
   }
 
-  /** What the server has is out of date or may be another's: it is made anew when it is next used. */
+  /** What the server has may be another's: it is made anew when it is next used. */
   suspectAll(): void {
     this.#server.statements.suspectAll()
   }
@@ -368,26 +388,5 @@ export class PreparedStatements implements StatementObserver {
     this.#supply.send(parseMessage(serverName, content))
     this.#supply.push({ kind: 'name', name, statement, isSent: false })
     this.#supply.closeQuietly(serverName)
-  }
-
-  /** Postgres' own 42P05: the Parse goes on under the name that the server has. */
-  #refuseTaken(name: string, taken: Statement, content: Buffer, environment: string): void {
-    this.#ledger.noteUse(name, taken.serverName)
-    this.#supply.ensure(taken)
-    if (!this.#server.tracker.sentNoted(frontend.parse)) return
-    const { serverName } = taken
-    this.#supply.send(parseMessage(serverName, content))
-    const statement = this.#catalog.take(environment, content)
-    this.#supply.push({ kind: 'taken', name, serverName, statement })
-  }
-
-  /** A Parse that fails on the server, so that batch and transaction are where Postgres has them. */
-  #refuse(name: string): void {
-    if (!this.#server.tracker.sentNoted(frontend.parse)) return
-    this.#supply.send(unparsable)
-    this.#supply.push({
-      kind: 'refuse',
-      error: limitReached(this.#limits.clientStatementsMax, name),
-    })
   }
 }

@@ -16,7 +16,7 @@ export const seenBytesMax = 16 * 1024
 
 const nothing = Buffer.alloc(0)
 
-const headerOf = (type: number, bodyBytes: number): Buffer => {
+export const headerOf = (type: number, bodyBytes: number): Buffer => {
   const header = Buffer.allocUnsafe(5)
   header[0] = type
   header.writeUInt32BE(bodyBytes + 4, 1)
@@ -147,6 +147,11 @@ export abstract class Pump {
 
   /** True once what is left of the chunk must not be looked at any more. */
   protected abstract get isStopped(): boolean
+
+  /** Nothing is known any more of a header that has come in part. */
+  protected forgetHeader(): void {
+    this.#framer.forgetHeader()
+  }
 
   /** Called from onHeader before bytes of ours go to `output`: those before the message go first. */
   protected passSoFar(): void {

@@ -102,7 +102,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     this.bytesFromClient += chunk.length
     this.#options.counters.bytesFromClients += chunk.length
     this.lastActiveMs = this.#options.ticker.nowMs
-    if (this.#pending.isEmpty) {
+    if (this.#pending.isEmpty && this.session.repair?.isUnderWay !== true) {
       this.#feed(chunk)
       return
     }
@@ -127,9 +127,9 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
 
   onClientMessage(message: ClientPump): Verdict {
     const { type, bodyBytes } = message
-    if (type === frontend.terminate) return this.#onTerminate()
-    if (bodyBytes > bodyBytesMaxOf(type)) return this.#breach(`invalid length of message ${type}`)
+    if (type === frontend.terminate && !this.session.repair?.isUnderWay) return this.#onTerminate()
     if (this.session.isAwaited) return hold
+    if (bodyBytes > bodyBytesMaxOf(type)) return this.#breach(`invalid length of message ${type}`)
     if (this.#server !== null) return this.#onJoinedMessage(message)
     if (this.#refused.isActive && this.#refused.take(type)) return drop
     switch (idleMessageOf(type)) {
@@ -191,7 +191,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     this.times.onReplies(tracker.replies, this.lastActiveMs)
     if (mayLeave) this.releaseIfDone()
     this.asides.pass()
-    if (mayGoOn) this.#feedPending()
+    if (mayGoOn) this.#feedPending(this.session.repair?.takeAgain(server))
   }
 
   onServerDrain(): void {
@@ -263,8 +263,8 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     else if (this.state === 'finishing') this.#finish(server)
   }
 
-  #feedPending(): void {
-    const pending = this.#pending.take()
+  #feedPending(again: Buffer | null = null): void {
+    const pending = this.#pending.takeBehind(again)
     this.#gate.open(waits)
     if (pending !== null) this.#feed(pending)
   }

@@ -38,17 +38,5 @@ export function extendedKindOf(type: number): number {
 export const owesReady = (kind: number): boolean =>
   kind === query || kind === functionCall || kind === sync
 
-/** States of copy-in. */
-export const copyIn = {
-  none: 0,
-  /** The server reads copy data and has not been sent its end. */
-  open: 1,
-  /**
-   * The end of the copy data has been sent, or a message at which a server that still copies ends
-   * the connection. If it answers, the copy was over before it: what follows belongs to no copy.
-   */
-  ended: 2,
-} as const
-
 /** Entries above which the relay stops reading the client until the server has caught up. */
 export const owedHighWater = 32_768

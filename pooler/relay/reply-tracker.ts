@@ -8,12 +8,13 @@
 //   queries included.
 // - In copy-in the server ignores Sync and Flush; outside of it, CopyDone and CopyFail.
 import { backend, frontend, status } from '../../shared/protocol/message-types.ts'
+import { CopyInPhase } from './copy-in-phase.ts'
+import { FailedBatch } from './failed-batch.ts'
 import { OwedReplies } from './owed-replies.ts'
 import {
   bind,
   close,
   copyEnd,
-  copyIn,
   describe,
   execute,
   extendedKindOf,
@@ -33,11 +34,8 @@ import {
 } from './reply-entries.ts'
 import type { StatementObserver } from './statement-observer.ts'
 
-type NotedType =
-  | typeof frontend.parse
-  | typeof frontend.close
-  | typeof frontend.query
-  | typeof frontend.execute
+type StatementType = typeof frontend.parse | typeof frontend.close
+type NotedType = StatementType | typeof frontend.query | typeof frontend.execute
 
 export class ReplyTracker {
   observer: StatementObserver | null = null
@@ -53,13 +51,12 @@ export class ReplyTracker {
   queries = 0
   /** Set when it cannot be known how many replies are due; such a server never leaves its client. */
   isInDoubt = false
+  readonly failed = new FailedBatch()
   readonly #entries = new OwedReplies()
   #isBatchOpen = false
   /** The server skips what it gets until a Sync that has not been sent yet. */
   #isSkipping = false
-  #copyIn: number = copyIn.none
-  /** Syncs that were taken for ignored in the current copy-in. */
-  #syncsIgnored = 0
+  readonly #copyIn = new CopyInPhase()
 
   get owed(): number {
     return this.#entries.size
@@ -78,17 +75,12 @@ export class ReplyTracker {
   /** The server has nothing to say until the client goes on: copy data, or the Sync of a batch. */
   get needsClient(): boolean {
     const isOpen = this.#isBatchOpen || this.isInDoubt
-    return this.#copyIn === copyIn.open || (this.#entries.size === 0 && isOpen)
+    return this.#copyIn.isOpen || (this.#entries.size === 0 && isOpen)
   }
 
   /** Nothing is due, and no batch waits for its Sync. The transaction status is a matter of its own. */
   get isSettled(): boolean {
-    return (
-      this.#entries.size === 0 &&
-      !this.#isBatchOpen &&
-      !this.isInDoubt &&
-      this.#copyIn === copyIn.none
-    )
+    return this.#entries.size === 0 && !this.#isBatchOpen && !this.isInDoubt && this.#copyIn.isNone
   }
 
   /** `status` is what a message sent now will meet, unless one of its own batch changes it. */
@@ -99,6 +91,27 @@ export class ReplyTracker {
   /** The server is still at what an earlier batch or Query asked, and needs nothing for it. */
   get isAheadOfReplies(): boolean {
     return !this.isStatusKnown && !this.needsClient && !this.isInDoubt
+  }
+
+  /** Messages that were sent, as they are counted off by replies. */
+  get sentCount(): number {
+    return this.#entries.putIn
+  }
+
+  /** The batch that failed last is still open and skipped, or only its Sync is owed. */
+  get isFailedBatchLast(): boolean {
+    if (this.#isBatchOpen) return this.#isSkipping && this.#entries.size === 0
+    return this.#entries.size === 1 && this.#headKind === sync
+  }
+
+  /** Of such a batch: its ReadyForQuery is not for the client, and to an open one a Sync is sent. */
+  disownBatch(): void {
+    this.failed.repeat()
+    const isOpen = this.#isBatchOpen
+    this.#isBatchOpen = false
+    this.#isSkipping = false
+    if (isOpen) this.sentOwnSync()
+    else this.#entries.disownSync()
   }
 
   /** The next reply is one of ours to make. */
@@ -194,7 +207,7 @@ export class ReplyTracker {
   }
 
   /** As sentNoted, for a message of ours that a Sync of ours ends: see sentOwnSync. */
-  sentOwnNoted(type: typeof frontend.parse | typeof frontend.close): void {
+  sentOwnNoted(type: StatementType): void {
     this.#entries.append((type === frontend.parse ? parse : close) | own | noted)
   }
 
@@ -205,12 +218,12 @@ export class ReplyTracker {
   }
 
   /** As sentNoted, for a message that we put in for the client. */
-  sentQuietly(type: typeof frontend.parse | typeof frontend.close): boolean {
+  sentQuietly(type: StatementType): boolean {
     return this.#pushStatement((type === frontend.parse ? parse : close) | quiet | noted)
   }
 
   /** As sentNoted, for a message that is not sent: `takeDueFakes` says when it is to be answered. */
-  answered(type: typeof frontend.parse | typeof frontend.close): boolean {
+  answered(type: StatementType): boolean {
     return this.#pushStatement((type === frontend.parse ? parse : close) | fake | noted)
   }
 
@@ -242,10 +255,10 @@ export class ReplyTracker {
       case backend.notificationResponse:
         return true
       case backend.parameterDescription:
-      case backend.functionCallResponse: {
-        const kind = type === backend.parameterDescription ? describe : functionCall
-        return this.#headKind === kind || this.isInDoubt
-      }
+        this.failed.onParameters()
+        return this.#headKind === describe || this.isInDoubt
+      case backend.functionCallResponse:
+        return this.#headKind === functionCall || this.isInDoubt
       case backend.parseComplete:
         return this.#complete(parse)
       case backend.bindComplete:
@@ -258,7 +271,7 @@ export class ReplyTracker {
         return this.#complete(describe)
       case backend.commandComplete:
       case backend.emptyQueryResponse:
-        this.#endCopyIn()
+        this.#copyIn.end()
         return this.#headKind === query || this.#complete(execute)
       case backend.portalSuspended:
         return this.#complete(execute)
@@ -279,9 +292,10 @@ export class ReplyTracker {
   ready(statusByte: number): boolean {
     if (!isStatus(statusByte)) return false
     const wasOwn = this.isOwnReply
+    if (!wasOwn) this.failed.onReady()
     this.replies++
     this.status = statusByte
-    this.#endCopyIn()
+    this.#copyIn.end()
     if (this.#entries.size === 0) {
       this.#isSkipping = false
       return this.isInDoubt
@@ -298,14 +312,14 @@ export class ReplyTracker {
 
   #push(kind: number): void {
     if (this.#isSkipping) return
-    if (this.#copyIn === copyIn.open) this.#copyIn = copyIn.ended
+    this.#copyIn.onOther()
     this.#entries.append(this.#isBatchOpen ? kind | inBatch : kind)
   }
 
   #pushStatement(entry: number): boolean {
     this.#isBatchOpen = true
     if (this.#isSkipping) return false
-    if (this.#copyIn === copyIn.open) this.#copyIn = copyIn.ended
+    this.#copyIn.onOther()
     this.#entries.append(entry)
     return true
   }
@@ -316,10 +330,7 @@ export class ReplyTracker {
   }
 
   #pushSync(): void {
-    if (this.#copyIn === copyIn.open) {
-      this.#syncsIgnored++
-      return
-    }
+    if (this.#copyIn.ignoresSync()) return
     this.#isBatchOpen = false
     this.#isSkipping = false
     this.batches++
@@ -327,7 +338,7 @@ export class ReplyTracker {
   }
 
   #pushCopyEnd(): void {
-    if (this.#copyIn === copyIn.open) this.#copyIn = copyIn.ended
+    if (this.#copyIn.isOpen) this.#copyIn.onOther()
     else if (this.#entries.size > 0) this.#push(copyEnd)
   }
 
@@ -341,6 +352,7 @@ export class ReplyTracker {
   #finish(): void {
     const isNoted = this.#entries.isHeadNoted
     this.#entries.shift()
+    this.failed.onAnswered()
     if (isNoted) this.observer?.onNotedDone()
   }
 
@@ -354,8 +366,9 @@ export class ReplyTracker {
   /** An error: of an extended message it takes along all that was sent up to the next Sync. */
   #lapse(): void {
     const kind = this.#headKind
-    if (this.#copyIn !== copyIn.none && this.#syncsIgnored > 0) this.isInDoubt = true
-    this.#endCopyIn()
+    this.failed.onError(this.#entries.takenOff)
+    if (this.#copyIn.isUncountable) this.isInDoubt = true
+    this.#copyIn.end()
     if (kind === 0 || owesReady(kind)) return
     for (let isCause = true; this.#entries.size > 0 && this.#headKind !== sync; isCause = false) {
       this.#skip(isCause)
@@ -372,8 +385,7 @@ export class ReplyTracker {
     if (kind !== query && kind !== execute) return this.isInDoubt
     const first = this.#entries.head
     const { syncs, kept, isOpen } = this.#entries.takeBehindCopyIn()
-    this.#copyIn = isOpen ? copyIn.open : copyIn.ended
-    this.#syncsIgnored = syncs
+    this.#copyIn.begin(isOpen, syncs)
     // A Sync that was taken for the batch's end may have been ignored: what counts is the batch's
     // state at the message that copies.
     this.#isBatchOpen = kind === execute || (first & inBatch) !== 0
@@ -383,10 +395,5 @@ export class ReplyTracker {
       else if (isExtended(entry & kindMask)) this.#isBatchOpen = true
     }
     return true
-  }
-
-  #endCopyIn(): void {
-    this.#copyIn = copyIn.none
-    this.#syncsIgnored = 0
   }
 }

@@ -69,6 +69,9 @@ export class ServerPump extends Pump {
       case backend.dataRow:
         if (isOwn) this.see()
         break
+      case backend.parameterDescription:
+        if (tracker.failed.takeRepeated()) return drop
+        break
       case backend.parameterStatus:
         // Whether the client is told depends on the value: it is written anew in onServerReport.
         if (bodyBytes > seenBytesMax) return this.#break(`a report of ${bodyBytes} bytes`)

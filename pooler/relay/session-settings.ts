@@ -137,3 +137,14 @@ function quoteName(name: string): string {
     .map((part) => `"${part.replaceAll('"', '""')}"`)
     .join('.')
 }
+
+/** Their values, in characters: what a search_path of full length needs, and as much again. */
+const carriedCharactersMax = 32 * 1024
+
+/** More than is carried from server to server. */
+export function isTooLarge({ wanted }: SettingsProfile, settingsMax: number): boolean {
+  if (wanted.size > settingsMax) return true
+  let characters = 0
+  for (const value of wanted.values()) characters += value.length
+  return characters > carriedCharactersMax
+}

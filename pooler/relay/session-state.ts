@@ -21,9 +21,16 @@ import {
   type SessionAnswer,
 } from './session-question.ts'
 import { SessionRestorer } from './session-restorer.ts'
-import { profileOf, type SettingsProfile, settingKey, withSetting } from './session-settings.ts'
+import {
+  isTooLarge,
+  profileOf,
+  type SettingsProfile,
+  settingKey,
+  withSetting,
+} from './session-settings.ts'
 import { SessionSuspicion } from './session-suspicion.ts'
 import { isRoleTag, type SessionTag } from './session-tags.ts'
+import type { StalePlanRepair } from './stale-plan-repair.ts'
 import { answersTo } from './statement-answers.ts'
 import { anySetting } from './text-verdict.ts'
 import type { Transport } from './transport.ts'
@@ -33,8 +40,6 @@ export type PinReason = 'large statement' | 'loaded library' | 'listening' | Hel
 
 /** Settings and held things that are read of one answer, and settings that are carried for a client. */
 const answerRowsMax = 500
-/** Their values, in characters: what a search_path of full length needs, and as much again. */
-const carriedCharactersMax = 32 * 1024
 
 /** Until DISCARD ALL: nothing else is known to undo them. */
 const lastingPins: ReadonlySet<PinReason | null> = new Set([
@@ -98,7 +103,8 @@ export class SessionState implements SessionSink {
 
   /** True while the client's message must wait: for its settings, or for replies. */
   get isAwaited(): boolean {
-    return this.#restorer.isAwaited || this.#isHeld || this.#answer !== null
+    if (this.#restorer.isAwaited || this.#isHeld || this.#answer !== null) return true
+    return this.repair?.isUnderWay === true
   }
 
   /** True when what was awaited has come. */
@@ -222,6 +228,11 @@ export class SessionState implements SessionSink {
     return true
   }
 
+  /** null in session mode. */
+  get repair(): StalePlanRepair | null {
+    return this.#statements?.names.repair ?? null
+  }
+
   /** The client is gone. */
   leave(): void {
     this.#statements?.names.leave()
@@ -243,6 +254,7 @@ export class SessionState implements SessionSink {
     if (type === frontend.functionCall) this.#suspicion.onCode()
     const verdict = this.#statements.messages.handle(message, link, this.#profile)
     if (verdict === hold) this.#isHeld = true
+    this.#statements.names.repair.tellLate(this.#transport)
     if (tracker.isFakeDue && link.isAtBoundary) {
       this.#transport.write(answersTo(tracker.takeDueFakes()))
     }
@@ -299,12 +311,9 @@ export class SessionState implements SessionSink {
         this.#statements.names.onAllClosed()
         this.#suspicion.mayHold = true
         return
-      case 'DEALLOCATE':
-        if (this.#statements.names.inSql.onDropped(link)) return
-        this.#statements.names.suspectAll()
-        this.#suspicion.mayHold = true
-        return
       case 'PREPARE':
+      case 'DEALLOCATE':
+        if (tag === 'DEALLOCATE' && this.#statements.names.inSql.onDropped(link)) return
         // The name may have been one of ours.
         this.#statements.names.suspectAll()
         this.#suspicion.mayHold = true
@@ -339,6 +348,7 @@ export class SessionState implements SessionSink {
     const worded = names === null ? error.raw : errorForClient(error, names)
     const timeout = this.#timeout
     this.#timeout = null
+    if (worded === null) return
     if (timeout !== null && error.fields.sqlState === timeout.row.sqlState) {
       this.#transport.write(errorResponseOf(timeout))
     } else {
@@ -363,7 +373,7 @@ export class SessionState implements SessionSink {
         this.#tell(link, [name, startup])
       else this.#profile = withSetting(this.#profile, name, this.#attribution.ownValue(name, value))
     }
-    if (isTooLarge(this.#profile)) this.#pinnedBy = 'large setting'
+    if (isTooLarge(this.#profile, answerRowsMax)) this.#pinnedBy = 'large setting'
   }
 
   /** A RESET took the setting to the server's own default; without a pooler, that is the startup value. */
@@ -387,11 +397,4 @@ export class SessionState implements SessionSink {
     wanted.delete(name)
     this.#profile = profileOf(wanted)
   }
-}
-
-function isTooLarge({ wanted }: SettingsProfile): boolean {
-  if (wanted.size > answerRowsMax) return true
-  let characters = 0
-  for (const value of wanted.values()) characters += value.length
-  return characters > carriedCharactersMax
 }

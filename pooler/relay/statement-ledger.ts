@@ -22,6 +22,9 @@ export class StatementLedger {
   /** The message that the server's last error was about; null: none of ours, or dealt with. */
   failed: Operation | null = null
 
+  /** Names that stand for something, and whose columns the client was told. */
+  readonly #told = new Set<string>()
+
   /** The statement used last, and the client's name in that use: several names may be for one. */
   #lastName = ''
   #lastServerName = ''
@@ -44,6 +47,10 @@ export class StatementLedger {
     return this.#unnamed.get(unnamed)
   }
 
+  get lastServerName(): string {
+    return this.#lastServerName
+  }
+
   get wasUsed(): boolean {
     return this.#lastServerName !== ''
   }
@@ -51,6 +58,16 @@ export class StatementLedger {
   noteUse(name: string, serverName: string): void {
     this.#lastName = name
     this.#lastServerName = serverName
+  }
+
+  isTold(name: string): boolean {
+    return this.#told.has(statementKey(name))
+  }
+
+  /** The client is being told the columns. */
+  tell(name: string): void {
+    const key = statementKey(name)
+    if (this.#names.get(key) !== null) this.#told.add(key)
   }
 
   /** What stands for the server's error; null: nothing. */
@@ -194,11 +211,15 @@ export class StatementLedger {
   /** DEALLOCATE of this name has run. */
   drop(name: string): void {
     this.#forget(name, this.#names.set(statementKey(name), null))
+    this.#untell(name)
   }
 
   /** No name stands for anything any more, but for what is on its way. */
   clear(): void {
-    for (const [name, statement] of this.#names.clear()) this.#forget(name, statement)
+    for (const [name, statement] of this.#names.clear()) {
+      this.#forget(name, statement)
+      this.#untell(name)
+    }
   }
 
   leave(): void {
@@ -220,6 +241,7 @@ export class StatementLedger {
       case 'name':
         this.#names.lapse(statementKey(operation.name))
         this.#forget(operation.name, operation.statement)
+        this.#untell(operation.name)
         break
       case 'taken':
         if (operation.statement !== null) this.#catalog.give(operation.statement)
@@ -239,6 +261,13 @@ export class StatementLedger {
 
   #confirm(name: string, statement: Statement | null): void {
     this.#forget(name, this.#names.confirm(statementKey(name), statement))
+    if (statement === null) this.#untell(name)
+  }
+
+  /** Of a name that is made anew at once it stays: then it is told one time too many. */
+  #untell(name: string): void {
+    const key = statementKey(name)
+    if (this.#names.get(key) === null) this.#told.delete(key)
   }
 
   #forget(name: string, statement: Statement | null): void {

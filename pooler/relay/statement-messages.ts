@@ -52,6 +52,9 @@ export class StatementMessages {
         return this.#onClose(message)
       case frontend.query:
         return this.#onQuery(message, link, settings)
+      case frontend.sync:
+      case frontend.flush:
+        return this.#onEnd(message, link)
       case frontend.execute:
         return this.#statements.inSql.hasPortals ? this.#onExecute(message, link) : null
       default:
@@ -117,6 +120,18 @@ export class StatementMessages {
   #runInSql({ judged, used }: Translation): void {
     this.#texts.run(judged.length > judgedCharactersMax ? unknownText : verdictOf(judged))
     for (const { name } of used) this.#texts.use(name)
+  }
+
+  /** Sync or Flush: whether a batch is to be run again is decided behind it. */
+  #onEnd({ type }: ClientPump, link: ServerLink): Verdict | null {
+    const { repair } = this.#statements
+    if (type === frontend.flush) repair.onFlush()
+    if (!repair.isWaiting) return null
+    // The error may have to be written, and not into the middle of a notice.
+    if (!link.isAtBoundary) return hold
+    link.tracker.sent(type)
+    repair.decide(link)
+    return forward
   }
 
   #onExecute(message: ClientPump, link: ServerLink): Verdict | null {
@@ -206,7 +221,10 @@ export class StatementMessages {
   #onDescribe(message: ClientPump, link: ServerLink): Verdict | null {
     const { chunk, at, bodyBytes } = message
     if (at === chunk.length && bodyBytes > 0) return this.#pump.wait(headerBytes + 1)
-    if (bodyBytes === 0 || chunk[at] !== ofStatement) return null
+    if (bodyBytes === 0 || chunk[at] !== ofStatement) {
+      this.#statements.repair.onDescribePortal()
+      return null
+    }
     const nameEnd = this.#nameEnd(message, at + 1)
     if (nameEnd < 0) return unread(nameEnd)
     return this.#use(message, link, 1, nameEnd)
@@ -246,6 +264,7 @@ export class StatementMessages {
     })
     link.tracker.sent(type)
     if (substitute === null) return forward
+    this.#statements.onUsed()
     link.transport.hold()
     return this.#pump.substitute(substitute.head, substitute.bodyBytes)
   }

@@ -77,6 +77,11 @@ export class Framer {
     return needMore
   }
 
+  /** What came of an incomplete header comes once more. */
+  forgetHeader(): void {
+    this.#headerHave = 0
+  }
+
   /** Passes `bytes` of the current body that the caller has dealt with; all of them have come. */
   skipPart(at: number, bytes: number): number {
     this.bodyLeft -= bytes

@@ -238,7 +238,9 @@ test('errors name a statement as the client called it when it met the error', ()
     const text = `bind message supplies 0 parameters, but prepared statement "${serverName}" requires 1`
     const error = raw.postgresError('ERROR', '08P01', text).subarray(5)
     const told = errorForClient(new PostgresError(error), client.statements.names)
-    expect(errorFields(told.subarray(5)).M).toContain(`prepared statement "${name}" requires`)
+    expect(errorFields((told as Buffer).subarray(5)).M).toContain(
+      `prepared statement "${name}" requires`,
+    )
   }
 })
 
