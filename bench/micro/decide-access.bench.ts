@@ -12,6 +12,7 @@ const rule = (index: number): Rule => ({
   networksV6: ['2001:db8::/32'],
   branchesOnly: false,
   reason: null,
+  roleIdentity: null,
   createdAtMs: 0,
   createdBy: null,
   updatedAtMs: 0,

@@ -22,16 +22,27 @@ export interface AssignableRolesOptions {
 
 const rememberedMs = 60_000
 
-/** One row of one column: JSON, so that types come the same over any kind of connection. */
+/**
+ * One row of one column: JSON, so that types come the same over any kind of connection. The cluster's
+ * identifier is asked for as a text of SQL, which is run only where that is allowed: a database that
+ * keeps it from PUBLIC still tells the rest.
+ */
 export const rolesSql = `
 with recursive membership (member, roleid) as (
   select member, roleid from pg_catalog.pg_auth_members
   union
   select membership.member, above.roleid
   from membership join pg_catalog.pg_auth_members above on above.member = membership.roleid
+), cluster (identifier) as (
+  select case when pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'execute')
+    then pg_catalog.substring(pg_catalog.query_to_xml(
+      'select system_identifier as it from pg_catalog.pg_control_system()', false, true, ''
+    )::pg_catalog.text, '<it>(-?[0-9]+)</it>') end
 )
 select pg_catalog.json_build_object(
   'role', role.rolname,
+  'oid', role.oid::pg_catalog.text,
+  'cluster', (select identifier from cluster),
   'canLogin', role.rolcanlogin,
   'isSuperuser', role.rolsuper,
   'canCreateRoles', role.rolcreaterole,
@@ -78,7 +89,15 @@ export class AssignableRoles {
   async judge(tenant: Tenant, role: string): Promise<RoleVerdict> {
     const facts = (await this.#factsOf(tenant)).find((one) => one.role === role)
     if (facts !== undefined) return judgeRole(facts, managerOf(tenant))
-    return { role, isAssignable: false, reason: 'the database has no such role', warnings: [] }
+    return unknownRole(role)
+  }
+
+  /** The same, but without asking: null where nothing is remembered. */
+  remembered(tenant: Tenant, role: string): RoleVerdict | null {
+    const all = this.#remembered.peek(tenant.ref)
+    if (all === undefined) return null
+    const facts = all.find((one) => one.role === role)
+    return facts === undefined ? unknownRole(role) : judgeRole(facts, managerOf(tenant))
   }
 
   #factsOf(tenant: Tenant): Promise<readonly RoleFacts[]> {
@@ -88,6 +107,14 @@ export class AssignableRoles {
     })
   }
 }
+
+const unknownRole = (role: string): RoleVerdict => ({
+  role,
+  identity: null,
+  isAssignable: false,
+  reason: 'the database has no such role',
+  warnings: [],
+})
 
 const managerOf = (tenant: Tenant): string | null =>
   [...tenant.roles.values()].find((role) => role.isManager)?.role ?? null

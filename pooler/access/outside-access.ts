@@ -91,6 +91,7 @@ const ruleOf = (ref: string, userId: string, grant: OutsideGrant) => ({
   networksV6: grant.networksV6,
   branchesOnly: false,
   reason: null,
+  roleIdentity: null,
   createdAtMs: 0,
   createdBy: null,
   updatedAtMs: 0,

@@ -2,6 +2,8 @@
 
 export interface RoleVerdict {
   readonly role: string
+  /** What stays when it is renamed, and never comes again; null: the database does not tell. */
+  readonly identity: string | null
   readonly isAssignable: boolean
   /** Why not; null where it is. */
   readonly reason: string | null
@@ -11,6 +13,9 @@ export interface RoleVerdict {
 /** What the database says of one role. */
 export interface RoleFacts {
   readonly role: string
+  readonly oid: string
+  /** pg_control_system().system_identifier: of this cluster and its replicas alone; null: not told. */
+  readonly cluster: string | null
   readonly canLogin: boolean
   readonly isSuperuser: boolean
   readonly canCreateRoles: boolean
@@ -23,6 +28,9 @@ export interface RoleFacts {
   readonly memberOf: readonly { readonly role: string; readonly isSuperuser: boolean }[]
 }
 
+/** Against a role that a rule of somebody's names; beside those of decide-access.ts. */
+export type RoleReason = 'role_not_assignable' | 'role_made_anew'
+
 /** Postgres manual, section "Predefined Roles": each of them can become the server's own user. */
 const serverRoles = ['pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files']
 const reserved = ['pgbouncer', 'authenticator']
@@ -32,8 +40,29 @@ const notReserved = 'supabase_read_only_user'
 export function judgeRole(facts: RoleFacts, manager: string | null): RoleVerdict {
   const { role } = facts
   const reason = whyNot(facts, manager)
-  return { role, isAssignable: reason === null, reason, warnings: warningsOf(facts) }
+  const identity = identityOf(facts)
+  return { role, identity, isAssignable: reason === null, reason, warnings: warningsOf(facts) }
 }
+
+/** Whether a rule that was given for a role of this identity opens what bears its name now. */
+export function roleFault(given: string | null, verdict: RoleVerdict): RoleReason | null {
+  if (!verdict.isAssignable) return 'role_not_assignable'
+  return isSameRole(given, verdict.identity) ? null : 'role_made_anew'
+}
+
+/**
+ * What is not known is not held against a rule, nor is another cluster: a dump that was restored, and
+ * a branch with a server of its own, have the same roles under other oids.
+ */
+export function isSameRole(given: string | null, now: string | null): boolean {
+  if (given === null || now === null || given === now) return true
+  return clusterOf(given) !== clusterOf(now)
+}
+
+const identityOf = ({ cluster, oid }: RoleFacts): string | null =>
+  cluster === null ? null : `${cluster}/${oid}`
+
+const clusterOf = (identity: string): string => identity.slice(0, identity.indexOf('/'))
 
 function whyNot(facts: RoleFacts, manager: string | null): string | null {
   const { role, memberOf } = facts

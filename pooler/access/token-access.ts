@@ -23,7 +23,7 @@ import {
   tokenFault,
 } from './decide-access.ts'
 import type { OutsideAccess, OutsideReason } from './outside-access.ts'
-import type { RoleVerdict } from './role-verdict.ts'
+import { type RoleReason, type RoleVerdict, roleFault } from './role-verdict.ts'
 
 export interface TokenAccessOptions {
   readonly bearers: Pick<Bearers, 'find' | 'ownerOf'>
@@ -34,7 +34,10 @@ export interface TokenAccessOptions {
   readonly changes: Changes
   readonly clock: Clock
   /** Whether the role may be given away at all, as the project's database has it now. */
-  readonly assignableRoles: { judge(tenant: Tenant, role: string): Promise<RoleVerdict> }
+  readonly assignableRoles: {
+    judge(tenant: Tenant, role: string): Promise<RoleVerdict>
+    remembered(tenant: Tenant, role: string): RoleVerdict | null
+  }
   /** False: a login could not be recorded, so none is let in. */
   readonly canRecord: () => boolean
 }
@@ -67,9 +70,14 @@ export interface AllowedAccess extends Person {
 
 export interface RefusedAccess {
   readonly isAllowed: false
-  readonly reason: RefusalReason | OutsideReason
+  readonly reason: RefusalReason | OutsideReason | RoleReason
   /** null where the token is nobody's. */
   readonly person: Person | null
+}
+
+interface RoleRefused {
+  readonly isAllowed: false
+  readonly reason: RoleReason
 }
 
 export type AccessDecision = AllowedAccess | RefusedAccess
@@ -143,7 +151,12 @@ export class TokenAccess {
       }
       const question = await this.#questionOf(session, tenant, owner)
       const decision = decideAccess(question)
-      if (decision.isAllowed) return allowed(decision, owner, doubts)
+      if (decision.isAllowed) {
+        // Nobody's session waits for a database here; what a login or a change of rules has learnt holds.
+        const verdict = this.#options.assignableRoles.remembered(tenant, session.role)
+        const fault = verdict === null ? null : roleFault(decision.rule.roleIdentity, verdict)
+        return fault === null ? allowed(decision, owner, doubts) : ended(endReasons[fault])
+      }
       const hasLeft = decision.reason === 'no_rule' && question.membership === null
       return ended(hasLeft ? 'member removed from the project' : endReasons[decision.reason])
     })
@@ -188,12 +201,13 @@ export class TokenAccess {
     question: LoginQuestion,
     tenant: Tenant | null,
     owner: BearerOwner | null,
-  ): Promise<AccessGranted | AccessRefused> {
+  ): Promise<AccessGranted | AccessRefused | RoleRefused> {
     if (tenant === null) return { isAllowed: false, reason: 'access_disabled' }
     const decision = decideAccess(await this.#questionOf(question, tenant, owner))
     if (!decision.isAllowed) return decision
     const verdict = await this.#options.assignableRoles.judge(tenant, question.role)
-    return verdict.isAssignable ? decision : { isAllowed: false, reason: 'role_not_granted' }
+    const reason = roleFault(decision.rule.roleIdentity, verdict)
+    return reason === null ? decision : { isAllowed: false, reason }
   }
 
   async #questionOf(
@@ -247,7 +261,9 @@ export class TokenAccess {
 const nobody: Standing = { membership: null, rules: [] }
 
 /** What a person who was in is told, and the record with them. */
-const endReasons: Readonly<Record<RefusalReason | OutsideReason, string>> = {
+const endReasons: Readonly<Record<RefusalReason | OutsideReason | RoleReason, string>> = {
+  role_not_assignable: 'the role cannot be given away any more',
+  role_made_anew: 'the role was made anew in the database',
   refused_outside: 'access withdrawn by the authoriser',
   token_unknown: 'token revoked',
   token_revoked: 'token revoked',

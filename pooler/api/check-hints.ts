@@ -1,7 +1,12 @@
 // What somebody who checks their own access can do about each reason against it.
 import type { RefusalReason } from '../access/decide-access.ts'
+import type { RoleReason } from '../access/role-verdict.ts'
 
-export type CheckReason = RefusalReason | 'project_banned' | 'database_unreachable'
+export type CheckReason =
+  | RefusalReason
+  | Exclude<RoleReason, 'role_not_assignable'>
+  | 'project_banned'
+  | 'database_unreachable'
 
 const hints: Readonly<Record<CheckReason, string>> = {
   project_banned: 'the operator has shut this project; ask them',
@@ -16,6 +21,8 @@ const hints: Readonly<Record<CheckReason, string>> = {
   access_disabled: 'ask an owner or administrator to enable temporary access for the project',
   no_rule: 'ask an owner or administrator for a rule in this project',
   role_not_granted: 'log in as a role that a rule of yours names, or ask for a rule for this one',
+  role_made_anew:
+    'the database has another role under this name than when the rule was given; ask an owner or administrator to give the rule again',
   rule_expired: 'ask an owner or administrator to give the rule again',
   branches_only:
     'connect to a branch of this project, or ask for a rule that is not for branches only',

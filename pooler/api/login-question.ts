@@ -9,6 +9,7 @@ import {
   rulesRefOf,
   testAccess,
 } from '../access/decide-access.ts'
+import { type RoleVerdict, roleFault } from '../access/role-verdict.ts'
 import type { Rule } from '../store/rules.ts'
 import { isBanned, type Tenant } from '../tenant/tenant.ts'
 import type { ApiDeps } from './api-deps.ts'
@@ -53,9 +54,10 @@ export async function decideLogin(
   if (isBanned(facts.project, facts.nowMs)) return { isAllowed: false, reason: 'project_banned' }
   const decision = decideAccess({ ...facts, role })
   if (!decision.isAllowed) return decision
-  const { passed } = await assignableCheck(deps, facts.project, role)
-  if (passed === null) throw new PoolerError('EAUTHPROVIDER')
-  return passed ? decision : { isAllowed: false, reason: 'role_not_assignable' }
+  const verdict = await verdictOn(deps, facts.project, role)
+  if (verdict === null) throw new PoolerError('EAUTHPROVIDER')
+  const reason = roleFault(decision.rule.roleIdentity, verdict)
+  return reason === null ? decision : { isAllowed: false, reason }
 }
 
 /** Every test that a login would go through, in its order. */
@@ -68,7 +70,7 @@ export async function checkLogin(
   const assignable =
     role === null
       ? { check: 'assignable', passed: null, reason: null }
-      : await assignableCheck(deps, facts.project, role)
+      : await assignableCheck(deps, facts, role)
   return [
     { check: 'project', passed: !isOut, reason: isOut ? 'project_banned' : null },
     ...testAccess({ ...facts, role: role ?? '' }).map(({ test, isPassed, reason }) => ({
@@ -80,15 +82,25 @@ export async function checkLogin(
   ]
 }
 
-async function assignableCheck(deps: FactDeps, project: Tenant, role: string): Promise<Check> {
+async function assignableCheck(deps: FactDeps, facts: CallerFacts, role: string): Promise<Check> {
   const check = 'assignable'
+  const verdict = await verdictOn(deps, facts.project, role)
+  if (verdict === null) return { check, passed: null, reason: 'database_unreachable' }
+  const given = facts.rules.find((rule) => rule.role === role)?.roleIdentity ?? null
+  const fault = roleFault(given, verdict)
+  return { check, passed: fault === null, reason: verdict.reason ?? fault }
+}
+
+/** null: the database cannot be asked. */
+async function verdictOn(
+  deps: FactDeps,
+  project: Tenant,
+  role: string,
+): Promise<RoleVerdict | null> {
   try {
-    const { isAssignable, reason } = await askDatabase(deps, project, () =>
-      deps.assignableRoles.judge(project, role),
-    )
-    return { check, passed: isAssignable, reason }
+    return await askDatabase(deps, project, () => deps.assignableRoles.judge(project, role))
   } catch (error) {
     if (!(error instanceof PoolerError)) throw error
-    return { check, passed: null, reason: 'database_unreachable' }
+    return null
   }
 }

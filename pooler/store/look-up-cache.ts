@@ -28,9 +28,15 @@ export class LookUpCache<Value> {
 
   /** From memory, or looked up; rejects as the look-up does, and remembers no failure. */
   async find(key: string, load: () => Promise<Value>): Promise<Value> {
-    const entry = this.#entries.get(key)
-    if (entry !== undefined && this.#nowMs() < entry.goodUntilMs) return entry.value
+    const value = this.peek(key)
+    if (value !== undefined) return value
     return this.#flights.get(key) ?? this.#load(key, load)
+  }
+
+  /** From memory alone. */
+  peek(key: string): Value | undefined {
+    const entry = this.#entries.get(key)
+    return entry !== undefined && this.#nowMs() < entry.goodUntilMs ? entry.value : undefined
   }
 
   /** Look-ups under way answer those who wait already, and nobody after them. */

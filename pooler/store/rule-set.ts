@@ -25,7 +25,7 @@ export function memberRules(
   return { userId, email, rules, etag: `"${digest.slice(0, 32)}"` }
 }
 
-/** What makes two rules the same one. */
+/** What makes two rules the same one to their author. */
 export function contentOf(rule: RuleInput): string {
   const { role, expiresAtMs, networksV4, networksV6, branchesOnly, reason } = rule
   return JSON.stringify([role, expiresAtMs, networksV4, networksV6, branchesOnly, reason ?? null])
@@ -56,6 +56,7 @@ export function ruleOf(row: RuleRow): Rule {
     networksV6: row.networks_v6,
     branchesOnly: row.branches_only,
     reason: row.reason,
+    roleIdentity: row.role_identity,
     createdAtMs: row.created_at.getTime(),
     createdBy: row.created_by,
     updatedAtMs: row.updated_at.getTime(),

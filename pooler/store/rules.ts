@@ -23,6 +23,8 @@ export interface RuleInput {
   readonly networksV6: readonly string[]
   readonly branchesOnly: boolean
   readonly reason?: string | null | undefined
+  /** Of the role that it is given for; null: the database did not tell. */
+  readonly roleIdentity?: string | null | undefined
 }
 
 export interface Rule extends RuleInput {
@@ -30,6 +32,7 @@ export interface Rule extends RuleInput {
   readonly ref: string
   readonly userId: string
   readonly reason: string | null
+  readonly roleIdentity: string | null
   readonly createdAtMs: number
   /** user_id of who gave it; null: the operator. */
   readonly createdBy: string | null
@@ -59,7 +62,7 @@ export class RuleStore {
   }
 
   /**
-   * Replaces the member's whole set; an unchanged rule keeps its id and announces nothing. `invalid`:
+   * Replaces the member's whole set; an unchanged rule, of the same role, announces nothing. `invalid`:
    * no member of the project, or a role twice; `precondition_failed`: ifMatch is not the set's ETag.
    */
   async replaceForMember(
@@ -78,7 +81,8 @@ export class RuleStore {
       for (const rule of rules) {
         const old = kept.get(rule.role)
         kept.delete(rule.role)
-        if (old !== undefined && contentOf(old) === contentOf(rule)) continue
+        const isSame = old !== undefined && contentOf(old) === contentOf(rule)
+        if (isSame && old.roleIdentity === (rule.roleIdentity ?? null)) continue
         await writeRule(transaction, ref, userId, rule, options.createdBy ?? null)
       }
       if (kept.size > 0) {
@@ -216,6 +220,7 @@ export async function writeRule(
     networks_v6: [...rule.networksV6],
     branches_only: rule.branchesOnly,
     reason: rule.reason ?? null,
+    role_identity: rule.roleIdentity ?? null,
     created_by: createdBy,
   }
   await transaction

@@ -113,6 +113,8 @@ export interface RulesTable {
   created_by: string | null
   created_at: Generated<Date>
   updated_at: Generated<Date>
+  /** Of the role when the rule was given, as role-verdict.ts writes it; null: not known. */
+  role_identity: ColumnType<string | null, string | null | undefined, string | null>
 }
 
 export interface InvitationsTable {

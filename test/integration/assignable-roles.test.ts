@@ -67,6 +67,7 @@ test('the database itself tells which roles may be given away', async () => {
   const reasonOf = (name: string) => verdicts.get(name)?.reason
   expect(verdicts.get(names.plain)).toEqual({
     role: names.plain,
+    identity: expect.stringMatching(/^\d+\/\d+$/),
     isAssignable: true,
     reason: null,
     warnings: [],

@@ -18,6 +18,7 @@ import { nullLog as log } from '../../shared/log.ts'
 import type { Secret } from '../../shared/secret.ts'
 import { eventually } from '../support/eventually.ts'
 import { openTestMetadata, someTenant, type TestMetadata } from '../support/metadata.ts'
+import { makeVerdict } from '../support/rules.ts'
 
 let metadata: TestMetadata
 const open: (() => unknown)[] = []
@@ -51,7 +52,8 @@ async function openProcess() {
     changes,
     clock,
     assignableRoles: {
-      judge: async (_tenant, role) => ({ role, isAssignable: true, reason: null, warnings: [] }),
+      judge: async (_tenant, role) => makeVerdict(role),
+      remembered: () => null,
     },
     canRecord: () => true,
   })

@@ -202,7 +202,7 @@ test('a role that may be given to nobody is refused even where a rule names it',
   await sharedPostgres().query(`ALTER ROLE "${dangerous.people.role}" SUPERUSER`)
   const { fields } = await refusalOf(loginWith(token, dangerous))
   const refusalId = (fields.D ?? '').replace('refusal ', '')
-  expect(pooler.captured.with({ refusalId })[0]?.reason).toBe('role_not_granted')
+  expect(pooler.captured.with({ refusalId })[0]?.reason).toBe('role_not_assignable')
 })
 
 test.each([

@@ -7,6 +7,7 @@ import type { OutsideAnswer, OutsideQuestion } from '../../pooler/access/http-au
 import { type LiveSession, LiveSessions } from '../../pooler/access/live-sessions.ts'
 import { OutsideAccess } from '../../pooler/access/outside-access.ts'
 import { OutsideWatch } from '../../pooler/access/outside-watch.ts'
+import type { RoleVerdict } from '../../pooler/access/role-verdict.ts'
 import { type AccessDecision, TokenAccess } from '../../pooler/access/token-access.ts'
 import type { Rule, Standing } from '../../pooler/store/rules.ts'
 import type { MembershipRole } from '../../pooler/store/schema.ts'
@@ -16,7 +17,7 @@ import { nullLog } from '../../shared/log.ts'
 import { Secret } from '../../shared/secret.ts'
 import { HandDrivenChanges } from './hand-driven-changes.ts'
 import { ManualClock } from './manual-clock.ts'
-import { makeRule } from './rules.ts'
+import { makeRule, makeVerdict } from './rules.ts'
 import { tenantNamed } from './some-tenant.ts'
 
 export const token = new Secret(`sbp_${'a'.repeat(40)}`)
@@ -34,6 +35,8 @@ export class AccessWorld {
   readonly changes = new HandDrivenChanges()
   readonly projects = new Map<string, Tenant>()
   readonly notAssignable = new Set<string>()
+  /** By name. */
+  readonly roleIdentities = new Map<string, string>()
   owner: TokenOwner | null = {
     token: {
       id: 'token of ada',
@@ -120,7 +123,10 @@ export class AccessWorld {
       },
       changes: this.changes,
       clock: this.clock,
-      assignableRoles: { judge: async (_tenant, role) => this.#judgeRole(role) },
+      assignableRoles: {
+        judge: async (_tenant, role) => this.#judgeRole(role),
+        remembered: () => null,
+      },
       canRecord: () => this.canRecord,
     })
   }
@@ -207,11 +213,16 @@ export class AccessWorld {
     return value
   }
 
-  #judgeRole(role: string) {
+  #judgeRole(role: string): RoleVerdict {
     if (this.isProjectDown) throw new Error('the project is away')
     this.rolesJudged += 1
+    const identity = this.roleIdentities.get(role) ?? null
     const isAssignable = !this.notAssignable.has(role)
-    return { role, isAssignable, reason: isAssignable ? null : 'it is a superuser', warnings: [] }
+    return makeVerdict(role, {
+      identity,
+      isAssignable,
+      reason: isAssignable ? null : 'it is a superuser',
+    })
   }
 }
 

@@ -32,6 +32,7 @@ import { type ApiDocument, ApiDocumentCheck } from './api-document-check.ts'
 import { HandDrivenChanges } from './hand-driven-changes.ts'
 import { ManualClock } from './manual-clock.ts'
 import { sharedPostgres, uniqueName } from './postgres.ts'
+import { makeVerdict } from './rules.ts'
 
 export const apiJwtSecret = 'the secret of this test run, 32 characters'
 
@@ -56,7 +57,7 @@ export class ApiWorld {
   readonly events: AccessEvent[] = []
 
   addRole(role: string, verdict: Partial<RoleVerdict> = {}): void {
-    this.roles.set(role, { role, isAssignable: true, reason: null, warnings: [], ...verdict })
+    this.roles.set(role, makeVerdict(role, verdict))
   }
 
   /** The last event of the action, without its time. */
@@ -190,12 +191,8 @@ function worldly(
     assignableRoles: {
       list: async () => [...world.roles.values()],
       judge: async (_tenant, role) =>
-        world.roles.get(role) ?? {
-          role,
-          isAssignable: false,
-          reason: 'the database has no such role',
-          warnings: [],
-        },
+        world.roles.get(role) ??
+        makeVerdict(role, { isAssignable: false, reason: 'the database has no such role' }),
     },
     auditTrail: { record: (event) => world.events.push(event) },
     liveSessions: {

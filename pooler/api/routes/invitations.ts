@@ -42,8 +42,9 @@ function inviteRoute(app: ApiApp, deps: ApiDeps): void {
       const project = projectOf(request)
       refuseOnBranch(project)
       const { tenant } = project
-      const rules = readInvited(deps, request.body)
-      const warnings = [...ruleWarnings(rules), ...(await judgeRoles(deps, tenant, rules, 'roles'))]
+      const invited = readInvited(deps, request.body)
+      const { rules, ...judged } = await judgeRoles(deps, tenant, invited, { key: 'roles' })
+      const warnings = [...ruleWarnings(rules), ...judged.warnings]
       const nowMs = deps.clock.wallMs()
       const { invitation, token } = await deps.invitations.create(tenant.ref, {
         email: request.body.email,

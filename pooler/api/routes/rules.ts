@@ -76,7 +76,7 @@ function readingRoutes(app: ApiApp, deps: ApiDeps): void {
     async (request) => {
       const { rulesTenant: tenant } = projectOf(request)
       const verdicts = await askDatabase(deps, tenant, () => deps.assignableRoles.list(tenant))
-      return verdicts.map(({ isAssignable, ...verdict }) => ({
+      return verdicts.map(({ isAssignable, identity: _ours, ...verdict }) => ({
         ...verdict,
         assignable: isAssignable,
         warnings: [...verdict.warnings],
@@ -117,13 +117,17 @@ function writingRoutes(app: ApiApp, deps: ApiDeps): void {
       const key = roles === undefined ? 'user_roles' : 'roles'
       const { ref } = project.tenant
       const existing = await deps.rules.find(ref, userId)
-      const rules = readRules(roles ?? user_roles ?? [], {
+      const given = readRules(roles ?? user_roles ?? [], {
         existing: existing?.rules ?? [],
         nowMs: deps.clock.wallMs(),
         isExpiryRequired: deps.settings.isRuleExpiryRequired,
         key,
       })
-      const roleWarnings = await judgeRoles(deps, project.tenant, rules, key)
+      const judged = await judgeRoles(deps, project.tenant, given, {
+        key,
+        existing: existing?.rules ?? [],
+      })
+      const { rules } = judged
       const stored = await deps.rules.replaceForMember(ref, userId, rules, {
         ...ifMatchOf(request),
         createdBy: callerOf(request).member.userId,
@@ -133,7 +137,7 @@ function writingRoutes(app: ApiApp, deps: ApiDeps): void {
         subject: userId,
         details: { user_roles: rules.map(ruleAnswer) },
       })
-      const warnings = [...ruleWarnings(rules), ...roleWarnings]
+      const warnings = [...ruleWarnings(rules), ...judged.warnings]
       const answer = mappingOf(stored)
       return reply
         .header('etag', stored.etag)

@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest'
-import { judgeRole, type RoleFacts } from '../../../pooler/access/role-verdict.ts'
+import { judgeRole, type RoleFacts, roleFault } from '../../../pooler/access/role-verdict.ts'
 
 const facts = (changes: Partial<RoleFacts> = {}): RoleFacts => ({
   role: 'app',
+  oid: '16384',
+  cluster: '7400000000000000001',
   canLogin: true,
   isSuperuser: false,
   canCreateRoles: false,
@@ -17,6 +19,7 @@ const reasonFor = (changes: Partial<RoleFacts>, manager: string | null = null) =
 test('an ordinary role may be given away without a word', () => {
   expect(judgeRole(facts(), null)).toEqual({
     role: 'app',
+    identity: '7400000000000000001/16384',
     isAssignable: true,
     reason: null,
     warnings: [],
@@ -75,4 +78,15 @@ test('what makes temporary access permanent or wide is warned of', () => {
     'BYPASSRLS',
     'it',
   ])
+})
+
+test.each([
+  ['the same role', 'c1/10', { cluster: 'c1', oid: '10' }, null],
+  ['another role under its name', 'c1/10', { cluster: 'c1', oid: '11' }, 'role_made_anew'],
+  ['another cluster, where oids say nothing', 'c1/10', { cluster: 'c2', oid: '11' }, null],
+  ['a rule from before identities were known', null, { cluster: 'c1', oid: '10' }, null],
+  ['a database that does not tell its cluster', 'c1/10', { cluster: null, oid: '11' }, null],
+  ['a role that may not be given', 'c1/10', { isSuperuser: true }, 'role_not_assignable'],
+] as const)('%s', (_what, given, changes, fault) => {
+  expect(roleFault(given, judgeRole(facts(changes), null))).toBe(fault)
 })

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { tokenHashOf } from '../../../pooler/access/access-tokens.ts'
 import { AccessWorld, token } from '../../support/access-world.ts'
 import { eventually } from '../../support/eventually.ts'
+import { makeRule } from '../../support/rules.ts'
 
 test('a member with a rule is let in as the person they are', async () => {
   const world = new AccessWorld()
@@ -48,7 +49,16 @@ test('the state that counts is the one of now, not of when the client connected'
 test('a role that may no longer be given away is refused at login', async () => {
   const world = new AccessWorld()
   world.notAssignable.add('postgres')
-  expect(await world.judge()).toMatchObject({ isAllowed: false, reason: 'role_not_granted' })
+  expect(await world.judge()).toMatchObject({ isAllowed: false, reason: 'role_not_assignable' })
+})
+
+test('a rule opens no other role that has come to bear the name', async () => {
+  const world = new AccessWorld()
+  world.rules = [makeRule({ roleIdentity: 'c1/10' })]
+  world.roleIdentities.set('postgres', 'c1/10')
+  expect(await world.judge()).toMatchObject({ isAllowed: true })
+  world.roleIdentities.set('postgres', 'c1/11')
+  expect(await world.judge()).toMatchObject({ isAllowed: false, reason: 'role_made_anew' })
 })
 
 test('the database is not asked about the role of somebody who is refused anyway', async () => {
