@@ -1,9 +1,11 @@
+import type { ClientSession } from './client/client-session.ts'
 import type { DataPlane } from './data-plane.ts'
 import type { CounterBook } from './metrics/counter-book.ts'
 import type { MetricsSnapshot, PoolSnapshot, TenantSnapshot } from './metrics/snapshot.ts'
 import type { PoolEntry } from './pool/pool-registry.ts'
 import { serverMoves } from './pool/server-state.ts'
 import { clientMoves } from './relay/client-state.ts'
+import { pinReasons } from './relay/pin-reasons.ts'
 
 const clientStates = ['login', ...Object.keys(clientMoves)]
 const serverStates = Object.keys(serverMoves)
@@ -26,6 +28,7 @@ function poolSnapshotOf({ key, pool, clients }: PoolEntry): PoolSnapshot {
     ...key,
     clientsByState: countStates(clientStates, clients),
     serversByState: countStates(serverStates, pool.servers),
+    pinnedByReason: countPins(clients as ReadonlySet<ClientSession>),
     serversMax: pool.size,
     waiters: pool.waiters,
     oldestWaiterMs: pool.oldestWaiterMs,
@@ -35,6 +38,15 @@ function poolSnapshotOf({ key, pool, clients }: PoolEntry): PoolSnapshot {
     listeningConnections: pool.hub.isConnected ? 1 : 0,
     counters: pool.counters,
   }
+}
+
+function countPins(clients: Iterable<ClientSession>): Readonly<Record<string, number>> {
+  const counts = Object.fromEntries(pinReasons.map((reason) => [reason, 0]))
+  for (const { relay } of clients) {
+    const reason = relay === null || relay.server === null ? null : relay.session.pinnedBy
+    if (reason !== null) counts[reason] = (counts[reason] ?? 0) + 1
+  }
+  return counts
 }
 
 function countStates(

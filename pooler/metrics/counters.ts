@@ -1,6 +1,7 @@
 // What the data plane counts as it goes: plain numbers on objects, read only when somebody scrapes.
 // How they are named and labelled is pool-metrics.ts.
 import type { ErrorCode } from '../../shared/error-catalogue.ts'
+import type { PinReason } from '../relay/pin-reasons.ts'
 import { Histogram } from './histogram.ts'
 import { Tally } from './tally.ts'
 
@@ -12,6 +13,13 @@ export class PoolCounters {
   bytesToClients = 0
   /** Told to clients in transaction mode. */
   notifications = 0
+  /** Uses of named statements in transaction mode: the server had the text, or had to be sent it. */
+  statementHits = 0
+  statementMisses = 0
+  statementEvictions = 0
+  statementRepairs = 0
+  /** Servers that stayed with their client when its transaction was over, by reason. */
+  readonly pins = new Tally<PinReason>()
   serversOpened = 0
   serverOpenFailures = 0
   readonly serversClosedByReason = new Tally()

@@ -1,5 +1,7 @@
 // Names, help texts and labels of what pools and projects count. Labels are bounded: tenant, role,
 // mode and database of pools that exist, and names from unions of ours; never a person or address.
+
+import { pinReasons } from '../relay/pin-reasons.ts'
 import type { PoolCounters } from './counters.ts'
 import { histogramSamples, type Labels, type Metric, type Sample } from './metric.ts'
 import type { PoolSnapshot, TenantSnapshot } from './snapshot.ts'
@@ -9,10 +11,10 @@ export function poolMetrics(pools: readonly PoolSnapshot[]): Metric[] {
   const { gauge, counter } = metricsOf(pools)
   return [
     perPool('gauge', 'pooler_clients', 'Clients after login, by state.', pools, (pool, labels) =>
-      byState(pool.clientsByState, labels),
+      byKey(pool.clientsByState, 'state', labels),
     ),
     perPool('gauge', 'pooler_servers', 'Server connections, by state.', pools, (pool, labels) =>
-      byState(pool.serversByState, labels),
+      byKey(pool.serversByState, 'state', labels),
     ),
     gauge(
       'pooler_servers_max',
@@ -63,7 +65,52 @@ export function poolMetrics(pools: readonly PoolSnapshot[]): Metric[] {
       pools,
       ({ counters }, labels) => byName(counters.serversClosedByReason, 'reason', labels),
     ),
+    ...sessionMetrics(pools),
     ...listeningMetrics(pools),
+  ]
+}
+
+/** Of what clients in transaction mode leave on servers. */
+function sessionMetrics(pools: readonly PoolSnapshot[]): Metric[] {
+  const { counter } = metricsOf(pools)
+  return [
+    perPool(
+      'gauge',
+      'pooler_pinned_clients',
+      'Clients that keep their server beyond a transaction, by reason.',
+      pools,
+      (pool, labels) => byKey(pool.pinnedByReason, 'reason', labels),
+    ),
+    perPool(
+      'counter',
+      'pooler_pins_total',
+      'Servers that stayed with their client when its transaction was over, by reason.',
+      pools,
+      ({ counters }, labels) => {
+        const counts = pinReasons.map((reason) => [reason, counters.pins.of(reason)])
+        return byKey(Object.fromEntries(counts), 'reason', labels)
+      },
+    ),
+    counter(
+      'pooler_prepared_statement_hits_total',
+      'Uses of named statements that the server had.',
+      (it) => it.statementHits,
+    ),
+    counter(
+      'pooler_prepared_statement_misses_total',
+      'Uses of named statements that the server had to be sent.',
+      (it) => it.statementMisses,
+    ),
+    counter(
+      'pooler_prepared_statement_evictions_total',
+      'Named statements closed on a server because it had too many.',
+      (it) => it.statementEvictions,
+    ),
+    counter(
+      'pooler_prepared_statement_repairs_total',
+      'Batches run again because a table had changed under a named statement.',
+      (it) => it.statementRepairs,
+    ),
   ]
 }
 
@@ -158,8 +205,14 @@ function perPool(
   }
 }
 
-function* byState(counts: Readonly<Record<string, number>>, labels: Labels): Iterable<Sample> {
-  for (const [state, value] of Object.entries(counts)) yield { labels: { ...labels, state }, value }
+function* byKey(
+  counts: Readonly<Record<string, number>>,
+  label: string,
+  labels: Labels,
+): Iterable<Sample> {
+  for (const [key, value] of Object.entries(counts)) {
+    yield { labels: { ...labels, [label]: key }, value }
+  }
 }
 
 function* byName(tally: Tally, label: string, labels: Labels): Iterable<Sample> {

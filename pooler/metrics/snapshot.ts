@@ -11,6 +11,8 @@ export interface PoolSnapshot {
   /** Every state of the table, also with 0, so that a series does not end where a state empties. */
   readonly clientsByState: Readonly<Record<string, number>>
   readonly serversByState: Readonly<Record<string, number>>
+  /** Clients that keep their server beyond a transaction; every reason, also with 0. */
+  readonly pinnedByReason: Readonly<Record<string, number>>
   /** pool_size. */
   readonly serversMax: number
   readonly waiters: number

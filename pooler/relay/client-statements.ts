@@ -8,6 +8,7 @@ import type { ClientPump } from './client-pump.ts'
 import { PreparedStatements, type StatementLimits } from './prepared-statements.ts'
 import { type StatementCatalog, serverNamePattern } from './statement-catalog.ts'
 import { StatementMessages } from './statement-messages.ts'
+import type { StatementCounters } from './statement-supply.ts'
 import { StatementTexts } from './statement-texts.ts'
 import type { TextVerdict } from './text-verdict.ts'
 
@@ -29,10 +30,11 @@ export interface StatementEvents {
 
 export function clientStatements(
   options: StatementOptions,
+  counters: StatementCounters,
   pump: ClientPump,
   events: StatementEvents,
 ): ClientStatements {
-  const names = new PreparedStatements(options.catalog, options, pump, () =>
+  const names = new PreparedStatements(options.catalog, options, counters, pump, () =>
     events.onPinned('large statement'),
   )
   const texts = new StatementTexts(events.onText)

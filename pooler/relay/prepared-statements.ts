@@ -16,7 +16,7 @@ import { headOf, parseMessage, type StatementUse, type Substitute } from './stat
 import { StatementLedger } from './statement-ledger.ts'
 import type { StatementObserver } from './statement-observer.ts'
 import { StatementRefusals } from './statement-refusals.ts'
-import { type ClientInput, StatementSupply } from './statement-supply.ts'
+import { type ClientInput, type StatementCounters, StatementSupply } from './statement-supply.ts'
 import type { Translation } from './statement-translation.ts'
 import { StatementsInSql } from './statements-in-sql.ts'
 import { UnnamedStatement } from './unnamed-statement.ts'
@@ -50,16 +50,17 @@ export class PreparedStatements implements StatementObserver {
   constructor(
     catalog: StatementCatalog,
     limits: StatementLimits,
+    counters: StatementCounters,
     input: ClientInput & KeptInput,
     onLargeLearnt: () => void,
   ) {
     this.#catalog = catalog
     this.#input = input
     this.#ledger = new StatementLedger(catalog, limits.clientStatementsMax)
-    this.#supply = new StatementSupply(this.#ledger, limits.serverStatementsMax, input)
+    this.#supply = new StatementSupply(this.#ledger, limits.serverStatementsMax, input, counters)
     this.inSql = new StatementsInSql(catalog, this.#ledger, this.#supply)
     this.unnamed = new UnnamedStatement(this.#ledger, this.#supply, this.inSql)
-    this.repair = new StalePlanRepair(input, this.#ledger)
+    this.repair = new StalePlanRepair(input, this.#ledger, counters)
     this.#refusals = new StatementRefusals(
       catalog,
       this.#ledger,
@@ -222,13 +223,12 @@ export class PreparedStatements implements StatementObserver {
       this.#catalog.give(statement)
       return false
     }
-    if (!statements.has(serverName)) this.#parseNew(name, statement)
+    if (!this.#supply.has(serverName)) this.#parseNew(name, statement)
     else if (tracker.isStatusKnown && tracker.status !== status.failed) {
       if (tracker.answered(frontend.parse)) {
         this.#supply.push({ kind: 'name', name, statement, isSent: false })
       } else this.#catalog.give(statement)
     } else this.#parseAgain(name, statement, content)
-    statements.touch(serverName)
     return true
   }
 
@@ -370,6 +370,7 @@ export class PreparedStatements implements StatementObserver {
       return
     }
     this.#supply.send(statement.parse)
+    this.#supply.onMiss()
     this.#supply.push({ kind: 'name', name, statement, isSent: true })
     this.#supply.makeRoom()
   }

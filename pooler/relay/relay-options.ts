@@ -5,17 +5,20 @@ import type { Attribution } from './attribution.ts'
 import type { StatementOptions } from './client-statements.ts'
 import type { NotificationSource } from './notification-source.ts'
 import type { PersonWitness } from './person-witness.ts'
+import type { PinReason } from './pin-reasons.ts'
 import type { ServerSource } from './server-source.ts'
 import type { SettingsProfile } from './session-settings.ts'
+import type { StatementCounters } from './statement-supply.ts'
 import type { Transport } from './transport.ts'
 
 /** How a client's connection ended; an ErrorCode where we ended it. */
 export type RelayEnd = 'terminate' | 'lost' | 'server-lost' | 'refused' | PoolerError
 
-export interface RelayCounters {
+export interface RelayCounters extends StatementCounters {
   bytesFromClients: number
   bytesToClients: number
   notifications: number
+  readonly pins: { count(reason: PinReason): void }
 }
 
 export interface NotificationOptions {

@@ -340,8 +340,10 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     if (this.#options.mode !== 'transaction' || !server.tracker.isReleasable) return
     if (!this.#pump.isAtBoundary || !server.isBetweenMessages) return
     if (this.session.isAwaited) return
-    if (this.session.mustAsk) this.session.ask(server)
-    else if (this.session.pinnedBy === null) this.#release(server)
+    const { mustAsk, pinnedBy } = this.session
+    if (mustAsk) this.session.ask(server)
+    else if (pinnedBy === null) this.#release(server)
+    else this.session.countPin(pinnedBy)
   }
 
   #release(server: ServerLink): void {

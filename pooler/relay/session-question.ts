@@ -6,7 +6,7 @@ import { sharedChannelsMax } from '../config/limits.ts'
 import { anySetting, transactionSettings } from './text-verdict.ts'
 
 /** What a server holds that cannot follow a client; the reasons for which a client is pinned. */
-const heldStates = [
+export const heldStates = [
   'large setting',
   'advisory lock',
   'temporary object',

@@ -11,15 +11,11 @@ import { type ClientStatements, clientStatements, errorForClient } from './clien
 import { readDataRow } from './data-row.ts'
 import { Listening, type ListeningHost } from './listening.ts'
 import type { PersonWitness } from './person-witness.ts'
-import type { RelayOptions } from './relay-options.ts'
+import { lastingPins, type PinReason } from './pin-reasons.ts'
+import type { RelayCounters, RelayOptions } from './relay-options.ts'
 import type { ServerLink } from './server-link.ts'
 import type { SessionSink } from './server-sink.ts'
-import {
-  answerOf,
-  type HeldState,
-  questionMessages,
-  type SessionAnswer,
-} from './session-question.ts'
+import { answerOf, questionMessages, type SessionAnswer } from './session-question.ts'
 import { SessionRestorer } from './session-restorer.ts'
 import {
   isTooLarge,
@@ -36,17 +32,8 @@ import { anySetting } from './text-verdict.ts'
 import type { Transport } from './transport.ts'
 import { hold, type Verdict } from './verdicts.ts'
 
-export type PinReason = 'large statement' | 'loaded library' | 'listening' | HeldState
-
 /** Settings and held things that are read of one answer, and settings that are carried for a client. */
 const answerRowsMax = 500
-
-/** Until DISCARD ALL: nothing else is known to undo them. */
-const lastingPins: ReadonlySet<PinReason | null> = new Set([
-  'large statement',
-  'loaded library',
-  'large setting',
-])
 
 export class SessionState implements SessionSink {
   readonly #transport: Transport
@@ -55,6 +42,7 @@ export class SessionState implements SessionSink {
   readonly #witness: PersonWitness | null
   readonly #startup: ReadonlyMap<string, string>
   readonly #restorer: SessionRestorer
+  readonly #counters: RelayCounters
   /** null in session mode, where a server is its client's. */
   readonly #statements: ClientStatements | null
   /** null in session mode. */
@@ -71,6 +59,8 @@ export class SessionState implements SessionSink {
   #hasReset = false
   #profile: SettingsProfile
   #pinnedBy: PinReason | null = null
+  /** Of this hold. */
+  #countedPin: PinReason | null = null
   /** The client's message must wait for replies to those before it. */
   #isHeld = false
   /** Stands for the server's word when a query that ran too long has been cancelled. */
@@ -83,6 +73,7 @@ export class SessionState implements SessionSink {
     this.#witness = options.witness
     this.#profile = options.profile
     this.#startup = options.startup
+    this.#counters = options.counters
     this.#asksAlways = options.stateCheck === 'always'
     this.#restorer = new SessionRestorer(options.startup)
     const { notifications } = options
@@ -93,7 +84,7 @@ export class SessionState implements SessionSink {
     this.#statements =
       options.statements === null
         ? null
-        : clientStatements(options.statements, pump, {
+        : clientStatements(options.statements, options.counters, pump, {
             onPinned: (reason) => {
               this.#pinnedBy ??= reason
             },
@@ -117,6 +108,13 @@ export class SessionState implements SessionSink {
   get pinnedBy(): PinReason | null {
     if (this.#pinnedBy === null && this.listening?.needsServer === true) return 'listening'
     return this.#pinnedBy
+  }
+
+  /** A server that would leave now stays. */
+  countPin(reason: PinReason): void {
+    if (reason === this.#countedPin) return
+    this.#countedPin = reason
+    this.#counters.pins.count(reason)
   }
 
   get readsErrors(): boolean {
@@ -148,6 +146,7 @@ export class SessionState implements SessionSink {
 
   detach(link: ServerLink): void {
     this.#statements?.names.detach(link)
+    this.#countedPin = null
     if (this.pinnedBy !== null) link.dirtyBy ??= this.pinnedBy
     // The client left before the server could be asked.
     else if (this.mustAsk) link.dirtyBy ??= 'unasked question'

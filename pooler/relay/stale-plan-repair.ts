@@ -8,6 +8,7 @@ import { frontend, status } from '../../shared/protocol/message-types.ts'
 import { keptBatchBytesMax } from '../config/limits.ts'
 import type { ServerLink } from './server-link.ts'
 import type { StatementLedger } from './statement-ledger.ts'
+import type { StatementCounters } from './statement-supply.ts'
 import type { Transport } from './transport.ts'
 
 /** The client's bytes from the batch's first use of a statement on. */
@@ -26,6 +27,7 @@ const syncMessage = sync()
 export class StalePlanRepair {
   readonly #input: KeptInput
   readonly #ledger: StatementLedger
+  readonly #counters: StatementCounters
   /** The batch of the first use. */
   #batch = none
   /** Its place among all that was sent, and what it used on the server. */
@@ -46,7 +48,8 @@ export class StalePlanRepair {
   /** The batch has been ended, and is run again when the server is through with it. */
   isUnderWay = false
 
-  constructor(input: KeptInput, ledger: StatementLedger) {
+  constructor(input: KeptInput, ledger: StatementLedger, counters: StatementCounters) {
+    this.#counters = counters
     this.#input = input
     this.#ledger = ledger
   }
@@ -153,6 +156,7 @@ export class StalePlanRepair {
     if (!this.#isCovered || !this.#input.isKeptWhole || !tracker.isFailedBatchLast) return false
     if (tracker.isBatchOpen) transport.write(syncMessage)
     tracker.disownBatch()
+    this.#counters.statementRepairs++
     this.isUnderWay = true
     return true
   }

@@ -22,8 +22,8 @@ export class StatementLedger {
   /** The message that the server's last error was about; null: none of ours, or dealt with. */
   failed: Operation | null = null
 
-  /** Names that stand for something, and whose columns the client was told. */
-  readonly #told = new Set<string>()
+  /** Names that stand for something, and whose columns the client was told; made when needed. */
+  #told: Set<string> | null = null
 
   /** The statement used last, and the client's name in that use: several names may be for one. */
   #lastName = ''
@@ -61,13 +61,15 @@ export class StatementLedger {
   }
 
   isTold(name: string): boolean {
-    return this.#told.has(statementKey(name))
+    return this.#told?.has(statementKey(name)) === true
   }
 
   /** The client is being told the columns. */
   tell(name: string): void {
     const key = statementKey(name)
-    if (this.#names.get(key) !== null) this.#told.add(key)
+    if (this.#names.get(key) === null) return
+    this.#told ??= new Set()
+    this.#told.add(key)
   }
 
   /** What stands for the server's error; null: nothing. */
@@ -267,7 +269,7 @@ export class StatementLedger {
   /** Of a name that is made anew at once it stays: then it is told one time too many. */
   #untell(name: string): void {
     const key = statementKey(name)
-    if (this.#names.get(key) === null) this.#told.delete(key)
+    if (this.#names.get(key) === null) this.#told?.delete(key)
   }
 
   #forget(name: string, statement: Statement | null): void {

@@ -15,17 +15,32 @@ export interface ClientInput {
   passSoFar(): void
 }
 
+/** Uses of named statements, by whether the server had the text; and what became of texts. */
+export interface StatementCounters {
+  statementHits: number
+  statementMisses: number
+  statementEvictions: number
+  statementRepairs: number
+}
+
 const syncMessage = sync()
 
 export class StatementSupply {
   readonly #ledger: StatementLedger
   readonly #statementsMax: number
   readonly #input: ClientInput
+  readonly #counters: StatementCounters
   /** The client's server; null: it has none. */
   link: ServerLink | null = null
 
   /** `statementsMax`: on one server. */
-  constructor(ledger: StatementLedger, statementsMax: number, input: ClientInput) {
+  constructor(
+    ledger: StatementLedger,
+    statementsMax: number,
+    input: ClientInput,
+    counters: StatementCounters,
+  ) {
+    this.#counters = counters
     this.#ledger = ledger
     this.#statementsMax = statementsMax
     this.#input = input
@@ -33,29 +48,36 @@ export class StatementSupply {
 
   /** The server has the statement when what comes next gets there. */
   ensure(statement: Statement): void {
-    const { tracker, statements } = this.#server
+    const { tracker } = this.#server
     const { serverName, parse } = statement
-    if (statements.has(serverName)) {
-      statements.touch(serverName)
-      return
-    }
+    if (this.has(serverName)) return
     // Too long to be kept: it is there, or it is gone for good.
     if (isLarge(statement)) return
     this.closeSuspect(serverName)
     if (!tracker.sentQuietly(frontend.parse)) return
     this.send(parse)
-    this.push({ kind: 'learn', statement })
+    this.#learn(statement)
     this.makeRoom()
+  }
+
+  /** The server has it, and keeps it as long as others. */
+  has(serverName: string): boolean {
+    const { statements } = this.#server
+    if (!statements.has(serverName)) return false
+    statements.touch(serverName)
+    this.#counters.statementHits++
+    return true
+  }
+
+  /** The server has been sent a client's own Parse. */
+  onMiss(): void {
+    this.#counters.statementMisses++
   }
 
   /** As `ensure`, in a batch of its own: what fails there skips nothing of the client's. */
   ensureApart(wanted: readonly Statement[]): void {
     const { tracker, statements } = this.#server
-    const lacking = wanted.filter((statement) => {
-      const isThere = statements.has(statement.serverName)
-      if (isThere) statements.touch(statement.serverName)
-      return !isThere && !isLarge(statement)
-    })
+    const lacking = wanted.filter((one) => !this.has(one.serverName) && !isLarge(one))
     if (lacking.length === 0) return
     for (const statement of lacking) {
       const { serverName } = statement
@@ -67,7 +89,7 @@ export class StatementSupply {
       }
       tracker.sentOwnNoted(frontend.parse)
       this.send(statement.parse)
-      this.push({ kind: 'learn', statement })
+      this.#learn(statement)
     }
     tracker.sentOwnSync()
     this.send(syncMessage)
@@ -92,6 +114,7 @@ export class StatementSupply {
     while (statements.size > this.#statementsMax) {
       const serverName = statements.takeEvictable()
       if (serverName === null || !this.closeQuietly(serverName)) return
+      this.#counters.statementEvictions++
     }
   }
 
@@ -105,6 +128,11 @@ export class StatementSupply {
 
   push(operation: Operation): void {
     this.#ledger.push(operation, this.#server.statements, this.#server.tracker.batches)
+  }
+
+  #learn(statement: Statement): void {
+    this.onMiss()
+    this.push({ kind: 'learn', statement })
   }
 
   get #server(): ServerLink {

@@ -14,6 +14,7 @@ function poolOf(tenantRef: string, more: Partial<PoolSnapshot> = {}): PoolSnapsh
     mode: 'transaction',
     clientsByState: { idle: 3, waiting: 1, joined: 2 },
     serversByState: { idle: 0, active: 2 },
+    pinnedByReason: { listening: 1, 'advisory lock': 0 },
     serversMax: 15,
     waiters: 1,
     oldestWaiterMs: 1_250,

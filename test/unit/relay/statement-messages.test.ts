@@ -1,6 +1,7 @@
 // A client's messages about statements through the reader of names, against a server that is played
 // by hand: what leaves for the server, and what the client is answered by us.
 import { beforeEach, describe, expect, test } from 'vitest'
+import { PoolCounters } from '../../../pooler/metrics/counters.ts'
 import { ClientPump } from '../../../pooler/relay/client-pump.ts'
 import { clientStatements, errorForClient } from '../../../pooler/relay/client-statements.ts'
 import { ReplyTracker } from '../../../pooler/relay/reply-tracker.ts'
@@ -71,6 +72,7 @@ class PlayedClient {
     this.#pump = new ClientPump({ onClientMessage, onClientBadLength() {}, isDeaf: false })
     this.statements = clientStatements(
       { catalog, clientStatementsMax, serverStatementsMax },
+      new PoolCounters(),
       this.#pump,
       {
         onPinned: (reason) => {
