@@ -22,6 +22,11 @@ const tickMs = 200
 const retryMs = 1000
 /** Judged at once: as many look-ups as the metadata take without keeping logins waiting. */
 const judgedAtOnceMax = 8
+/**
+ * Sessions that are ended or judged in one turn of the event loop: what the others send waits behind
+ * them for some milliseconds, and not for all that end in the same second.
+ */
+const turnMax = 100
 /** A person is told so long before the end. */
 const warnBeforeMs = [5 * 60_000, 60_000]
 
@@ -34,6 +39,8 @@ export class AccessEnder {
   /** Those of them whose turn comes; others are being judged, or wait to be tried again. */
   readonly #queue = new Set<LiveSession>()
   #judgingCount = 0
+  #judgedInTurn = 0
+  #nextTurn: NodeJS.Immediate | null = null
   #hasWarned = false
   readonly #stop: (() => void)[]
   #nextRetryMs = 0
@@ -62,6 +69,7 @@ export class AccessEnder {
 
   close(): void {
     for (const stop of this.#stop) stop()
+    if (this.#nextTurn !== null) clearImmediate(this.#nextTurn)
   }
 
   #onChange(change: Change): void {
@@ -97,6 +105,11 @@ export class AccessEnder {
     while (this.#judgingCount < judgedAtOnceMax) {
       const next = this.#queue.values().next().value
       if (next === undefined) return
+      if (this.#judgedInTurn === turnMax) {
+        this.#goOnNextTurn()
+        return
+      }
+      this.#judgedInTurn += 1
       this.#queue.delete(next)
       this.#judgingCount += 1
       void this.#judge(next).finally(() => {
@@ -104,6 +117,16 @@ export class AccessEnder {
         this.#judgeQueued()
       })
     }
+  }
+
+  /** Behind whatever else is to be read and written. */
+  #goOnNextTurn(): void {
+    this.#nextTurn ??= setImmediate(() => {
+      this.#nextTurn = null
+      this.#judgedInTurn = 0
+      this.#endByTime()
+      this.#judgeQueued()
+    })
   }
 
   /** What cannot be judged stays doubted, for the next try. */
@@ -139,6 +162,7 @@ export class AccessEnder {
   }
 
   #tick(): void {
+    this.#judgedInTurn = 0
     this.#endByTime()
     this.#endUnjudged()
     this.#retry()
@@ -155,7 +179,9 @@ export class AccessEnder {
 
   #endByTime(): void {
     const nowMs = this.#options.clock.wallMs()
-    for (let due = this.#due.take(nowMs); due !== null; due = this.#due.take(nowMs)) {
+    for (let count = 0; count < turnMax; count++) {
+      const due = this.#due.take(nowMs)
+      if (due === null) return
       if (due.state !== 'live' || due.foundation?.endsAtMs == null) continue
       const { endsAtMs, endsBy } = due.foundation
       if (nowMs >= endsAtMs) {
@@ -165,6 +191,7 @@ export class AccessEnder {
         this.#schedule(due, endsAtMs)
       }
     }
+    this.#goOnNextTurn()
   }
 
   /** Access that nobody can confirm does not go on for ever. */

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import type { Change } from '../../../pooler/store/change-feed.ts'
 import { AccessWorld } from '../../support/access-world.ts'
@@ -313,6 +314,45 @@ test('thousands who rest on one rule cost few look-ups and all end', async () =>
   world.changes.announce(rule)
   await eventually(() => world.sessions.list('shop').length === 0)
   expect(world.standingsAsked - asked).toBeLessThan(5)
+})
+
+/** The most that happened between two turns of the event loop while `isDone` was not so yet. */
+async function mostInOneTurn(count: () => number, isDone: () => boolean): Promise<number> {
+  let most = 0
+  for (let before = count(); !isDone(); ) {
+    await nextTurn()
+    most = Math.max(most, count() - before)
+    before = count()
+  }
+  return most
+}
+
+test('ten thousand rules that end in the same second leave others their turn of the event loop', {
+  timeout: 60_000,
+}, async () => {
+  const world = new AccessWorld()
+  const sessions = 10_000
+  world.giveRule({ expiresAtMs: world.clock.wallMs() + 60_000 })
+  for (let index = 0; index < sessions; index++) await world.login(String(index))
+  const left = () => sessions - world.ender.scheduledCount
+  world.clock.advance(59_999)
+  expect(left()).toBe(0)
+  world.clock.advance(1)
+  const atOnce = left()
+  const most = await mostInOneTurn(left, () => left() === sessions)
+  expect([atOnce, most]).toEqual([100, 100])
+  expect(world.toldTo('9999').at(-1)).toBe('rule expired')
+  expect(world.sessions.list('shop')).toEqual([])
+})
+
+test('thousands who are judged anew leave others their turn too', async () => {
+  const world = new AccessWorld()
+  for (let index = 0; index < 3000; index++) await world.login(String(index))
+  const left = () => 3000 - world.sessions.list('shop').length
+  world.rules = []
+  world.changes.announce(rule)
+  const most = await mostInOneTurn(left, () => left() === 3000)
+  expect(most).toBeLessThanOrEqual(200)
 })
 
 test('a session that left leaves nothing to wait for', async () => {
