@@ -220,6 +220,7 @@ export class DataPlane {
       database,
       startup: opening.startup,
       credentials: () => own ?? stored(),
+      isTokenPassed: own !== null,
       // A token may be over when what it opened has to be ended.
       auxiliaryCredentials: () => stored() ?? own,
       serverConnectTimeoutMs: config.serverConnectTimeoutMs,

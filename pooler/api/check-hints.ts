@@ -5,6 +5,7 @@ import type { RoleReason } from '../access/role-verdict.ts'
 export type CheckReason =
   | RefusalReason
   | Exclude<RoleReason, 'role_not_assignable'>
+  | 'decided_elsewhere'
   | 'project_banned'
   | 'database_unreachable'
 
@@ -27,6 +28,8 @@ const hints: Readonly<Record<CheckReason, string>> = {
   branches_only:
     'connect to a branch of this project, or ask for a rule that is not for branches only',
   network_not_allowed: 'come from a network that the rule names, or ask for yours to be added',
+  decided_elsewhere:
+    'an outside authoriser (jit_api_url) decides for this project, by the token that you log in with; rules here have no say',
   database_unreachable: 'try again; the database of the project does not answer right now',
 }
 

@@ -67,18 +67,28 @@ export async function checkLogin(
   role: string | null,
 ): Promise<readonly Check[]> {
   const isOut = isBanned(facts.project, facts.nowMs)
+  const shut = { check: 'project', passed: !isOut, reason: isOut ? 'project_banned' : null }
+  if (facts.project.jitApiUrl !== null) return [shut, ...elsewhereChecks(facts.project)]
   const assignable =
     role === null
       ? { check: 'assignable', passed: null, reason: null }
       : await assignableCheck(deps, facts, role)
   return [
-    { check: 'project', passed: !isOut, reason: isOut ? 'project_banned' : null },
+    shut,
     ...testAccess({ ...facts, role: role ?? '' }).map(({ test, isPassed, reason }) => ({
       check: test,
       passed: isPassed,
       reason,
     })),
     assignable,
+  ]
+}
+
+/** The token of this call is not shown to the authoriser: it is asked about those of logins alone. */
+function elsewhereChecks({ useJit }: Tenant): Check[] {
+  return [
+    { check: 'state', passed: useJit, reason: useJit ? null : 'access_disabled' },
+    { check: 'authoriser', passed: null, reason: 'decided_elsewhere' },
   ]
 }
 

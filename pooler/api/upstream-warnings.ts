@@ -8,6 +8,14 @@ export function storedSecretWarnings(tenant: Tenant, role: string): readonly str
   ]
 }
 
+/** Told where rules are given or read that a login does not go by. */
+export function authoriserWarnings(tenant: Tenant): readonly string[] {
+  if (tenant.jitApiUrl === null) return []
+  return [
+    'an outside authoriser (jit_api_url) decides who comes in: rules here have no say while it is set',
+  ]
+}
+
 function hasSecret(tenant: Tenant, role: string): boolean {
   const row = tenant.roles.get(role)
   return row !== undefined && row.password !== null

@@ -30,6 +30,8 @@ export class ServerOpenError extends Error {
 export interface OpenTarget {
   readonly ref: string
   readonly role: string
+  /** The credentials are a person's own token: no password of ours would help. */
+  readonly isTokenPassed?: boolean
 }
 
 /** EUPSTREAM. The detail reaches clients that have not logged in yet: it names no address. */
@@ -45,10 +47,18 @@ export function unreachable(
 
 /** EUPSTREAMAUTH: trying again with the same credentials changes nothing. */
 export function notLetIn(target: OpenTarget, detail: string, cause?: unknown): ServerOpenError {
-  const { ref, role } = target
-  const poolerError = new PoolerError('EUPSTREAMAUTH', { values: { ref, role }, detail, cause })
+  const { ref, role, isTokenPassed = false } = target
+  const poolerError = new PoolerError('EUPSTREAMAUTH', {
+    values: { ref, role },
+    detail,
+    cause,
+    ...(isTokenPassed && { hint: tokenHint }),
+  })
   return new ServerOpenError('permanent', poolerError, { cause })
 }
+
+const tokenHint =
+  'This project passes tokens on (jit_upstream: token): the database itself checks them, and did not accept this one. Ask whoever runs that check, or use a token that it knows.'
 
 /** The server broke the protocol, or asks for what we do not do. */
 export const brokenProtocol = (target: OpenTarget, what: string, cause?: unknown) =>

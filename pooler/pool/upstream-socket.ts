@@ -23,6 +23,8 @@ export interface UpstreamOptions {
   readonly signal?: AbortSignal | undefined
   readonly clock?: Clock
   readonly addresses?: UpstreamAddresses
+  /** The credentials are a person's own token. */
+  readonly isTokenPassed?: boolean
   /** Connects to this address and resolves nothing: a cancel belongs to where its server is. */
   readonly address?: string
 }
@@ -70,6 +72,7 @@ export async function withUpstream<Result>(
 export const targetOf = (options: UpstreamOptions): OpenTarget => ({
   ref: options.tenant.ref,
   role: options.role,
+  isTokenPassed: options.isTokenPassed ?? false,
 })
 
 function limited<Result>(

@@ -30,6 +30,8 @@ export interface UpstreamOptions extends UpstreamSettings {
   readonly role: string
   readonly database: string
   readonly credentials: () => ScramSecret | null
+  /** These credentials are a person's own token. */
+  readonly isTokenPassed?: boolean
   /** Of auxiliary queries, where they are others. */
   readonly auxiliaryCredentials?: (() => ScramSecret | null) | undefined
   /** Further startup parameters of the servers that `open` opens; only a direct client has any. */
@@ -54,6 +56,7 @@ export class Upstream implements PoolUpstream {
       ...this.#connectOptions(),
       database: this.#options.database,
       credentials: this.#options.credentials(),
+      isTokenPassed: this.#options.isTokenPassed ?? false,
       parameters: Object.fromEntries(this.#options.startup ?? []),
     })
   }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { PoolerError } from '../../shared/errors.ts'
+import { Secret } from '../../shared/secret.ts'
 import { type ApiSetup, type Person, setUpApi } from '../support/api-setup.ts'
 
 let api: ApiSetup
@@ -139,6 +140,31 @@ describe('the login question', () => {
 })
 
 describe('the dry run', () => {
+  test('says where an outside authoriser decides, and does not pretend to know its answer', async () => {
+    await allow(rule('app'))
+    const users = [{ dbUser: 'app', dbPassword: new Secret('app password') }]
+    const input = { dbHost: 'db.example.com', dbPort: 5432, dbDatabase: 'postgres', users }
+    const jitApiUrl = 'https://authoriser.example.com/ask'
+    await api.deps.tenants.put(ref, { ...input, useJit: true, jitApiUrl })
+    const { allowed, results } = (await post('/check', { role: 'app' })).json()
+    expect([allowed, results[0].allowed, results[0].expires_at]).toEqual([null, null, null])
+    expect(results[0].checks).toEqual([
+      { check: 'project', passed: true, reason: null, hint: null },
+      { check: 'state', passed: true, reason: null, hint: null },
+      {
+        check: 'authoriser',
+        passed: null,
+        reason: 'decided_elsewhere',
+        hint: expect.stringContaining('decides for this project'),
+      },
+    ])
+    const own = await api.ask(person.token, { url: `/v1/projects/${ref}/database/jit` })
+    expect(own.json().warnings).toEqual([expect.stringContaining('rules here have no say')])
+    expect(JSON.stringify([results, own.json()])).not.toContain('authoriser.example.com')
+    await api.deps.tenants.put(ref, { ...input, useJit: false, jitApiUrl })
+    expect((await post('/check')).json().allowed).toBe(false)
+  })
+
   test('tells each test of each role, and is no event', async () => {
     await allow(
       rule('app', { networksV4: ['192.0.2.0/24'] }),

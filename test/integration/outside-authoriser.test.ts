@@ -177,6 +177,7 @@ describe('a database that checks tokens itself', () => {
     const fields = await refused(project, tokenOf('e'))
     expect(fields).toMatchObject({ S: 'FATAL', C: '08004' })
     expect(fields.M).toMatch(/^\(EUPSTREAMAUTH\)/)
+    expect(fields.H).toMatch(/the database itself checks them/)
     await (await enter(project, tokenOf('d'))).answers()
   })
 

@@ -14,7 +14,7 @@ import { recordChange } from '../record-change.ts'
 import { ruleAnswer } from '../rule-input.ts'
 import { checkAnswer, checkBody, loginAnswer, loginBody } from '../schemas/access.ts'
 import { refParams, refusals } from '../schemas/common.ts'
-import { storedSecretWarnings } from '../upstream-warnings.ts'
+import { authoriserWarnings, storedSecretWarnings } from '../upstream-warnings.ts'
 
 export function loginRoutes(app: ApiApp, deps: ApiDeps): void {
   app.post(
@@ -63,7 +63,7 @@ export function loginRoutes(app: ApiApp, deps: ApiDeps): void {
       return {
         user_id: callerOf(request).member.userId,
         rhost: facts.clientAddress,
-        allowed: results.some((result) => result.allowed),
+        allowed: results.some((result) => result.allowed) || (results[0]?.allowed ?? null),
         results,
       }
     },
@@ -94,6 +94,12 @@ function refusalOf(reason: string): ApiError {
 
 async function resultFor(deps: ApiDeps, facts: CallerFacts, role: string | null) {
   const checks = await checkLogin(deps, facts, role)
+  const told = checks.map((one) => ({ ...one, hint: hintFor(one.check, one.reason) }))
+  if (facts.project.jitApiUrl !== null) {
+    const isRefused = checks.some((check) => check.passed === false)
+    const warnings = [...authoriserWarnings(facts.project)]
+    return { role, allowed: isRefused ? false : null, expires_at: null, warnings, checks: told }
+  }
   const decision = decideAccess({ ...facts, role: role ?? '' })
   const endsAtMs = decision.isAllowed ? decision.endsAtMs : null
   return {
@@ -104,6 +110,6 @@ async function resultFor(deps: ApiDeps, facts: CallerFacts, role: string | null)
     warnings: decision.isAllowed
       ? [...decision.warnings, ...storedSecretWarnings(facts.project, decision.rule.role)]
       : [],
-    checks: checks.map((one) => ({ ...one, hint: hintFor(one.check, one.reason) })),
+    checks: told,
   }
 }

@@ -1,5 +1,6 @@
 // Who may assume which role of a project: the rules, and the roles there are to choose from.
 import type { FastifyRequest } from 'fastify'
+import type { z } from 'zod'
 import type { MemberRules } from '../../store/rules.ts'
 import type { ApiApp } from '../api-app.ts'
 import type { ApiDeps } from '../api-deps.ts'
@@ -16,6 +17,7 @@ import {
   mappingBody,
   mappingListAnswer,
 } from '../schemas/rules.ts'
+import { authoriserWarnings } from '../upstream-warnings.ts'
 
 export function ruleRoutes(app: ApiApp, deps: ApiDeps): void {
   readingRoutes(app, deps)
@@ -30,10 +32,10 @@ function readingRoutes(app: ApiApp, deps: ApiDeps): void {
       schema: { params: refParams, response: { 200: mappingAnswer, ...refusals } },
     },
     async (request, reply) => {
-      const { rulesTenant } = projectOf(request)
+      const { tenant, rulesTenant } = projectOf(request)
       const own = await deps.rules.find(rulesTenant.ref, callerOf(request).member.userId)
       if (own === null) throw new ApiError(406, 'you have no rule in this project')
-      return reply.header('etag', own.etag).send(mappingOf(own))
+      return reply.header('etag', own.etag).send(mappingOf(own, authoriserWarnings(tenant)))
     },
   )
 
@@ -92,9 +94,10 @@ function readingRoutes(app: ApiApp, deps: ApiDeps): void {
     },
     async (request, reply) => {
       const { user_id } = request.params
-      const found = await deps.rules.find(projectOf(request).rulesTenant.ref, user_id)
+      const { tenant, rulesTenant } = projectOf(request)
+      const found = await deps.rules.find(rulesTenant.ref, user_id)
       if (found === null) throw notFound(`${user_id} has no rule in this project`)
-      return reply.header('etag', found.etag).send(mappingOf(found))
+      return reply.header('etag', found.etag).send(mappingOf(found, authoriserWarnings(tenant)))
     },
   )
 }
@@ -137,11 +140,9 @@ function writingRoutes(app: ApiApp, deps: ApiDeps): void {
         subject: userId,
         details: { user_roles: rules.map(ruleAnswer) },
       })
-      const warnings = [...ruleWarnings(rules), ...judged.warnings]
-      const answer = mappingOf(stored)
-      return reply
-        .header('etag', stored.etag)
-        .send(warnings.length > 0 ? { ...answer, warnings } : answer)
+      const decided = rules.length > 0 ? authoriserWarnings(project.tenant) : []
+      const warnings = [...ruleWarnings(rules), ...judged.warnings, ...decided]
+      return reply.header('etag', stored.etag).send(mappingOf(stored, warnings))
     },
   )
 
@@ -163,11 +164,12 @@ function writingRoutes(app: ApiApp, deps: ApiDeps): void {
   )
 }
 
-function mappingOf({ userId, rules }: MemberRules): {
-  user_id: string
-  user_roles: ReturnType<typeof ruleAnswer>[]
-} {
-  return { user_id: userId, user_roles: rules.map(ruleAnswer) }
+function mappingOf(
+  { userId, rules }: MemberRules,
+  warnings: readonly string[],
+): z.infer<typeof mappingAnswer> {
+  const answer = { user_id: userId, user_roles: rules.map(ruleAnswer) }
+  return warnings.length > 0 ? { ...answer, warnings: [...warnings] } : answer
 }
 
 function ifMatchOf(request: FastifyRequest): { ifMatch?: string } {

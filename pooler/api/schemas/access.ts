@@ -38,12 +38,13 @@ export const checkBody = z.object({ role: roleName.optional(), rhost: address.op
 export const checkAnswer = z.object({
   user_id: z.string(),
   rhost: z.string(),
-  allowed: z.boolean(),
+  /** null: an outside authoriser decides, and is not asked for a dry run. */
+  allowed: z.boolean().nullable(),
   results: z.array(
     z.object({
       /** null: asked without a role by somebody who has no rule. */
       role: z.string().nullable(),
-      allowed: z.boolean(),
+      allowed: z.boolean().nullable(),
       expires_at: epochSeconds.nullable(),
       warnings: z.array(z.string()),
       checks: z.array(

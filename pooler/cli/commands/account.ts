@@ -12,7 +12,7 @@ interface AccessItem {
 }
 
 interface CheckAnswer {
-  readonly allowed: boolean
+  readonly allowed: boolean | null
   readonly results: readonly {
     readonly role: string | null
     readonly allowed: boolean
@@ -92,7 +92,7 @@ export const accountCommands: readonly Command[] = [
         })),
       )
       output.list(body, rows, 'Nothing was tested.')
-      return allowed ? exitCodes.ok : exitCodes.forbidden
+      return allowed === false ? exitCodes.forbidden : exitCodes.ok
     },
   },
 ]
