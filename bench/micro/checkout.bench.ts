@@ -8,6 +8,7 @@ import { nextClientId } from '../../shared/ids.ts'
 const waiter = (): ServerWaiter => ({
   clientId: nextClientId(),
   person: null,
+  asides: null,
   onServer() {},
   onNoServer() {},
 })

@@ -28,7 +28,7 @@ export function waitForServer(
         reject(refusal)
       },
       // Behind AuthenticationOk, where Postgres may send one as well.
-      notify: (notice) => void tail.transport.write(notice),
+      asides: { notify: (notice) => void tail.transport.write(notice) },
     }
     tail.onGone = () => {
       source.withdraw(waiter)

@@ -368,7 +368,7 @@ export class Pool implements ServerSource {
     const afterMs = times.queryWaitNotifyMs
     if (afterMs === 0 || this.oldestWaiterMs < afterMs) return
     this.#line.tellLate(nowMs - afterMs, (waiter, place) =>
-      waiter.notify?.(
+      waiter.asides?.notify(
         waitNotice({
           seconds: Math.round(afterMs / 1000),
           place,

@@ -16,8 +16,8 @@ export interface ServerWaiter {
   readonly person: string | null
   onServer(link: ServerLink): void
   onNoServer(refusal: Refusal): void
-  /** A NoticeResponse for the client while it waits; left out where nobody can be told. */
-  notify?(notice: Buffer): void
+  /** Takes a NoticeResponse for the client while it waits; null where nobody can be told. */
+  readonly asides: { notify(notice: Buffer): void } | null
 }
 
 export interface ServerSource {

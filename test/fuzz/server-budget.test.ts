@@ -19,6 +19,7 @@ const stepMs = 5
 const checkoutTimeoutMs = 20_000
 
 class Client implements ServerWaiter {
+  readonly asides = null
   readonly clientId = nextClientId()
   readonly person: string | null
   readonly #world: World

@@ -96,7 +96,13 @@ test('a refusal that waiting cannot mend is not asked for again before something
 test('it takes no room that another pool has', async () => {
   const budget = new ServerBudget('budget', () => 2, clock)
   const other = pool({ minSize: () => 0, budgets: [budget] })
-  const waiter = { clientId: nextClientId(), person: null, onServer() {}, onNoServer() {} }
+  const waiter = {
+    clientId: nextClientId(),
+    person: null,
+    asides: null,
+    onServer() {},
+    onNoServer() {},
+  }
   other.checkout(waiter)
   await pass(other, 1)
   const one = pool({ budgets: [budget] })

@@ -10,6 +10,7 @@ function waiterOf(refusals: Refusal[]): ServerWaiter {
   return {
     clientId: nextClientId(),
     person: null,
+    asides: null,
     onServer() {},
     onNoServer: (refusal) => void refusals.push(refusal),
   }

@@ -12,6 +12,7 @@ import { ManualClock } from '../../support/manual-clock.ts'
 class Client implements ServerWaiter {
   readonly clientId = nextClientId()
   readonly person = null
+  readonly asides = null
   readonly #pool: Pool
   link: ServerLink | null = null
   refusal: Refusal | null = null

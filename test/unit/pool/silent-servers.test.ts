@@ -46,7 +46,13 @@ async function pass(seconds: number): Promise<void> {
 async function held(sink: Partial<ServerSink> = {}): Promise<{ link: ServerLink; lost: string[] }> {
   const lost: string[] = []
   const link = await new Promise<ServerLink>((resolve, reject) => {
-    const waiter = { clientId: nextClientId(), person: null, onServer: resolve, onNoServer: reject }
+    const waiter = {
+      clientId: nextClientId(),
+      person: null,
+      asides: null,
+      onServer: resolve,
+      onNoServer: reject,
+    }
     if (pool.checkout(waiter) !== null) reject(new Error('a server was there'))
     void turns().then(() => clock.advance(1))
   })

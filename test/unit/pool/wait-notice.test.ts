@@ -34,7 +34,10 @@ function wait(one: Pool, name: string, person: string | null = null): ServerWait
     person,
     onServer() {},
     onNoServer() {},
-    notify: (notice) => void told.push(`${name}: ${parseErrorFields(notice.subarray(5)).message}`),
+    asides: {
+      notify: (notice) =>
+        void told.push(`${name}: ${parseErrorFields(notice.subarray(5)).message}`),
+    },
   }
   one.checkout(waiter)
   return waiter
