@@ -5,7 +5,7 @@ import { PooledPostgres, type PooledPostgresOptions } from '../support/pooled-po
 import { type StartPostgresOptions, sharedPostgres, startPostgres } from '../support/postgres.ts'
 import type { RawClient } from '../support/raw-client.ts'
 import { LoginRefused } from '../support/raw-login.ts'
-import { typesOf } from '../support/raw-replies.ts'
+import { describeReply, typesOf } from '../support/raw-replies.ts'
 
 let pooled: PooledPostgres
 const closers: (() => Promise<void>)[] = []
@@ -37,7 +37,9 @@ class Worker {
           await client.query(sql)
           const replies = await client.untilReady()
           // An ERROR would be one too many: what fails here fails with the connection.
-          if (replies.some(({ type }) => type === 'E')) throw new Error(typesOf(replies))
+          if (replies.some(({ type }) => type === 'E')) {
+            throw new Error(`${sql}: ${replies.map(describeReply).join(' ')}`)
+          }
         }
         this.transactions++
       } catch (error) {
