@@ -6,6 +6,7 @@ import { chaos } from './load/chaos.ts'
 import { churn } from './load/churn.ts'
 import { copy } from './load/copy.ts'
 import { idle } from './load/idle.ts'
+import { logins } from './load/logins.ts'
 import { distance, largeRows, pipeline, tpcb } from './load/pgbench-scenarios.ts'
 import { select } from './load/select.ts'
 import { soak } from './load/soak.ts'
@@ -25,6 +26,7 @@ const scenarios: readonly Scenario[] = [
   largeRows,
   copy,
   churn,
+  logins,
   idle,
   distance,
   tenants,

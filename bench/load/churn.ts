@@ -30,7 +30,7 @@ export const churn: Scenario = {
   },
 }
 
-async function comeAndGo(target: Target, isTls: boolean, seconds: number): Promise<Turn> {
+export async function comeAndGo(target: Target, isTls: boolean, seconds: number): Promise<Turn> {
   const startMs = performance.now()
   const endMs = startMs + seconds * 1000
   const took: number[] = []

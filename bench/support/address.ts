@@ -5,6 +5,8 @@ export interface Address {
   readonly user: string
   readonly password: string
   readonly database: string
+  /** Of the startup packet; what says that the password is a token. */
+  readonly options?: string
 }
 
 /** libpq's variables, so that no password stands in an argument list. */

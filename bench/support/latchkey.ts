@@ -28,6 +28,10 @@ export interface LatchkeyRun {
   readonly settings: Readonly<Record<string, string>>
   /** A further project, for a database of its own; gives its address on the transaction port. */
   addProject(ref: string, database: string, poolSize?: number): Promise<Address>
+  /** Switches temporary access on, with a member as the project's owner. */
+  allowPeople(ref: string, owner: string): Promise<unknown>
+  /** A call of the API with the operator's JWT, or with the token given. Throws unless it succeeds. */
+  api(method: string, path: string, body: object, token?: string): Promise<unknown>
 }
 
 export const ownFolder = resolve(import.meta.dirname, '../..')
@@ -63,14 +67,15 @@ export async function startLatchkey(
   const child = spawn('setpriv', command, { env, cwd: options.folder, stdio: 'pipe' })
   const service = new Service(options.name, child)
   const apiUrl = `http://127.0.0.1:${apiPort}`
+  const api: LatchkeyRun['api'] = async (method, path, body, token) =>
+    callApi(`${apiUrl}${path}`, method, body, token ?? (await operatorJwt(jwtSecret)))
   const addProject = async (
     ref: string,
     database: string,
     poolSize = options.poolSize,
   ): Promise<Address> => {
     const { upstreamPort } = options
-    const jwt = await operatorJwt(jwtSecret)
-    await putProject({ apiUrl, jwt, postgres, upstreamPort, ref, database, poolSize })
+    await putProject({ api, postgres, upstreamPort, ref, database, poolSize })
     const user = `${appRole}.${ref}`
     return { ...postgres.address(appRole, database), user, port: transactionPort }
   }
@@ -83,6 +88,12 @@ export async function startLatchkey(
     target: { name: options.name, pid: service.pid, hasPrepared: true, transaction, session },
     settings: { ...settings, pool_size: String(options.poolSize) },
     addProject,
+    allowPeople: (ref, owner) => {
+      const { poolSize, upstreamPort } = options
+      const project = { api, postgres, upstreamPort, ref, database: benchDatabase, poolSize }
+      return putProject({ ...project, more: { use_jit: true, owner } })
+    },
+    api,
   }
 }
 
@@ -97,13 +108,14 @@ async function threePorts(): Promise<[number, number, number]> {
 }
 
 interface NewProject {
-  readonly apiUrl: string
-  readonly jwt: string
+  readonly api: LatchkeyRun['api']
   readonly postgres: BenchPostgres
   readonly upstreamPort: number
   readonly ref: string
   readonly database: string
   readonly poolSize: number
+  /** Further fields of the tenant. */
+  readonly more?: object
 }
 
 const operatorJwt = (secret: string): Promise<string> =>
@@ -113,27 +125,33 @@ const operatorJwt = (secret: string): Promise<string> =>
     .sign(new TextEncoder().encode(secret))
 
 async function putProject(project: NewProject): Promise<void> {
-  const { apiUrl, jwt, postgres, upstreamPort, ref, database, poolSize } = project
+  const { api, postgres, upstreamPort, ref, database, poolSize, more = {} } = project
   const users = [appRole, otherRole].map((role) => ({
     db_user: role,
     db_password: postgres.rolePassword,
     pool_size: poolSize,
   }))
-  const response = await fetch(`${apiUrl}/api/tenants/${ref}`, {
-    method: 'PUT',
-    headers: { authorization: `Bearer ${jwt}`, 'content-type': 'application/json' },
-    body: JSON.stringify({
-      tenant: {
-        db_host: '127.0.0.1',
-        db_port: upstreamPort,
-        db_database: database,
-        ip_version: 'v4',
-        enforce_ssl: false,
-        require_user: true,
-        default_max_clients: 20_000,
-        users,
-      },
-    }),
+  const tenant = {
+    db_host: '127.0.0.1',
+    db_port: upstreamPort,
+    db_database: database,
+    ip_version: 'v4',
+    enforce_ssl: false,
+    require_user: true,
+    default_max_clients: 20_000,
+    users,
+    ...more,
+  }
+  await api('PUT', `/api/tenants/${ref}`, { tenant })
+}
+
+async function callApi(url: string, method: string, body: object, token: string): Promise<unknown> {
+  const response = await fetch(url, {
+    method,
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    body: JSON.stringify(body),
   })
-  if (!response.ok) throw new Error(`PUT tenant: ${response.status} ${await response.text()}`)
+  const text = await response.text()
+  if (!response.ok) throw new Error(`${method} ${url}: ${response.status} ${text}`)
+  return text === '' ? null : JSON.parse(text)
 }

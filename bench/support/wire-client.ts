@@ -1,5 +1,5 @@
 // A client of a few hundred bytes, for scenarios with thousands of them: logs in by SCRAM, plain or
-// over TLS, asks simple queries. Keys are derived once for each salt, so that the load of logins is
+// over TLS, or with a token, asks simple queries. Keys are derived once for each salt, so that the load of logins is
 // the server's and not ours.
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
@@ -7,6 +7,7 @@ import { ScramClient } from '../../shared/crypto/scram-client.ts'
 import { deriveScramKeys, type ScramKeys } from '../../shared/crypto/scram-keys.ts'
 import { parseErrorFields } from '../../shared/protocol/error-response.ts'
 import {
+  passwordMessage,
   query,
   saslInitialResponse,
   saslResponse,
@@ -20,7 +21,7 @@ import { Secret } from '../../shared/secret.ts'
 import type { Address } from './address.ts'
 
 const bodyBytesMax = 1024 * 1024
-const authentication = { ok: 0, sasl: 10, saslContinue: 11, saslFinal: 12 }
+const authentication = { ok: 0, cleartext: 3, sasl: 10, saslContinue: 11, saslFinal: 12 }
 const keysBySalt = new Map<string, Promise<ScramKeys>>()
 /** Some poolers make a salt for each login. */
 const saltsMax = 1000
@@ -81,12 +82,13 @@ export class WireClient {
     await closed
   }
 
-  async #logIn({ user, database, password }: Address): Promise<void> {
+  async #logIn({ user, database, password, options }: Address): Promise<void> {
     this.#socket.write(
       startupMessage(
         new Map([
           ['user', user],
           ['database', database],
+          ...(options === undefined ? [] : ([['options', options]] as const)),
         ]),
       ),
     )
@@ -98,6 +100,9 @@ export class WireClient {
       switch (body.readInt32BE(0)) {
         case authentication.ok:
           return await this.#untilReady()
+        case authentication.cleartext:
+          this.#socket.write(passwordMessage(password))
+          break
         case authentication.sasl:
           this.#socket.write(saslInitialResponse(scram.mechanism, scram.first()))
           break
