@@ -41,6 +41,11 @@ export class NameForecast<T extends object | number> {
     return coming !== undefined && coming.batch !== batch
   }
 
+  /** It stands for something now, whatever is on its way. */
+  isConfirmed(name: string): boolean {
+    return this.#confirmed?.has(name) === true
+  }
+
   /** Nothing that changes the name is on its way. */
   isSettled(name: string): boolean {
     return this.#coming?.has(name) !== true

@@ -51,6 +51,17 @@ export class ServerStatements {
     this.#names.lapse(name)
   }
 
+  /** It will not be closed: what must not be used is still there, and still must not be. */
+  lapseClose(name: string): void {
+    this.#names.lapse(name)
+    this.keepSuspect(name)
+  }
+
+  /** As lapseClose, of a Close that has not been sent. */
+  keepSuspect(name: string): void {
+    if (!this.#names.isConfirmed(name)) this.#suspects.add(name)
+  }
+
   /** A statement that may be closed: not used by the present hold. It counts no more. */
   takeEvictable(): string | null {
     for (const name of this.#suspects) {

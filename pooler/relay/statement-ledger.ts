@@ -185,7 +185,7 @@ export class StatementLedger {
         server.lapse(operation.statement.serverName)
         break
       case 'evict':
-        server.lapse(operation.serverName)
+        server.lapseClose(operation.serverName)
         break
       case 'unnamed':
         server.lapseUnnamed()

@@ -102,7 +102,11 @@ export class StatementSupply {
 
   /** False where the server skips all up to a Sync. */
   closeQuietly(serverName: string): boolean {
-    if (!this.#server.tracker.sentQuietly(frontend.close)) return false
+    const { tracker, statements } = this.#server
+    if (!tracker.sentQuietly(frontend.close)) {
+      statements.keepSuspect(serverName)
+      return false
+    }
     this.send(closeMessage(serverName))
     this.push({ kind: 'evict', serverName })
     return true

@@ -127,6 +127,19 @@ describe.each(bothExtremes)('sent $name', ({ segmentation }) => {
     expect(['EZ', '2TDCZ']).toContain(typesOf(replies))
   })
 
+  test('a Close that a failed batch has skipped is made up for', async () => {
+    const [client, other] = await start()
+    await widen(other)
+    await say(client, raw.query('begin'))
+    expect(codeOf(await say(client, ...described('s')))).toBe('0A000')
+    await say(client, raw.query('rollback'))
+    for (let turn = 0; turn < 2; turn++) {
+      const failed = await say(client, ...run('unknown'), ...run('s'), raw.sync())
+      expect(codeOf(failed)).toBe('26000')
+    }
+    expect(typesOf(await say(client, ...described('s')))).toBe('2TDCZ')
+  })
+
   test('what a batch does beside it is done once', async () => {
     const [client, other] = await start()
     await say(client, raw.query('create table log (n int)'))
