@@ -12,6 +12,7 @@ import { CapturedLog } from './captured-log.ts'
 import { TestAuthority } from './certificates.ts'
 import { eventually } from './eventually.ts'
 import { fastIo } from './fast-io.ts'
+import { expectNoSecretIn, noteSecret } from './known-secrets.ts'
 import { sharedPostgres, uniqueName } from './postgres.ts'
 import { RawClient, type RawClientOptions } from './raw-client.ts'
 import {
@@ -137,7 +138,9 @@ export class RunningPooler {
 
   /** `bearer`: a person's token; `api`: a JWT of the operator. */
   async api(method: string, path: string, bearer: string, body?: unknown): Promise<ApiAnswer> {
-    const authorization = `Bearer ${bearer === 'api' ? await this.#apiJwt() : bearer}`
+    const token = bearer === 'api' ? await this.#apiJwt() : bearer
+    noteSecret(token)
+    const authorization = `Bearer ${token}`
     const answer = await fetch(`${this.apiUrl}${path}`, {
       method,
       headers: { authorization, ...(body !== undefined && { 'content-type': 'application/json' }) },
@@ -169,9 +172,11 @@ export class RunningPooler {
     })
   }
 
+  /** Fails when anything that was logged has a token or password of this test file in it. */
   async stop(): Promise<void> {
     await undoAll(this.#undo)
     await this.#projects.remove()
+    expectNoSecretIn(this.captured.text)
   }
 
   #apiJwt(): Promise<string> {
@@ -195,10 +200,12 @@ async function prepare({ env = {}, databaseUrl }: RunningPoolerOptions, undo: Un
   const { certFile, keyFile, caFile, ca } = await writeCertificate(folder)
   const metadataUrl = databaseUrl ?? (await makeMetadata(undo))
   const apiJwtSecret = randomBytes(24).toString('hex')
+  const vaultKey = randomBytes(32).toString('hex')
+  for (const secret of [apiJwtSecret, vaultKey, sharedPostgres().password]) noteSecret(secret)
   const config = loadConfig({
     DATABASE_URL: metadataUrl,
     API_JWT_SECRET: apiJwtSecret,
-    VAULT_ENC_KEY: randomBytes(32).toString('hex'),
+    VAULT_ENC_KEY: vaultKey,
     PORT: '0',
     PROXY_HOST: '127.0.0.1',
     PROXY_PORT_TRANSACTION: '0',

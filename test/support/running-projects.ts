@@ -9,6 +9,7 @@ import type { TenantInput, TenantUserInput } from '../../pooler/store/tenant-inp
 import { newProjectRef } from '../../shared/ids.ts'
 import { Secret } from '../../shared/secret.ts'
 import { eventually } from './eventually.ts'
+import { noteSecret } from './known-secrets.ts'
 import { sharedPostgres, uniqueName } from './postgres.ts'
 import { someRule } from './store-setup.ts'
 
@@ -103,6 +104,7 @@ export class RunningProjects {
   async role(prefix: string, attributes = ''): Promise<TestRole> {
     const role = uniqueName(prefix)
     const password = randomBytes(12).toString('hex')
+    noteSecret(password)
     this.#roles.push(role)
     await sharedPostgres().createRole(role, password, attributes)
     return { role, password }
@@ -121,6 +123,7 @@ export class RunningProjects {
     const expiresAtMs = options.tokenExpiresAtMs ?? null
     const { scope } = options
     const { token, record } = await tokens.create({ userId, name: 'laptop', expiresAtMs, scope })
+    noteSecret(token.reveal())
     return { userId, email, token: token.reveal(), tokenId: record.id }
   }
 
