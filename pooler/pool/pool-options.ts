@@ -5,9 +5,9 @@ import type { Log } from '../../shared/log.ts'
 import type { PoolCounters } from '../metrics/counters.ts'
 import type { StatementOptions } from '../relay/client-statements.ts'
 import type { OpenTransport } from '../relay/transport.ts'
+import type { Budget } from './budget.ts'
 import type { ConnectBackoff } from './connect-backoff.ts'
 import type { PoolKey } from './pool-key.ts'
-import type { ServerBudget } from './server-budget.ts'
 import type { ServerConnection } from './server-connection.ts'
 import type { OpenedServer } from './server-login.ts'
 
@@ -75,7 +75,7 @@ export interface PoolOptions {
   readonly minSize: () => number
   readonly times: PoolTimes
   /** Shared with other pools; a server is opened when each has room for it. */
-  readonly budgets: readonly ServerBudget[]
+  readonly budgets: readonly Budget[]
   readonly waitersMax: number
   /** Part of the servers that people with tokens may hold, 0 to 1; at least one server. */
   readonly peopleShare: number

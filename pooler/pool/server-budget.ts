@@ -4,33 +4,12 @@
 // make room; otherwise whoever's client has waited longest comes first, whatever its pool.
 import { assert } from '../../shared/assert.ts'
 import type { Clock, Timer } from '../../shared/clock.ts'
-
-/** A pool, as far as it shares a budget with others. */
-export interface BudgetMember {
-  /** Servers being opened, open, or not closed yet. */
-  readonly slots: number
-  /** Of these, the ones on their way in and out. */
-  readonly opening: number
-  readonly closing: number
-  /** Monotonic ms since when the client waits that stands at `place` (0: first); null: nobody does. */
-  waitingSinceMs(place: number): number | null
-  /** The server that has been idle longest, of those opened before `openedBeforeMs`; null: none. */
-  oldestIdle(openedBeforeMs: number): IdleServer | null
-}
-
-export interface IdleServer {
-  readonly idleSinceMs: number
-  /** Closes it to make room. */
-  giveUp(): void
-}
+import type { Budget, BudgetMember, Decide, IdleServer } from './budget.ts'
 
 interface Claim {
   readonly member: BudgetMember
   readonly decide: Decide
 }
-
-/** Called once, at once or later. False: nobody waits for the server any more. */
-export type Decide = (isGranted: boolean) => void
 
 /** A server is not closed for another pool before it has been of use: opening one costs more than it does. */
 export const tenureMs = 100
@@ -38,7 +17,7 @@ export const tenureMs = 100
 const patienceMs = 100
 const patienceFactor = 2
 
-export class ServerBudget {
+export class ServerBudget implements Budget {
   /** What an operator knows the limit by. */
   readonly name: string
   readonly #limit: () => number
@@ -74,11 +53,25 @@ export class ServerBudget {
     return this.#claims.size > 0 || this.#isOver
   }
 
+  get shortage(): string | null {
+    const limit = this.#limit()
+    return this.#used >= limit ? `${this.name}: ${limit}` : null
+  }
+
   get isUnused(): boolean {
     return this.#members.size === 0 && this.#used === 0
   }
 
-  /** Servers that may be opened without anybody's giving one up. */
+  /** True while more has to be closed than is closing, for the claims or for a lowered limit. */
+  get isLacking(): boolean {
+    return this.isContended && this.#lacking(null) > 0
+  }
+
+  /** Monotonic ms since when the first waits of those with claims, `notOf` aside; null: nobody does. */
+  oldestClaimMs(notOf: BudgetMember): number | null {
+    return this.#first(notOf)?.sinceMs ?? null
+  }
+
   get spare(): number {
     return Math.max(0, this.#limit() - this.#used - this.#claims.size)
   }
@@ -87,18 +80,15 @@ export class ServerBudget {
     this.#members.add(member)
   }
 
-  /** The pool opens nothing any more: none of its claims is granted. */
   withdraw(member: BudgetMember): void {
     for (const claim of this.#claims) if (claim.member === member) this.#settle(claim, false)
   }
 
-  /** All servers of the pool are closed. */
   leave(member: BudgetMember): void {
     this.#members.delete(member)
     if (this.#members.size === 0) this.#review?.cancel()
   }
 
-  /** Asks for room for one server. What was granted is given back with `free`. */
   claim(member: BudgetMember, decide: Decide): void {
     if (this.#claims.size === 0 && this.#used < this.#limit()) {
       this.#used++
@@ -115,7 +105,6 @@ export class ServerBudget {
     if (this.isContended) this.review()
   }
 
-  /** Grants what can be granted, and makes room for the rest. Also after the limit has changed. */
   review(): void {
     this.#review?.cancel()
     this.#review = null
@@ -130,10 +119,6 @@ export class ServerBudget {
     this.#makeRoom()
   }
 
-  /**
-   * True when a server that a client has just given back should be closed, so that another pool can
-   * open one. `nextSinceMs`: since when the first in its own line waits; null: nobody does.
-   */
   isWantedElsewhere(member: BudgetMember, openedAtMs: number, nextSinceMs: number | null): boolean {
     if (!this.isContended) return false
     const first = this.#first(member)

@@ -4,8 +4,8 @@
 // before the attempt to open until the server has closed its end.
 import type { Factory } from 'generic-pool'
 import { mutedSink } from '../relay/server-sink.ts'
+import type { BudgetMember, Decide } from './budget.ts'
 import type { PoolOptions } from './pool-options.ts'
-import type { BudgetMember, Decide } from './server-budget.ts'
 import { ServerConnection } from './server-connection.ts'
 import type { OpenedServer } from './server-login.ts'
 import { isAlive } from './server-reset.ts'
@@ -77,8 +77,8 @@ export class ServerFactory implements Factory<PoolMember> {
   /** The budget that keeps this pool from opening a server just now; null: none does. */
   get shortOf(): string | null {
     if (this.#claims === 0) return null
-    const full = this.#options.budgets.find((budget) => budget.used >= budget.limit)
-    return full === undefined ? null : `${full.name}: ${full.limit}`
+    for (const { shortage } of this.#options.budgets) if (shortage !== null) return shortage
+    return null
   }
 
   async create(): Promise<PoolMember> {
