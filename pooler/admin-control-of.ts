@@ -1,12 +1,10 @@
 // Gives the console its hands: what operators may do to pools, clients and the process.
 import { PoolerError } from '../shared/errors.ts'
-import type { AdminControl } from './admin/admin-view.ts'
+import type { AdminControl, ShutdownWay } from './admin/admin-view.ts'
 import type { DataPlane } from './data-plane.ts'
 import type { Pool } from './pool/pool.ts'
 import { isMeant, type PoolTarget } from './pool/pool-target.ts'
 import type { TenantCache } from './tenant/tenant-cache.ts'
-
-export type ShutdownWay = Parameters<AdminControl['shutdown']>[0]
 
 export interface AdminControlParts {
   readonly data: DataPlane

@@ -8,6 +8,7 @@ import type { Config } from './config/settings.ts'
 import type { ControlPlane } from './control-plane.ts'
 import type { DataPlane } from './data-plane.ts'
 import { type MetricsText, metricsContentType } from './metrics/metrics-text.ts'
+import type { OtherWorkersLink } from './other-workers-link.ts'
 import { UpstreamAddressError, type UpstreamAddresses } from './pool/upstream-address.ts'
 import { serverVersionOf } from './project-query.ts'
 
@@ -17,13 +18,15 @@ export interface ApiParts {
   readonly data: DataPlane
   readonly addresses: UpstreamAddresses
   readonly metricsText: MetricsText
+  /** null: this process is alone. */
+  readonly others: Pick<OtherWorkersLink, 'lift' | 'terminate' | 'metrics'> | null
   readonly apiTls: ApiSettings['tls']
   readonly clock: Clock
   readonly log: Log
 }
 
 export function apiDepsOf(parts: ApiParts): ApiDeps {
-  const { control, data, addresses, metricsText, clock, log } = parts
+  const { control, data, addresses, metricsText, others, clock, log } = parts
   const { tenants, branches, members, invitations, tokens, rules, events, holds } = control
   const { assignableRoles, auditTrail, identities, bearers, sessionJwts, sessionKeys } = control
   return {
@@ -55,11 +58,15 @@ export function apiDepsOf(parts: ApiParts): ApiDeps {
         const blocked = control.throttle.list(ref)
         return blocked.map(({ source, untilMs }) => ({ source, untilMs }))
       },
-      lift: async (ref, sources) => control.throttle.lift(ref, sources),
+      lift: async (ref, sources) => {
+        control.throttle.lift(ref, sources)
+        await others?.lift(ref, sources ?? null)
+      },
     },
     poolControl: {
       terminate: async (ref, reason) => {
-        await data.endClientsOf(ref, new PoolerError('ETERMINATED', { values: { reason } }))
+        const ended = new PoolerError('ETERMINATED', { values: { reason } })
+        await Promise.all([data.endClientsOf(ref, ended), others?.terminate(ref, reason)])
       },
     },
     databaseFacts: async (tenant) => {
@@ -84,10 +91,11 @@ export function apiDepsOf(parts: ApiParts): ApiDeps {
       return reasons
     },
     isMetadataReachable: () => control.database.isReachable(),
-    renderMetrics: async (ref) => ({
-      contentType: metricsContentType,
-      text: await (ref === null ? metricsText.render() : metricsText.renderTenant(ref)),
-    }),
+    renderMetrics: async (ref) => {
+      const text = await (ref === null ? metricsText.render() : metricsText.renderTenant(ref))
+      const all = others === null ? text : await others.metrics(ref, text)
+      return { contentType: metricsContentType, text: all }
+    },
     settings: settingsOf(parts),
     log,
     clock,

@@ -12,7 +12,7 @@ import type { ServerCertificates } from './accept/server-certificates.ts'
 import type { Authenticator } from './auth/authenticate.ts'
 import type { Credentials } from './auth/credentials.ts'
 import { CancelKeys } from './cancel/cancel-keys.ts'
-import { CancelRequests } from './cancel/cancel-requests.ts'
+import { type CancelElsewhere, CancelRequests } from './cancel/cancel-requests.ts'
 import { ClientConnection } from './client/client-connection.ts'
 import { ClientCounts } from './client/client-counts.ts'
 import type { ClientServices } from './client/client-services.ts'
@@ -28,7 +28,7 @@ import { Pool } from './pool/pool.ts'
 import { PoolHolds } from './pool/pool-holds.ts'
 import type { PoolKey } from './pool/pool-key.ts'
 import { type Opening, PoolRegistry } from './pool/pool-registry.ts'
-import { ServerBudgets } from './pool/server-budgets.ts'
+import { type NewBudget, ServerBudgets } from './pool/server-budgets.ts'
 import { Upstream } from './pool/upstream.ts'
 import type { UpstreamAddresses } from './pool/upstream-address.ts'
 import { cancelIfOverdue, overdue, type RelayTimeLimits } from './relay/overdue.ts'
@@ -57,6 +57,21 @@ export interface DataPlaneOptions {
   /** Asked when an operator comes: it sees the data plane itself. */
   readonly admin: () => AdminServices | null
   readonly openTransport: OpenTransport
+  /** null: this process is alone. */
+  readonly workers: OtherWorkers | null
+}
+
+/** The other workers of this machine, as the data plane of one sees them. */
+export interface OtherWorkers {
+  /** This one's place, 0 to `of` - 1. */
+  readonly slot: number
+  readonly of: number
+  readonly newBudget: NewBudget
+  readonly cancel: CancelElsewhere
+  /** Connections that they have. */
+  clients(): number
+  /** The clients of this project here are others than before. */
+  onClientsChanged(tenantRef: string): void
 }
 
 const movedDatabase = 'the database of the project has changed'
@@ -68,7 +83,7 @@ const upstreamsMax = 10_000
 export class DataPlane {
   readonly connections = new Set<ClientConnection>()
   readonly pools: PoolRegistry
-  readonly clientCounts = new ClientCounts()
+  readonly clientCounts: ClientCounts
   readonly cancelKeys = new CancelKeys()
   readonly holds = new PoolHolds()
   readonly quota: ConnectionQuota
@@ -94,8 +109,13 @@ export class DataPlane {
     this.#deadlines = new DeadlineQueue(clock)
     this.#ticker = { nowMs: clock.monotonicMs() }
     const shares = shareOpenFiles(readOpenFilesMax(), config.clientsMax)
-    this.quota = new ConnectionQuota(quotaLimitsFor(shares.clientsMax))
-    this.budgets = new ServerBudgets(shares.serversMax, clock)
+    const { workers } = options
+    this.clientCounts = new ClientCounts(workers?.onClientsChanged)
+    this.quota = new ConnectionQuota(
+      quotaLimitsFor(shares.clientsMax),
+      workers === null ? undefined : () => config.clientsMax - workers.clients(),
+    )
+    this.budgets = new ServerBudgets(shares.serversMax, clock, workers?.newBudget)
     this.pools = new PoolRegistry({
       createPool: (key, opening) => this.#createPool(key, opening),
       poolsPerTenantMax: config.poolsPerTenantMax,
@@ -109,7 +129,7 @@ export class DataPlane {
       startupSettings: new StartupSettings(clock, config.serverResetTimeoutMs),
       pools: this.pools,
       cancelKeys: this.cancelKeys,
-      cancelRequests: new CancelRequests(this.cancelKeys, clock),
+      cancelRequests: new CancelRequests(this.cancelKeys, clock, workers?.cancel),
       connections: this.connections,
       ticker: this.#ticker,
       isDraining: () => this.#isRefusing,
@@ -267,7 +287,7 @@ export class DataPlane {
   }
 
   #createPool(key: PoolKey, opening: Opening): Pool {
-    const { config, clock, log, tenants } = this.#options
+    const { config, clock, log, tenants, workers } = this.#options
     // A project that is gone, or not remembered just now, stays what it was for this pool.
     const first = tenants.peek(key.tenantRef)
     // Deleted while its client logged in.
@@ -286,15 +306,16 @@ export class DataPlane {
         size: key.mode === 'direct' ? 1 : poolSizeOf(tenant(), key.role),
         checkoutTimeoutMs: checkoutTimeoutMsOf(tenant(), key.role),
       }),
-      minSize: () => (isOwn || key.mode === 'direct' ? 0 : minPoolSizeOf(tenant(), key.role)),
+      minSize: () =>
+        isOwn || key.mode === 'direct' ? 0 : partOf(minPoolSizeOf(tenant(), key.role), workers),
       times: config,
-      budgets: this.budgets.of(
-        key.tenantRef,
-        () => tenant().maxServerConnections ?? Number.POSITIVE_INFINITY,
-      ),
+      budgets: this.budgets.of(key, {
+        pool: () => poolSizeOf(tenant(), key.role),
+        tenant: () => tenant().maxServerConnections ?? Number.POSITIVE_INFINITY,
+      }),
       waitersMax: config.poolWaitersMax,
       // With nobody beside them there is nothing to share.
-      peopleShare: isOwn ? 1 : config.jitPoolShare,
+      peopleShare: isOwn ? 1 : config.jitPoolShare / (workers?.of ?? 1),
       upstreamBackoff: this.#backoffOf(`${dbHost}:${dbPort}`),
       openTransport: this.#options.openTransport,
       deadlines: this.#deadlines,
@@ -324,3 +345,9 @@ export class DataPlane {
 
 const shuttingDown = (): PoolerError =>
   new PoolerError('ETERMINATED', { values: { reason: 'the pooler is shutting down' } })
+
+/** This worker's part of what all have together; the parts add up. */
+function partOf(whole: number, workers: OtherWorkers | null): number {
+  if (workers === null) return whole
+  return Math.floor((whole + workers.of - 1 - workers.slot) / workers.of)
+}

@@ -1,13 +1,16 @@
-// Process edge: arguments, environment, signals, exit codes. Everything else is built in pooler.ts.
+// Process edge: arguments, environment, signals, exit codes. Everything else is built in pooler.ts; with
+// several workers this program is the process in front of them (workers/primary.ts), and each of them.
+import cluster from 'node:cluster'
 import { systemClock } from '../shared/clock.ts'
 import { createLog, type Log } from '../shared/log.ts'
-import type { ShutdownWay } from './admin-control-of.ts'
+import type { ShutdownWay } from './admin/admin-view.ts'
 import { inheritedSockets } from './config/inherited-sockets.ts'
 import { likelyTypos } from './config/likely-typos.ts'
 import { ConfigError, loadConfig } from './config/load-config.ts'
 import type { Config } from './config/settings.ts'
 import { findDemoProject } from './embedded/demo-project.ts'
 import { type DemoStart, startDemo } from './embedded/demo-start.ts'
+import { withDemoStores } from './embedded/demo-stores.ts'
 import { findInstallation } from './embedded/installation.ts'
 import { newDemoToken } from './embedded/new-token.ts'
 import { startPage } from './embedded/start-page.ts'
@@ -17,6 +20,8 @@ import { Pooler } from './pooler.ts'
 import { startSuccessor, successorReady } from './succession.ts'
 import { tellSupervisor } from './supervisor-notice.ts'
 import { version } from './version.ts'
+import { Primary } from './workers/primary.ts'
+import { WorkerLink } from './workers/worker-link.ts'
 
 /** The settings or the command line cannot be used. */
 const exitUsage = 2
@@ -30,6 +35,10 @@ const usage = `usage: node pooler/main.ts [command]
 `
 
 async function main(): Promise<void> {
+  if (cluster.isWorker) {
+    await serveAsWorker()
+    return
+  }
   const [command, ...rest] = process.argv.slice(2)
   if (command === 'import') {
     await importProjects(rest)
@@ -74,7 +83,7 @@ async function serve(): Promise<void> {
   for (const { given, meant } of likelyTypos(process.env)) {
     log.warn({ given, meant }, 'a variable looks like a setting with a typo')
   }
-  const running: Running = { pooler: null, demo: null, isStopping: false, hasSuccessor: false }
+  const running = nothingRuns()
   catchFaults(log)
   catchSignals(running, log)
   try {
@@ -82,49 +91,111 @@ async function serve(): Promise<void> {
       running.demo = await startDemo(config, process.env, systemClock, log)
       config = loadConfig(running.demo.env)
     }
-    const onShutdown = (how: ShutdownWay): void => end(running, (pooler) => pooler.shutDown(how))
-    const inherited = inheritedSockets(process.env, process.pid)
-    running.pooler = await Pooler.start({ config, log, onShutdown, inherited })
-    if (running.demo !== null) await printStartPage(running.demo, running.pooler, config)
-    log.info({ version }, 'ready')
+    running.service = await startService(running, config, log)
+    if (running.demo !== null) await printStartPage(running.demo, running.service, config, log)
+    log.info({ version, workers: config.poolerWorkers }, 'ready')
     process.send?.(successorReady)
     await tellSupervisor(process.env, log, 'READY=1', `MAINPID=${process.pid}`)
   } catch (error) {
-    await running.pooler?.stop()
+    await running.service?.stop()
     await running.demo?.postgres.stop()
     throw error
   }
 }
 
+/** In this process, or, with several workers, in one behind it for each. */
+function startService(running: Running, config: Config, log: Log): Promise<Pooler | Primary> {
+  const onShutdown = (how: ShutdownWay): void => end(running, (service) => service.shutDown(how))
+  const count = config.poolerWorkers
+  if (count === 1) {
+    const inherited = inheritedSockets(process.env, process.pid)
+    return Pooler.start({ config, log, onShutdown, inherited })
+  }
+  const env = running.demo?.env ?? process.env
+  const program = import.meta.filename
+  return Primary.start({ count, env, program, clock: systemClock, log, onShutdown })
+}
+
 interface Running {
-  pooler: Pooler | null
+  service: Pooler | Primary | null
   demo: DemoStart | null
   isStopping: boolean
   /** One is being started, or serves. */
   hasSuccessor: boolean
 }
 
-async function printStartPage(demo: DemoStart, pooler: Pooler, config: Config): Promise<void> {
-  const { tenants, members, rules, tokens } = pooler.control
-  const stores = { tenants, members, rules, tokens }
-  const project = await findDemoProject(demo.installation, demo.postgres, stores)
+const nothingRuns = (): Running => ({
+  service: null,
+  demo: null,
+  isStopping: false,
+  hasSuccessor: false,
+})
+
+async function printStartPage(
+  demo: DemoStart,
+  { ports }: Pooler | Primary,
+  config: Config,
+  log: Log,
+): Promise<void> {
+  const project = await withDemoStores(config, log, (stores) =>
+    findDemoProject(demo.installation, demo.postgres, stores),
+  )
   process.stdout.write(
     startPage(project, {
       host: '127.0.0.1',
-      transactionPort: pooler.data.portOf('transaction') ?? config.proxyPortTransaction,
-      sessionPort: pooler.data.portOf('session') ?? config.proxyPortSession,
-      apiUrl: pooler.apiUrl,
+      transactionPort: ports.transaction,
+      sessionPort: ports.session,
+      apiUrl: ports.apiUrl,
       certificatePath: demo.certificatePath,
     }),
   )
 }
 
+/**
+ * One of several: settings come from the primary, and it says when to end. Signals that a terminal
+ * sends to all are the primary's; when it is gone, what is left is to part from the clients.
+ */
+async function serveAsWorker(): Promise<void> {
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR2'] as const) {
+    process.on(signal, () => {})
+  }
+  // Else Node ends a worker in the very moment in which its primary is gone.
+  if (cluster.worker !== undefined) cluster.worker.exitedAfterDisconnect = true
+  const running = nothingRuns()
+  const link = await WorkerLink.open(systemClock, {
+    onStop: (how) =>
+      end(running, (service) => (how === 'drain' ? service.drain() : service.shutDown(how))),
+    onPrimaryGone: () => {
+      if (!running.isStopping) end(running, (service) => service.drain())
+    },
+  })
+  try {
+    const config = loadConfig(link.env)
+    const { worker } = link.place
+    const log = createLog({ level: config.logLevel, format: config.logFormat }).child({ worker })
+    catchFaults(log)
+    const onShutdown = (how: ShutdownWay): void => link.shutDownAll(how)
+    // Descriptors are the primary's, as the ports are.
+    const inherited = inheritedSockets(link.env, process.ppid)
+    const pooler = await Pooler.start({ config, log, onShutdown, inherited, link })
+    running.service = pooler
+    log.info({ slot: link.place.slot }, 'a worker serves')
+    link.ready(pooler.ports)
+  } catch (error) {
+    await link.failed(lineOf(error))
+    process.exit(1)
+  }
+}
+
 function catchSignals(running: Running, log: Log): void {
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (running.isStopping) process.exit(1)
+    if (running.isStopping) {
+      if (running.service instanceof Primary) running.service.abort()
+      process.exit(1)
+    }
     log.info({ signal }, 'draining; a second signal stops at once')
     void tellSupervisor(process.env, log, 'STOPPING=1')
-    end(running, (pooler) => pooler.drain())
+    end(running, (service) => service.drain())
   }
   process.on('SIGTERM', onSignal)
   process.on('SIGINT', onSignal)
@@ -133,9 +204,9 @@ function catchSignals(running: Running, log: Log): void {
 }
 
 /** SIGHUP: certificates are read again; what cannot be used leaves the old ones in place. */
-async function reload({ pooler }: Running, log: Log): Promise<void> {
+async function reload({ service }: Running, log: Log): Promise<void> {
   try {
-    await pooler?.reload()
+    await service?.reload()
     log.info({}, 'certificates read again')
   } catch (error) {
     log.error({ err: error }, 'the certificates cannot be used; the old ones stay')
@@ -144,11 +215,16 @@ async function reload({ pooler }: Running, log: Log): Promise<void> {
 
 /** SIGUSR2: a new process takes over the sockets, as for a new version; what cannot be changes nothing. */
 async function succeed(running: Running, log: Log): Promise<void> {
-  const { pooler, demo, isStopping, hasSuccessor } = running
-  const descriptors = pooler?.descriptors ?? null
-  if (isStopping || hasSuccessor || pooler === null) return
-  if (demo !== null || descriptors === null) {
-    const reason = demo === null ? 'the sockets cannot be handed on here' : 'it embeds its Postgres'
+  const { service, demo, isStopping, hasSuccessor } = running
+  if (isStopping || hasSuccessor || service === null) return
+  const descriptors = service instanceof Pooler ? service.descriptors : null
+  if (demo !== null || descriptors === null || !(service instanceof Pooler)) {
+    const reason =
+      demo !== null
+        ? 'it embeds its Postgres'
+        : service instanceof Primary
+          ? 'it has several workers'
+          : 'the sockets cannot be handed on here'
     log.error({ reason }, 'this process cannot be replaced while it runs')
     return
   }
@@ -158,7 +234,7 @@ async function succeed(running: Running, log: Log): Promise<void> {
     const command = [process.execPath, ...args] as const
     const pid = await startSuccessor({ descriptors, env: process.env, command, clock: systemClock })
     log.info({ successor: pid }, 'a new process serves; this one finishes')
-    end(running, () => pooler.handOver())
+    end(running, () => service.handOver())
   } catch (error) {
     running.hasSuccessor = false
     log.error({ err: error }, 'the new process did not come up; this one goes on')
@@ -166,11 +242,11 @@ async function succeed(running: Running, log: Log): Promise<void> {
 }
 
 /** Stops in its own way and ends the process; a signal meanwhile ends it at once. */
-function end(running: Running, stop: (pooler: Pooler) => Promise<void>): void {
+function end(running: Running, stop: (service: Pooler | Primary) => Promise<void>): void {
   running.isStopping = true
-  const { pooler, demo } = running
+  const { service, demo } = running
   const stopped = async (): Promise<void> => {
-    if (pooler !== null) await stop(pooler)
+    if (service !== null) await stop(service)
     await demo?.postgres.stop()
   }
   stopped().then(() => process.exit(0), fail)

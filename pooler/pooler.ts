@@ -8,7 +8,8 @@ import type { Log } from '../shared/log.ts'
 import { descriptorOf } from './accept/listener.ts'
 import { ServerCertificates } from './accept/server-certificates.ts'
 import { AdminConsole } from './admin/admin-console.ts'
-import { adminControlOf, type ShutdownWay } from './admin-control-of.ts'
+import type { ShutdownWay } from './admin/admin-view.ts'
+import { adminControlOf } from './admin-control-of.ts'
 import { adminViewOf } from './admin-view-of.ts'
 import { createApiServer } from './api/api-server.ts'
 import { apiDepsOf } from './api-deps-of.ts'
@@ -22,6 +23,7 @@ import { CounterBook } from './metrics/counter-book.ts'
 import { MetricsText } from './metrics/metrics-text.ts'
 import { ProcessMetrics } from './metrics/process-metrics.ts'
 import { metricsSnapshotOf } from './metrics-snapshot-of.ts'
+import { OtherWorkersLink } from './other-workers-link.ts'
 import { UpstreamAddresses } from './pool/upstream-address.ts'
 import { type OwnListener, UpstreamGuard } from './pool/upstream-guard.ts'
 import { projectQueryOver } from './project-query.ts'
@@ -30,6 +32,8 @@ import type { OpenTransport } from './relay/transport.ts'
 import { openDatabase } from './store/database.ts'
 import { applyTenantChange } from './tenant-change.ts'
 import { version } from './version.ts'
+import type { WorkerLink } from './workers/worker-link.ts'
+import type { OpenPorts } from './workers/worker-messages.ts'
 
 export interface PoolerOptions {
   /** With DATABASE_URL and the secrets filled in. */
@@ -40,6 +44,8 @@ export interface PoolerOptions {
   readonly inherited?: InheritedSockets
   /** SHUTDOWN at the console; without it, that command stops this pooler alone. */
   readonly onShutdown?: (how: ShutdownWay) => void
+  /** Where this is one of several workers. */
+  readonly link?: WorkerLink
 }
 
 const drainCheckMs = 100
@@ -79,6 +85,7 @@ export class Pooler {
       projectQuery: projectQueryOver(() => this.data),
       guardedAddresses,
     })
+    const others = options.link === undefined ? null : new OtherWorkersLink(options.link, clock)
     this.data = new DataPlane({
       config,
       version,
@@ -94,8 +101,9 @@ export class Pooler {
       counters,
       admin: () => admin,
       openTransport: parts.openTransport,
+      workers: others,
     })
-    const admin = this.#adminServices()
+    const admin = this.#adminServices(others)
     const changeDeps = { control: this.control, data: this.data, counters, clock }
     this.control.tenantCache.onChange((change) => applyTenantChange(change, changeDeps))
     this.control.credentials.onRenewed((ref, role) => this.data.pools.retireServersOf(ref, role))
@@ -105,6 +113,8 @@ export class Pooler {
       processMetrics: this.#processMetrics,
     })
     const { control, data } = this
+    const { throttle } = control
+    others?.serve({ data, throttle, metricsText, reload: () => this.reload() })
     this.#api = createApiServer(
       apiDepsOf({
         config,
@@ -112,6 +122,7 @@ export class Pooler {
         data,
         addresses,
         metricsText,
+        others,
         apiTls: parts.apiTls,
         clock,
         log,
@@ -140,6 +151,16 @@ export class Pooler {
     const { apiTls, apiHost } = this.#options.config
     const host = apiHost.includes(':') ? `[${apiHost}]` : apiHost
     return `${apiTls ? 'https' : 'http'}://${host}:${port}`
+  }
+
+  /** As they are open now; with port 0 nobody knew before. */
+  get ports(): OpenPorts {
+    const { proxyPortTransaction, proxyPortSession } = this.#options.config
+    return {
+      transaction: this.data.portOf('transaction') ?? proxyPortTransaction,
+      session: this.data.portOf('session') ?? proxyPortSession,
+      apiUrl: this.apiUrl,
+    }
   }
 
   /** Lets transactions finish, tells the idle, stops. Fulfilled when everything is closed. */
@@ -221,7 +242,7 @@ export class Pooler {
     await this.control.stop()
   }
 
-  #adminServices(): AdminServices {
+  #adminServices(others: OtherWorkersLink | null): AdminServices {
     const { config, log } = this.#options
     const clock = this.#clock
     const { control, data } = this
@@ -231,10 +252,13 @@ export class Pooler {
       control: adminControlOf({
         data,
         tenants,
-        reload: () => this.reload(),
+        reload: async () => {
+          await Promise.all([this.reload(), others?.reload()])
+        },
         shutdown: this.#options.onShutdown ?? ((how) => void this.shutDown(how)),
         monotonicOf: (wallMs) => clock.monotonicMs() - (clock.wallMs() - wallMs),
       }),
+      workers: others?.of ?? 1,
       clock,
       onCommand: ({ name, address }, command) => {
         log.info({ operator: name, address, command }, 'command at the console')

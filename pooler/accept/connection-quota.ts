@@ -29,13 +29,16 @@ const moves: Moves<AdmissionState> = {
 
 export class ConnectionQuota {
   readonly #limits: QuotaLimits
+  readonly #roomElsewhere: () => number
   readonly #loggedIn = new Set<Admission>()
   readonly #beforeLogin = new Set<Admission>()
   /** Only sources with somebody before login: at most `beforeLoginMax`. */
   readonly #bySource = new Map<string, Set<Admission>>()
 
-  constructor(limits: QuotaLimits) {
+  /** `roomElsewhere`: what other workers leave of what all may have together. */
+  constructor(limits: QuotaLimits, roomElsewhere = () => Number.POSITIVE_INFINITY) {
     this.#limits = limits
+    this.#roomElsewhere = roomElsewhere
   }
 
   get loggedInCount(): number {
@@ -49,9 +52,9 @@ export class ConnectionQuota {
   /** Counts a connection in; its admission must be left when it closes. Throws EMAXCONNPROCESS. */
   admit(address: string): Admission {
     const { clientsMax, beforeLoginMax, beforeLoginPerSourceMax } = this.#limits
-    if (this.#loggedIn.size + this.#beforeLogin.size >= clientsMax) {
-      throw full(`it has ${clientsMax}`)
-    }
+    const count = this.#loggedIn.size + this.#beforeLogin.size
+    if (count >= clientsMax) throw full(`it has ${clientsMax}`)
+    if (count >= this.#roomElsewhere()) throw full('its workers have CLIENTS_MAX')
     if (this.#beforeLogin.size >= beforeLoginMax) {
       throw full(`${beforeLoginMax} are still logging in`)
     }

@@ -15,6 +15,8 @@ export interface AdminConsoleOptions {
   readonly view: AdminView
   readonly control: AdminControl
   readonly clock: Clock
+  /** Workers of which this console sees one; 1: there is no other. */
+  readonly workers: number
   /** Called before a command that changes something is carried out; `command` is its verb and targets. */
   readonly onCommand: (user: AdminUser, command: string) => void
 }
@@ -51,6 +53,12 @@ export class AdminConsole {
     if (control === undefined) throw refused(`there is no command ${JSON.stringify(first.text)}`)
     if (!user.mayControl) {
       throw new PoolerError('EADMINDENIED', { values: { user: user.name } })
+    }
+    const { workers } = this.#options
+    if (workers > 1 && !control.reachesAll) {
+      throw refused(
+        `${verb.toUpperCase()} would reach one of ${workers} workers only; it works with POOLER_WORKERS=1`,
+      )
     }
     const run = control.prepare(rest, this.#options.control, this.#options.clock)
     return {

@@ -117,6 +117,8 @@ export interface AdminView {
   readonly clientsBeforeLogin: number
 }
 
+export type ShutdownWay = 'at once' | 'wait for clients' | 'wait for servers'
+
 export interface AdminControl {
   isTenant(ref: string): Promise<boolean>
   pause(target: PoolTarget): void
@@ -134,5 +136,5 @@ export interface AdminControl {
   enable(ref: string): void
   reload(): Promise<void>
   /** Drains: clients leave when they are at rest; or stops at once. */
-  shutdown(how: 'at once' | 'wait for clients' | 'wait for servers'): void
+  shutdown(how: ShutdownWay): void
 }

@@ -13,6 +13,8 @@ interface ControlVerb {
   /** How it is written, and what it does, for SHOW HELP. */
   readonly usage: string
   readonly help: string
+  /** Carried out by every worker, whichever is asked. */
+  readonly reachesAll?: true
   prepare(words: readonly Word[], control: AdminControl, clock: Clock): AdminCommand['run']
 }
 
@@ -117,6 +119,7 @@ export const controlVerbs: Readonly<Record<string, ControlVerb>> = {
   reload: {
     usage: 'RELOAD',
     help: 'reads the certificates again, as SIGHUP does',
+    reachesAll: true,
     prepare: (words, control) => {
       none(words)
       return async () => {
@@ -130,6 +133,7 @@ export const controlVerbs: Readonly<Record<string, ControlVerb>> = {
   shutdown: {
     usage: 'SHUTDOWN [WAIT_FOR_CLIENTS | WAIT_FOR_SERVERS]',
     help: 'stops at once, when the last client has left, or when transactions are over',
+    reachesAll: true,
     prepare: (words, control, clock) => {
       const [word, ...more] = words
       none(more)

@@ -30,6 +30,8 @@ export interface BlockedSource {
 }
 
 export class AuthThrottle {
+  /** Told of each wrong secret that is recorded here, so that others may record it too. */
+  onWrong: ((tenantRef: string, source: string) => void) | null = null
   readonly #clock: Clock
   /** By tenant, then by source, the source whose latest wrong secret is oldest first. */
   readonly #tenants = new Map<string, Map<string, WrongSecrets>>()
@@ -53,6 +55,12 @@ export class AuthThrottle {
   }
 
   recordWrong(tenantRef: string, source: string): void {
+    this.noteWrong(tenantRef, source)
+    this.onWrong?.(tenantRef, source)
+  }
+
+  /** As `recordWrong`, of one that others have told of. */
+  noteWrong(tenantRef: string, source: string): void {
     const nowMs = this.#clock.monotonicMs()
     const sources = this.#tenants.get(tenantRef) ?? new Map<string, WrongSecrets>()
     this.#dropOld(sources, nowMs)

@@ -10,14 +10,20 @@ const windowMs = 1000
 /** Sources remembered; the one forgotten first begins anew. */
 const sourcesMax = 10_000
 
+/** Fulfilled when the cancel has gone through, or nobody knows the key; never rejects. */
+export type CancelElsewhere = (processId: number, secret: Buffer) => Promise<void>
+
 export class CancelRequests {
   readonly #keys: CancelKeys
   readonly #windows: LRUCache<string, { requests: number; sinceMs: number }>
   readonly #clock: Clock
+  readonly #elsewhere: CancelElsewhere
 
-  constructor(keys: CancelKeys, clock: Clock) {
+  /** `elsewhere` is asked for keys that are not known here. */
+  constructor(keys: CancelKeys, clock: Clock, elsewhere: CancelElsewhere = async () => {}) {
     this.#keys = keys
     this.#clock = clock
+    this.#elsewhere = elsewhere
     this.#windows = new LRUCache({ max: sourcesMax })
   }
 
@@ -27,7 +33,8 @@ export class CancelRequests {
    */
   async handle(processId: number, secret: Buffer, source: string): Promise<void> {
     if (this.#isOver(source)) return
-    await this.#keys.find(processId, secret)?.cancel()
+    const target = this.#keys.find(processId, secret)
+    await (target === null ? this.#elsewhere(processId, secret) : target.cancel())
   }
 
   #isOver(source: string): boolean {

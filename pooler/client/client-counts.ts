@@ -1,4 +1,5 @@
-// Logged-in clients of each tenant and role, against their limits.
+// Logged-in clients of each tenant and role, against their limits. Those of other workers count too,
+// as they have told: a limit may be passed by those who come within one telling.
 import { PoolerError } from '../../shared/errors.ts'
 import { maxClientsOf, type Tenant } from '../tenant/tenant.ts'
 
@@ -7,9 +8,24 @@ interface Counts {
   readonly byRole: Map<string, number>
 }
 
+/** As one worker tells another. */
+export interface ToldCounts {
+  readonly all: number
+  readonly byRole: Readonly<Record<string, number>>
+}
+
 export class ClientCounts {
   readonly #tenants = new Map<string, Counts>()
+  /** By tenant, then by worker: only those with clients. */
+  readonly #elsewhere = new Map<string, Map<number, ToldCounts>>()
+  readonly #onChange: (tenantRef: string) => void
 
+  /** `onChange` is told of each tenant whose counts have changed here. */
+  constructor(onChange: (tenantRef: string) => void = () => {}) {
+    this.#onChange = onChange
+  }
+
+  /** In this process. */
   of(tenantRef: string): number {
     return this.#tenants.get(tenantRef)?.all ?? 0
   }
@@ -18,26 +34,58 @@ export class ClientCounts {
     return this.#tenants.get(tenantRef)?.byRole.get(role) ?? 0
   }
 
+  /** Tenants that have clients here. */
+  get tenantRefs(): IterableIterator<string> {
+    return this.#tenants.keys()
+  }
+
+  told(tenantRef: string): ToldCounts {
+    const counts = this.#tenants.get(tenantRef)
+    return { all: counts?.all ?? 0, byRole: Object.fromEntries(counts?.byRole ?? []) }
+  }
+
+  noteElsewhere(worker: number, tenantRef: string, told: ToldCounts): void {
+    const workers = this.#elsewhere.get(tenantRef) ?? new Map<number, ToldCounts>()
+    if (told.all === 0) workers.delete(worker)
+    else workers.set(worker, told)
+    if (workers.size === 0) this.#elsewhere.delete(tenantRef)
+    else this.#elsewhere.set(tenantRef, workers)
+  }
+
+  forgetElsewhere(worker: number): void {
+    for (const ref of [...this.#elsewhere.keys()]) {
+      this.noteElsewhere(worker, ref, { all: 0, byRole: {} })
+    }
+  }
+
   /** Throws EMAXCONN or EMAXCONNTENANT when one more client would be too many. */
   check(tenant: Tenant, role: string): void {
-    const counts = this.#tenants.get(tenant.ref)
+    const { ref } = tenant
+    let all = this.of(ref)
+    let ofRole = this.ofRole(ref, role)
+    for (const told of this.#elsewhere.get(ref)?.values() ?? []) {
+      all += told.all
+      if (Object.hasOwn(told.byRole, role)) ofRole += told.byRole[role] ?? 0
+    }
     const roleLimit = maxClientsOf(tenant, role)
-    if ((counts?.byRole.get(role) ?? 0) >= roleLimit) {
+    if (ofRole >= roleLimit) {
       throw new PoolerError('EMAXCONN', { values: { limit: roleLimit, role } })
     }
     const tenantLimit = tenantLimitOf(tenant)
-    if ((counts?.all ?? 0) >= tenantLimit) {
-      throw new PoolerError('EMAXCONNTENANT', { values: { limit: tenantLimit, ref: tenant.ref } })
+    if (all >= tenantLimit) {
+      throw new PoolerError('EMAXCONNTENANT', { values: { limit: tenantLimit, ref } })
     }
   }
 
   /** Checks again and counts the client in; the returned function counts it out, once. */
   enter(tenant: Tenant, role: string): () => void {
     this.check(tenant, role)
-    const counts = this.#tenants.get(tenant.ref) ?? { all: 0, byRole: new Map<string, number>() }
-    this.#tenants.set(tenant.ref, counts)
+    const { ref } = tenant
+    const counts = this.#tenants.get(ref) ?? { all: 0, byRole: new Map<string, number>() }
+    this.#tenants.set(ref, counts)
     counts.all++
     counts.byRole.set(role, (counts.byRole.get(role) ?? 0) + 1)
+    this.#onChange(ref)
     let isIn = true
     return () => {
       if (!isIn) return
@@ -46,7 +94,8 @@ export class ClientCounts {
       const left = (counts.byRole.get(role) ?? 1) - 1
       if (left === 0) counts.byRole.delete(role)
       else counts.byRole.set(role, left)
-      if (counts.all === 0) this.#tenants.delete(tenant.ref)
+      if (counts.all === 0) this.#tenants.delete(ref)
+      this.#onChange(ref)
     }
   }
 }

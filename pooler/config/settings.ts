@@ -172,10 +172,15 @@ export const settings = {
   ),
   POOL_IDLE_TIMEOUT_MS: setting(duration(1), '120000', 'Ends a pool whose last client has gone.'),
 
+  POOLER_WORKERS: setting(
+    wholeNumber({ min: 1, max: 64 }),
+    '1',
+    'Processes that serve clients, best one for each core; pools keep their size over all of them.',
+  ),
   CLIENTS_MAX: setting(
     wholeNumber({ min: 1, max: 1_000_000 }),
     '10000',
-    'Clients of this process; the limit of open files may lower it.',
+    'Clients of all workers together; the limit of open files may lower it.',
   ),
   POOLS_PER_TENANT_MAX: setting(
     wholeNumber({ min: 1, max: 100_000 }),

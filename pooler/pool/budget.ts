@@ -47,4 +47,6 @@ export interface Budget {
    * open one. `nextSinceMs`: since when the first in its own line waits; null: nobody does.
    */
   isWantedElsewhere(member: BudgetMember, openedAtMs: number, nextSinceMs: number | null): boolean
+  /** Nobody joins it any more. Only when it is unused. */
+  close(): void
 }

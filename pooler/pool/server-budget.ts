@@ -136,6 +136,10 @@ export class ServerBudget implements Budget {
     return nowMs - first.sinceMs > patienceFactor * (nowMs - nextSinceMs) + patienceMs
   }
 
+  close(): void {
+    this.#review?.cancel()
+  }
+
   /** Servers that have to be closed for the claims of all but one, beyond those that are closing. */
   #lacking(except: BudgetMember | null): number {
     let claims = 0

@@ -65,7 +65,8 @@ function listening(): Promise<Server> {
   return new Promise((resolve, reject) => {
     const server = createServer()
     server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => resolve(server))
+    // Of a worker too, whose ports are else the primary's and shared with the other workers.
+    server.listen({ port: 0, host: '127.0.0.1', exclusive: true }, () => resolve(server))
   })
 }
 

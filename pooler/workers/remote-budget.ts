@@ -126,8 +126,9 @@ export class RemoteBudget implements Budget {
     if (this.#state().isBusy !== this.#told.isBusy) this.#reportSoon()
   }
 
-  /** Tells the office that this budget is over. Only when it is unused. */
+  /** Tells the office that this budget is over. */
   close(): void {
+    this.#local.close()
     this.#report(true)
   }
 

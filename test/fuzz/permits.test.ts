@@ -24,6 +24,7 @@ const latenessMs = 15
 class Client implements ServerWaiter {
   readonly clientId = nextClientId()
   readonly person = null
+  readonly asides = null
   readonly #world: World
   readonly #pool: Pool
   outcome: 'asked' | 'held' | 'served' | 'left' = 'asked'

@@ -56,6 +56,7 @@ export class BareDataPlane {
       admin: () => null,
       inherited: {},
       openTransport,
+      workers: null,
     })
   }
 

@@ -23,7 +23,7 @@ export interface MainOptions {
 }
 
 const checkout = resolve(import.meta.dirname, '../..')
-const runningMsMax = 120_000
+const runningMsMax = 180_000
 
 export async function freePorts(): Promise<Ports> {
   const ports = new Set<number>()

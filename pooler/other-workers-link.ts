@@ -1,0 +1,137 @@
+// What one worker needs of the others, over its link to the primary: permits for servers, cancels of
+// clients that are elsewhere, counts of clients, wrong secrets, the end of a project's connections.
+import type { Clock, Timer } from '../shared/clock.ts'
+import { PoolerError } from '../shared/errors.ts'
+import type { AuthThrottle } from './auth/auth-throttle.ts'
+import type { DataPlane, OtherWorkers } from './data-plane.ts'
+import { mergeMetrics } from './metrics/merged-metrics.ts'
+import type { MetricsText } from './metrics/metrics-text.ts'
+import type { WorkerLink } from './workers/worker-link.ts'
+
+/** A cancel is given up after less: a connection to the server, a request, its end. */
+const cancelWithinMs = 20_000
+/** Changed counts are told together; what comes in between may pass a limit. */
+const tellAfterMs = 20
+
+export interface ServedParts {
+  readonly data: DataPlane
+  readonly throttle: AuthThrottle
+  readonly metricsText: MetricsText
+  readonly reload: () => Promise<void>
+}
+
+export class OtherWorkersLink implements OtherWorkers {
+  readonly slot: number
+  readonly of: number
+  readonly #link: WorkerLink
+  readonly #clock: Clock
+  readonly #connections = new Map<number, number>()
+  readonly #changed = new Set<string>()
+  #data: DataPlane | null = null
+  #telling: Timer | null = null
+
+  constructor(link: WorkerLink, clock: Clock) {
+    this.slot = link.place.slot
+    this.of = link.place.of
+    this.#link = link
+    this.#clock = clock
+  }
+
+  readonly newBudget: OtherWorkers['newBudget'] = (key, name, limit) =>
+    this.#link.budgets.make(key, name, limit)
+
+  readonly cancel: OtherWorkers['cancel'] = async (processId, secret) => {
+    await this.#link.ask('cancel', { processId, secret: secret.toString('hex') }, cancelWithinMs)
+  }
+
+  clients(): number {
+    let clients = 0
+    for (const connections of this.#connections.values()) clients += connections
+    return clients
+  }
+
+  readonly onClientsChanged = (tenantRef: string): void => {
+    this.#changed.add(tenantRef)
+    this.#telling ??= this.#clock.after(tellAfterMs, () => this.#tellClients())
+  }
+
+  /** What the others ask is answered from here on. */
+  serve({ data, throttle, metricsText, reload }: ServedParts): void {
+    const link = this.#link
+    link.answer('reload', async () => {
+      await reload()
+      return null
+    })
+    link.answer('metrics', async ({ ref }) => ({
+      slot: this.slot,
+      text: await (ref === null ? metricsText.render() : metricsText.renderTenant(ref)),
+    }))
+    this.#data = data
+    link.answer('cancel', async ({ processId, secret }) => {
+      const target = data.cancelKeys.find(processId, Buffer.from(secret, 'hex'))
+      await target?.cancel()
+      return target !== null
+    })
+    throttle.onWrong = (ref, source) => link.tell('wrong', { ref, source })
+    link.answer('wrong', ({ ref, source }) => {
+      throttle.noteWrong(ref, source)
+      return null
+    })
+    link.answer('lift', ({ ref, sources }) => {
+      throttle.lift(ref, sources ?? undefined)
+      return null
+    })
+    link.answer('terminate', async ({ ref, reason }) => {
+      await data.endClientsOf(ref, new PoolerError('ETERMINATED', { values: { reason } }))
+      return null
+    })
+    link.answer('clients', ({ connections, tenants }, from) => {
+      this.#connections.set(from, connections)
+      for (const [ref, counts] of tenants) data.clientCounts.noteElsewhere(from, ref, counts)
+      return null
+    })
+    link.onLeft((worker) => {
+      this.#connections.delete(worker)
+      data.clientCounts.forgetElsewhere(worker)
+    })
+    // A newcomer has heard of nobody.
+    link.onJoined(() => {
+      for (const ref of data.clientCounts.tenantRefs) this.onClientsChanged(ref)
+    })
+  }
+
+  /** The figures of all, with those that this worker would tell alone. */
+  async metrics(ref: string | null, text: string): Promise<string> {
+    const { answers, faults, missing } = await this.#link.ask('metrics', { ref })
+    return mergeMetrics([{ slot: this.slot, text }, ...answers], missing + faults.length)
+  }
+
+  /** Certificates are read again by the others. Rejects with what the first says who cannot use them. */
+  async reload(): Promise<void> {
+    const { faults, missing } = await this.#link.ask('reload', null)
+    const [fault] = faults
+    if (fault !== undefined) throw new Error(fault)
+    if (missing > 0) throw new Error(`${missing} workers did not answer`)
+  }
+
+  async lift(ref: string, sources: readonly string[] | null): Promise<void> {
+    await this.#link.ask('lift', { ref, sources })
+  }
+
+  async terminate(ref: string, reason: string): Promise<void> {
+    await this.#link.ask('terminate', { ref, reason }, terminateWithinMs)
+  }
+
+  #tellClients(): void {
+    this.#telling = null
+    const data = this.#data
+    if (data === null) return
+    const tenants = [...this.#changed].map((ref) => [ref, data.clientCounts.told(ref)] as const)
+    this.#changed.clear()
+    const { loggedInCount, beforeLoginCount } = data.quota
+    this.#link.tell('clients', { connections: loggedInCount + beforeLoginCount, tenants })
+  }
+}
+
+/** Pools are closed when Postgres has closed its ends. */
+const terminateWithinMs = 10_000

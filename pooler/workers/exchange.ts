@@ -1,0 +1,74 @@
+// Questions of one worker to all others, as the primary passes them on: each is answered once, with
+// what has come in time.
+import type { Clock, Timer } from '../../shared/clock.ts'
+import type { Answer, Answers, Call, ToWorker } from './worker-messages.ts'
+
+export interface ExchangeOptions {
+  readonly clock: Clock
+  /** Workers that can be asked. */
+  readonly workers: () => readonly number[]
+  readonly send: (worker: number, message: ToWorker) => void
+}
+
+interface Pending {
+  readonly awaited: Set<number>
+  readonly answers: Answer[]
+  readonly deadline: Timer
+  readonly onDone: (answers: Answers) => void
+}
+
+/** Questions on their way, each some answers in size; beyond them nobody else is asked. */
+const pendingMax = 10_000
+/** Who asks on the primary's own behalf. */
+const nobody = 0
+
+export class Exchange {
+  readonly #options: ExchangeOptions
+  readonly #pending = new Map<number, Pending>()
+  #lastId = 0
+
+  constructor(options: ExchangeOptions) {
+    this.#options = options
+  }
+
+  /** On behalf of a worker, or of the primary. `onDone` is called once where answers are waited for. */
+  ask(from: number | null, call: Call, onDone: (answers: Answers) => void): void {
+    const { clock, send, workers } = this.#options
+    const others = workers().filter((worker) => worker !== from)
+    const isFull = this.#pending.size >= pendingMax
+    if (call.withinMs === null || isFull || others.length === 0) {
+      onDone({ all: [], missing: isFull ? others.length : 0 })
+      if (isFull) return
+    }
+    let id: number | null = null
+    if (call.withinMs !== null && others.length > 0) {
+      id = ++this.#lastId
+      const asked = id
+      const deadline = clock.after(call.withinMs, () => this.#finish(asked))
+      this.#pending.set(id, { awaited: new Set(others), answers: [], deadline, onDone })
+    }
+    for (const worker of others) send(worker, { kind: 'call', id, from: from ?? nobody, call })
+  }
+
+  onAnswer(worker: number, id: number, answer: Omit<Answer, 'worker'>): void {
+    const pending = this.#pending.get(id)
+    if (pending?.awaited.delete(worker) !== true) return
+    pending.answers.push({ ...answer, worker })
+    if (pending.awaited.size === 0) this.#finish(id)
+  }
+
+  onWorkerGone(worker: number): void {
+    for (const [id, { awaited }] of this.#pending) {
+      // What it knew is gone with it: it is no answer that is missing.
+      if (awaited.delete(worker) && awaited.size === 0) this.#finish(id)
+    }
+  }
+
+  #finish(id: number): void {
+    const pending = this.#pending.get(id)
+    if (pending === undefined) return
+    this.#pending.delete(id)
+    pending.deadline.cancel()
+    pending.onDone({ all: pending.answers, missing: pending.awaited.size })
+  }
+}
