@@ -3,6 +3,7 @@ import type { Clock } from '../shared/clock.ts'
 import { PoolerError } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
 import type { LiveSession } from './access/live-sessions.ts'
+import { WebSessions } from './access/web-sessions.ts'
 import type { ApiDeps, ApiSettings, SessionView } from './api/api-deps.ts'
 import type { Config } from './config/settings.ts'
 import type { ControlPlane } from './control-plane.ts'
@@ -10,7 +11,9 @@ import type { DataPlane } from './data-plane.ts'
 import { type MetricsText, metricsContentType } from './metrics/metrics-text.ts'
 import type { OtherWorkersLink } from './other-workers-link.ts'
 import { UpstreamAddressError, type UpstreamAddresses } from './pool/upstream-address.ts'
+import { projectFiguresOf } from './project-figures-of.ts'
 import { serverVersionOf } from './project-query.ts'
+import { WebSessionStore } from './store/web-sessions.ts'
 
 export interface ApiParts {
   readonly config: Config
@@ -42,6 +45,12 @@ export function apiDepsOf(parts: ApiParts): ApiDeps {
     bearers,
     sessionJwts,
     sessionKeys,
+    webSessions: new WebSessions({
+      store: new WebSessionStore(control.database),
+      bearers,
+      clock,
+    }),
+    changes: control.changes,
     holds,
     assignableRoles,
     auditTrail,
@@ -83,6 +92,7 @@ export function apiDepsOf(parts: ApiParts): ApiDeps {
         return isRefused ? error.message : null
       }
     },
+    projectFigures: (ref) => projectFiguresOf(ref, data),
     readiness: async () => {
       const reasons: string[] = []
       if (data.isDraining) reasons.push('draining')

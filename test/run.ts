@@ -15,12 +15,15 @@ interface StepOutcome extends KindOutcome {
 }
 
 const root = resolve(import.meta.dirname, '..')
+/** What runs in the browser has the browser's types. */
+const browserModules = 'pooler/dashboard/public'
 const stepTimeoutMs = 10 * 60_000
 const kinds = ['unit', 'integration', 'fault', 'fuzz', 'conformance', 'streams', 'tidy'] as const
 
 const steps: readonly Step[] = [
   { name: 'lint', run: () => runCheck('lint', 'biome', ['check', '.']) },
   { name: 'types', run: () => runCheck('types', 'tsc', ['--noEmit']) },
+  { name: 'browser', run: () => runCheck('browser', 'tsc', ['--noEmit', '-p', browserModules]) },
   ...kinds.map((kind) => ({ name: kind, run: () => runKind(kind) })),
 ]
 

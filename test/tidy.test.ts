@@ -113,9 +113,20 @@ test('api, admin and dashboard see registries and stores, never sockets', () => 
   expect(importsThat(files, isForbidden)).toEqual([])
 })
 
+test('what runs in the browser imports nothing but itself, Preact and htm, and is imported by no server', () => {
+  const inBrowser = isIn('pooler/dashboard/public/')
+  const isForeign = ({ target, isOurs }: Import) =>
+    isOurs ? !target.startsWith('pooler/dashboard/public/') : !/^(preact|htm)(\/|$)/.test(target)
+  expect(importsThat(product.filter(inBrowser), isForeign)).toEqual([])
+  const server = product.filter((file) => !inBrowser(file))
+  expect(importsThat(server, leadsInto('pooler/dashboard/public/'))).toEqual([])
+})
+
 test('environment, exit and signals belong to main.ts, cli.ts and config', () => {
+  // A browser has none of them; lines that it shows may speak of them.
   const files = product.filter(
-    (file) => !isIn('pooler/main.ts', 'pooler/cli.ts', 'pooler/config/')(file),
+    (file) =>
+      !isIn('pooler/main.ts', 'pooler/cli.ts', 'pooler/config/', 'pooler/dashboard/public/')(file),
   )
   const edge =
     /\bprocess\s*\.\s*(env|exit|exitCode|abort)\b|\bprocess\s*\.\s*(on|once|addListener)\(\s*'(SIG|uncaught|unhandled)\w*/g
@@ -123,8 +134,11 @@ test('environment, exit and signals belong to main.ts, cli.ts and config', () =>
 })
 
 test('time, timers and chance that tests must steer come through clock.ts', () => {
-  // The embedded Postgres belongs to a developer's machine; nothing that serves clients is in it.
-  const files = product.filter((file) => !isIn('shared/clock.ts', 'pooler/embedded/')(file))
+  // The embedded Postgres belongs to a developer's machine; nothing that serves clients is in it. What
+  // runs in a browser has the browser's time, and decides nothing.
+  const files = product.filter(
+    (file) => !isIn('shared/clock.ts', 'pooler/embedded/', 'pooler/dashboard/public/')(file),
+  )
   const unsteered = /(?<![.\w])(setTimeout|setInterval)\(|\bDate\.now\(|\bMath\.random\(/g
   expect(placesOf(files, unsteered)).toEqual([])
   // Rows note when they were changed; no decision rests on it.

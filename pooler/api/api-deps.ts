@@ -7,8 +7,10 @@ import type { AuditTrail } from '../access/audit-trail.ts'
 import type { Bearers } from '../access/bearers.ts'
 import type { SessionJwts } from '../access/session-jwt.ts'
 import type { SessionKeys } from '../access/session-keys.ts'
+import type { WebSessions } from '../access/web-sessions.ts'
 import type { BlockedSource } from '../auth/auth-throttle.ts'
 import type { BranchStore } from '../store/branches.ts'
+import type { Changes } from '../store/change-feed.ts'
 import type { EventStore } from '../store/events.ts'
 import type { HoldStore } from '../store/holds.ts'
 import type { IdentityStore } from '../store/identities.ts'
@@ -62,6 +64,23 @@ export interface UpstreamPlace {
   readonly ipVersion: IpVersion
 }
 
+export interface ProjectFigures {
+  readonly clients: number
+  readonly waiting: number
+  readonly oldestWaitMs: number
+  /** Servers at work for a client, and all that are open. */
+  readonly serversBusy: number
+  readonly servers: number
+  readonly serversMax: number
+  /** Of all pools together; they shrink where a pool goes. */
+  readonly transactions: number
+  readonly queries: number
+  readonly bytesFromClients: number
+  readonly bytesToClients: number
+  /** Waits for a server by buckets, as metrics/histogram.ts has them. */
+  readonly checkouts: readonly number[]
+}
+
 export interface RenderedMetrics {
   readonly contentType: string
   readonly text: string
@@ -105,6 +124,8 @@ export interface ApiDeps {
   readonly bearers: Pick<Bearers, 'find' | 'identityOf' | 'logOut'>
   readonly sessionJwts: Pick<SessionJwts, 'issue'>
   readonly sessionKeys: Pick<SessionKeys, 'published'>
+  readonly webSessions: Pick<WebSessions, 'open' | 'find' | 'close'>
+  readonly changes: Pick<Changes, 'onChange'>
   readonly holds: Pick<HoldStore, 'query'>
   readonly assignableRoles: Pick<AssignableRoles, 'list' | 'judge'>
   readonly auditTrail: Pick<AuditTrail, 'record'>
@@ -115,6 +136,8 @@ export interface ApiDeps {
   databaseFacts(tenant: Tenant): Promise<DatabaseFacts | 'unreachable'>
   /** Why nothing will ever connect there, once its name is resolved; null: nothing is known against it. */
   upstreamFault(place: UpstreamPlace): Promise<string | null>
+  /** What the project's pools in this process do at this moment, and have done since they were made. */
+  projectFigures(ref: string): ProjectFigures
   /** Why this process should get no traffic; empty when it should. */
   readiness(): Promise<readonly string[]>
   /** Tells an outage of the metadata from a fault of ours. */

@@ -5,6 +5,9 @@ import { createServer as createTlsServer } from 'node:https'
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify'
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import { apiConnectionsMax } from '../config/limits.ts'
+import { liveRoute } from '../dashboard/live-route.ts'
+import { pageRoutes } from '../dashboard/page-routes.ts'
+import { signInRoutes } from '../dashboard/sign-in-routes.ts'
 import type { ApiApp } from './api-app.ts'
 import type { ApiDeps, ApiSettings } from './api-deps.ts'
 import { addApiDocument, documentRoute } from './api-document.ts'
@@ -60,7 +63,14 @@ export function createApiServer(deps: ApiDeps): FastifyInstance {
   app.setErrorHandler(messageAnswers(deps))
   answerPlainly(app, deps)
   addApiDocument(app)
-  app.register(async (scope) => personRoutes(scope.withTypeProvider(), deps), { prefix: '/v1' })
+  const authorizer = new Authorizer(deps)
+  app.register(async (scope) => personRoutes(scope.withTypeProvider(), deps, authorizer), {
+    prefix: '/v1',
+  })
+  app.register(async (scope) => signInRoutes(scope.withTypeProvider(), deps, authorizer), {
+    prefix: '/auth',
+  })
+  app.register(async (scope) => pageRoutes(scope.withTypeProvider(), deps))
   app.register(async (scope) => operatorRoutes(scope.withTypeProvider(), deps), { prefix: '/api' })
   app.register(async (scope) => openRoutes(scope.withTypeProvider(), deps), { prefix: '/api' })
   app.register(async (scope) => keySetRoute(scope.withTypeProvider(), deps))
@@ -75,9 +85,8 @@ function answerWithoutRoute(error: FastifyError, url: string, reply: FastifyRepl
   reply.code(statusCode).send(isTenants ? { error: message } : { message })
 }
 
-/** For people with a token of their own. */
-function personRoutes(app: ApiApp, deps: ApiDeps): void {
-  const authorizer = new Authorizer(deps)
+/** For people with a token of their own, or a cookie of the dashboard for it. */
+function personRoutes(app: ApiApp, deps: ApiDeps, authorizer: Authorizer): void {
   app.addHook('onRequest', (request, reply) => authorizer.onRequest(request, reply))
   app.addHook('onResponse', (request, reply) => authorizer.onResponse(request, reply))
   ownAccountRoutes(app, deps)
@@ -93,6 +102,7 @@ function personRoutes(app: ApiApp, deps: ApiDeps): void {
   projectRoutes(app, deps)
   networkBanRoutes(app, deps)
   poolerConfigRoutes(app, deps)
+  liveRoute(app, deps, authorizer)
 }
 
 /** For whoever holds API_JWT_SECRET. */

@@ -7,6 +7,7 @@ import { assert } from '../../shared/assert.ts'
 import { Secret } from '../../shared/secret.ts'
 import { sourceKey } from '../accept/address-filter.ts'
 import type { Bearer } from '../access/bearer.ts'
+import type { BearerOwner } from '../access/bearers.ts'
 import { rulesRefOf, tokenFault } from '../access/decide-access.ts'
 import { isPermitted, type Permission } from '../access/permissions.ts'
 import { coversPermission, coversProject, type TokenScope } from '../access/token-scope.ts'
@@ -18,7 +19,9 @@ import type { Tenant } from '../tenant/tenant.ts'
 import type { ApiDeps } from './api-deps.ts'
 import { ApiError, notFound } from './api-error.ts'
 import { bearerOf } from './jwt-guard.ts'
+import { refuseForeignPage } from './own-origin.ts'
 import { RequestWindows } from './request-windows.ts'
+import { cookieHeader, cookieOf, hasCookie } from './session-cookie.ts'
 
 export interface Caller {
   readonly member: Member
@@ -48,6 +51,8 @@ declare module 'fastify' {
     permission?: Permission
     /** Takes calls without a bearer too, and asks nothing of those with one. */
     isOpen?: boolean
+    /** Asked by the page itself and not by a person: keeps no session from ending. */
+    isBackground?: boolean
   }
 }
 
@@ -75,7 +80,8 @@ export class Authorizer {
   /** The hook before every route under /v1: throws 401, 403, 404 or 429, or fills the request in. */
   async onRequest(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const { isOpen = false, permission } = request.routeOptions.config
-    if (isOpen && request.headers.authorization === undefined) {
+    const isNamed = request.headers.authorization !== undefined || hasCookie(request)
+    if (isOpen && !isNamed) {
       this.#refuseGuesses(sourceKey(request.ip), '')
       return
     }
@@ -106,25 +112,80 @@ export class Authorizer {
     if (isOpen && reply.statusCode === 404) this.#badBearers.add(sourceKey(request.ip))
   }
 
+  /** Throws 401, or 429 for a network that guesses. */
+  async identifyToken(text: string, ip: string): Promise<BearerOwner> {
+    return await this.#admit(text, ip, async () =>
+      this.#unlessOver(await this.#deps.bearers.find(new Secret(text))),
+    )
+  }
+
+  /** A browser's cookie. Throws 401, 403 or 421 for a page that is not ours, 429. */
+  async identifyCookie(request: FastifyRequest): Promise<BearerOwner> {
+    const origin = refuseForeignPage(request, this.#deps.settings)
+    const id = cookieOf(request, origin)
+    // What is over the browser need not send again: it would stand in the way of an open route.
+    const forget = { 'set-cookie': cookieHeader(origin, null) }
+    if (id === null) throw unauthorized('you are not signed in', forget)
+    const { isBackground = false } = request.routeOptions.config
+    const isUse = !isBackground && request.headers['latchkey-background'] === undefined
+    return await this.#admit(id.reveal(), request.ip, async () => {
+      const owner = await this.#deps.webSessions.find(id, { isUse })
+      if (owner !== null) return owner
+      throw unauthorized('your session is over; sign in again', forget)
+    })
+  }
+
+  /** Whether what was allowed when a stream was opened still is. */
+  async isStillGood(request: FastifyRequest): Promise<boolean> {
+    const { project } = request
+    try {
+      const caller = await this.#identify(request, false)
+      if (caller === null || project === null) return false
+      const found = await this.#findProject(project.tenant.ref, caller)
+      return found?.callerRole === project.callerRole
+    } catch (error) {
+      if (error instanceof ApiError) return false
+      throw error
+    }
+  }
+
   /** null, on open routes only: a newcomer. */
   async #identify(request: FastifyRequest, isOpen: boolean): Promise<Caller | null> {
-    const text = bearerOf(request.headers.authorization)
+    const { authorization } = request.headers
+    if (authorization === undefined && hasCookie(request)) return this.identifyCookie(request)
+    const text = bearerOf(authorization)
     if (text === null) throw unauthorized('send a token: Authorization: Bearer sbp_…')
-    const source = sourceKey(request.ip)
-    const hash = createHash('sha256').update(text).digest('base64')
-    this.#refuseGuesses(source, hash)
-    const owner = await this.#deps.bearers.find(new Secret(text))
-    if (owner === null && isOpen) {
+    if (!isOpen) return await this.identifyToken(text, request.ip)
+    return await this.#admit(text, request.ip, async () => {
+      const owner = await this.#deps.bearers.find(new Secret(text))
+      if (owner !== null) return this.#unlessOver(owner)
       request.newcomer = await this.#deps.bearers.identityOf(new Secret(text))
-      if (request.newcomer !== null) return null
+      return request.newcomer === null ? this.#unlessOver(null) : null
+    })
+  }
+
+  #unlessOver(owner: BearerOwner | null): BearerOwner {
+    const nowMs = this.#deps.clock.wallMs()
+    if (owner !== null && tokenFault(owner.token, nowMs) === null) return owner
+    throw unauthorized('the token is unknown, revoked, logged out or expired')
+  }
+
+  /** `find` throws 401 for what is nobody's; that is counted. */
+  async #admit<Found>(secret: string, ip: string, find: () => Promise<Found>): Promise<Found> {
+    const source = sourceKey(ip)
+    const hash = createHash('sha256').update(secret).digest('base64')
+    this.#refuseGuesses(source, hash)
+    try {
+      const found = await find()
+      this.#goodTokens.set(hash, true)
+      return found
+    } catch (error) {
+      if (error instanceof ApiError && error.statusCode === 401) {
+        this.#goodTokens.delete(hash)
+        this.#badBearers.add(source)
+      }
+      throw error
     }
-    if (owner === null || tokenFault(owner.token, this.#deps.clock.wallMs()) !== null) {
-      this.#goodTokens.delete(hash)
-      this.#badBearers.add(source)
-      throw unauthorized('the token is unknown, revoked, logged out or expired')
-    }
-    this.#goodTokens.set(hash, true)
-    return owner
   }
 
   #refuseGuesses(source: string, hash: string): void {
@@ -171,7 +232,7 @@ export function projectOf(request: FastifyRequest): ProjectView {
 }
 
 /** By what the caller is in the project and by the scope of the token, both. */
-function permits({ callerRole, callerScope }: ProjectView, permission: Permission): boolean {
+export function permits({ callerRole, callerScope }: ProjectView, permission: Permission): boolean {
   return isPermitted(callerRole, permission) && coversPermission(callerScope, permission)
 }
 
@@ -205,8 +266,8 @@ export function refuseOnBranch(project: ProjectView): void {
   )
 }
 
-function unauthorized(message: string): ApiError {
-  return new ApiError(401, message, { headers: { 'www-authenticate': 'Bearer' } })
+function unauthorized(message: string, headers: Readonly<Record<string, string>> = {}): ApiError {
+  return new ApiError(401, message, { headers: { 'www-authenticate': 'Bearer', ...headers } })
 }
 
 function tooMany(message: string, seconds: number): ApiError {

@@ -173,3 +173,15 @@ export const sharedChannelsMax = 200
 
 /** Channels of one shared connection: Postgres compares each new one with all of them. */
 export const channelsPerConnectionMax = 5000
+
+/** Browsers that one person is signed in with; the oldest session goes for a new one. */
+export const webSessionsPerMemberMax = 20
+
+/** Pages of one session that are kept up to date: a browser has six connections to one place in all. */
+export const liveStreamsPerSessionMax = 4
+
+/** Open pages in all: they share the HTTP connections with everybody else who asks. */
+export const liveStreamsMax = 200
+
+/** What one page has not taken yet; it is closed beyond this and comes again. */
+export const liveStreamBytesMax = 512 * 1024

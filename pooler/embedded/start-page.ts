@@ -26,6 +26,7 @@ export function startPage(project: DemoProject, places: StartPlaces): string {
     '  With a password (session port):',
     `    psql "${uri(project, places, app, app.password.reveal(), places.sessionPort, 'sslmode=require')}"`,
     '',
+    `  Dashboard: ${places.apiUrl}/ (sign in with the token)`,
     `  API: ${places.apiUrl}/docs`,
     `  Certificate, for sslmode=verify-full: sslrootcert=${places.certificatePath}`,
     ...tokenLines(project),

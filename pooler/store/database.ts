@@ -9,6 +9,7 @@ import { invitationsAndRoleIdentities } from './migrations/002-invitations-and-r
 import { serverLimits } from './migrations/002-server-limits.ts'
 import { sessions } from './migrations/003-sessions.ts'
 import { presence } from './migrations/004-presence.ts'
+import { webSessions } from './migrations/006-web-sessions.ts'
 import type { Schema } from './schema.ts'
 
 export interface Database {
@@ -86,6 +87,7 @@ const migrations = {
   '002-server-limits': serverLimits,
   '003-sessions': sessions,
   '004-presence': presence,
+  '006-web-sessions': webSessions,
 }
 
 /** On a connection of its own without time limits: another process may hold the lock for long. */

@@ -207,6 +207,15 @@ export interface HoldsTable {
   process: string
 }
 
+export interface WebSessionsTable {
+  sha256: Buffer
+  user_id: string
+  bearer: Json
+  created_at: Time
+  last_used_at: Time
+  ends_at: Time
+}
+
 export interface Schema {
   members: MembersTable
   tenants: TenantsTable
@@ -222,4 +231,5 @@ export interface Schema {
   processes: ProcessesTable
   live_sessions: LiveSessionsTable
   holds: HoldsTable
+  web_sessions: WebSessionsTable
 }

@@ -8,7 +8,8 @@ import { Bearers } from '../../pooler/access/bearers.ts'
 import type { RoleVerdict } from '../../pooler/access/role-verdict.ts'
 import { SessionJwts } from '../../pooler/access/session-jwt.ts'
 import { SessionKeys } from '../../pooler/access/session-keys.ts'
-import type { ApiDeps, SessionView } from '../../pooler/api/api-deps.ts'
+import { WebSessions } from '../../pooler/access/web-sessions.ts'
+import type { ApiDeps, ProjectFigures, SessionView } from '../../pooler/api/api-deps.ts'
 import { createApiServer } from '../../pooler/api/api-server.ts'
 import type { BlockedSource } from '../../pooler/auth/auth-throttle.ts'
 import { BranchStore } from '../../pooler/store/branches.ts'
@@ -25,6 +26,7 @@ import { SigningKeyStore } from '../../pooler/store/signing-keys.ts'
 import type { TenantInput } from '../../pooler/store/tenant-input.ts'
 import { TenantStore } from '../../pooler/store/tenants.ts'
 import { TokenStore } from '../../pooler/store/tokens.ts'
+import { WebSessionStore } from '../../pooler/store/web-sessions.ts'
 import { SecretBox } from '../../shared/crypto/secret-box.ts'
 import { nullLog } from '../../shared/log.ts'
 import { Secret } from '../../shared/secret.ts'
@@ -55,6 +57,20 @@ export class ApiWorld {
   readonly terminated: string[] = []
   readonly blocked = new Map<string, BlockedSource[]>()
   readonly events: AccessEvent[] = []
+  readonly changes = new HandDrivenChanges()
+  figures: ProjectFigures = {
+    clients: 0,
+    waiting: 0,
+    oldestWaitMs: 0,
+    serversBusy: 0,
+    servers: 0,
+    serversMax: 0,
+    transactions: 0,
+    queries: 0,
+    bytesFromClients: 0,
+    bytesToClients: 0,
+    checkouts: [],
+  }
 
   addRole(role: string, verdict: Partial<RoleVerdict> = {}): void {
     this.roles.set(role, makeVerdict(role, verdict))
@@ -148,7 +164,7 @@ function sessionParts(
   box: SecretBox,
   stores: { readonly tokens: TokenStore; readonly identities: IdentityStore },
   clock: ManualClock,
-): Pick<ApiDeps, 'bearers' | 'sessionJwts' | 'sessionKeys'> {
+): Pick<ApiDeps, SessionPart> {
   const { tokens, identities } = stores
   const changes = new HandDrivenChanges()
   changes.isBlind = true
@@ -166,7 +182,8 @@ function sessionParts(
     changes,
     clock,
   })
-  return { bearers, sessionJwts, sessionKeys: keys }
+  const webSessions = new WebSessions({ store: new WebSessionStore(database), bearers, clock })
+  return { bearers, sessionJwts, sessionKeys: keys, webSessions }
 }
 
 const usualSettings: ApiDeps['settings'] = {
@@ -217,6 +234,8 @@ function worldly(
       world.serverVersionNum === 'unreachable'
         ? 'unreachable'
         : { serverVersionNum: world.serverVersionNum },
+    changes: world.changes,
+    projectFigures: () => world.figures,
     upstreamFault: async ({ host }) => world.upstreamFaults.get(host) ?? null,
     readiness: async () => world.readiness,
     isMetadataReachable: async () => world.isMetadataReachable,
@@ -227,7 +246,7 @@ function worldly(
   }
 }
 
-type SessionPart = 'bearers' | 'sessionJwts' | 'sessionKeys'
+type SessionPart = 'bearers' | 'sessionJwts' | 'sessionKeys' | 'webSessions'
 type StoreName =
   | 'tenants'
   | 'branches'

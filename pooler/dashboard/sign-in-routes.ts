@@ -1,0 +1,57 @@
+// The way into the dashboard and out of it: a token once, for a cookie that the page cannot read.
+import { z } from 'zod'
+import type { ApiApp } from '../api/api-app.ts'
+import type { ApiDeps } from '../api/api-deps.ts'
+import { ApiError } from '../api/api-error.ts'
+import type { Authorizer } from '../api/authorize.ts'
+import { toEpochSeconds } from '../api/expires-at.ts'
+import { isPrivate, refuseForeignPage } from '../api/own-origin.ts'
+import { recordChange } from '../api/record-change.ts'
+import { cookieHeader, cookieOf } from '../api/session-cookie.ts'
+
+/** The longest token there is has 8 KB. */
+const signInBody = z.strictObject({ token: z.string().trim().min(1).max(8192) })
+
+export function signInRoutes(app: ApiApp, deps: ApiDeps, authorizer: Authorizer): void {
+  app.post('/sign-in', { schema: { hide: true, body: signInBody } }, async (request, reply) => {
+    const origin = refuseForeignPage(request, deps.settings)
+    if (!isPrivate(origin)) {
+      throw new ApiError(
+        403,
+        'without TLS the dashboard takes tokens on this machine only; set API_TLS=true, or API_PUBLIC_URL to the https address in front',
+      )
+    }
+    const owner = await authorizer.identifyToken(request.body.token, request.ip)
+    request.caller = owner
+    const { id, endsAtMs } = await deps.webSessions.open(owner)
+    const before = cookieOf(request, origin)
+    if (before !== null) await deps.webSessions.close(before)
+    recordChange(deps, request, {
+      action: 'session_created',
+      subject: owner.member.userId,
+      details: { kind: 'dashboard' },
+    })
+    return reply
+      .header('set-cookie', cookieHeader(origin, id))
+      .send({ expires_at: toEpochSeconds(endsAtMs) })
+  })
+
+  app.post('/sign-out', { schema: { hide: true } }, async (request, reply) => {
+    const origin = refuseForeignPage(request, deps.settings)
+    const id = cookieOf(request, origin)
+    if (id !== null) {
+      const owner = await deps.webSessions.find(id, { isUse: false })
+      await deps.webSessions.close(id)
+      request.caller = owner
+      if (owner !== null) {
+        const subject = owner.member.userId
+        recordChange(deps, request, {
+          action: 'logged_out',
+          subject,
+          details: { kind: 'dashboard' },
+        })
+      }
+    }
+    return reply.code(204).header('set-cookie', cookieHeader(origin, null)).send()
+  })
+}
