@@ -41,8 +41,7 @@ export type ScramVerdict =
 const initialBytesMax = scramMessageBytesMax + 64
 
 /**
- * After a right proof the client has the server's signature, and AuthenticationOk is the caller's to
- * send; after a wrong one it has nothing yet. Throws PoolerError: EPROTOCOL, and what `receive` does.
+ * After a right proof the server's signature is said, and AuthenticationOk is the caller's to send; after a wrong one it has nothing yet. Throws PoolerError: EPROTOCOL, and what `receive` does.
  */
 export async function scramAuth(
   dialog: AuthDialog,
@@ -59,7 +58,7 @@ export async function scramAuth(
     options.beforeJudging?.()
     const proof = scram.final(clientFinal)
     if (proof === 'wrong' || !isRealRole) return 'wrong'
-    dialog.send(authenticationSaslFinal(proof.serverFinal))
+    dialog.send(authenticationSaslFinal(proof.serverFinal), true)
     return { clientKey: proof.clientKey, mechanism: scram.mechanism }
   } catch (error) {
     if (!(error instanceof ScramError)) throw error

@@ -109,6 +109,7 @@ export class AdminLogin {
       await sleep(clock, Math.max(0, refusalDelayMs - (clock.monotonicMs() - arrivedMs)))
       throw new PoolerError('EWRONGPASSWORD', { values: { user: request.user } })
     }
+    arrival.socket.write(dialog.takeUnsent())
     const mayControl = request.user === config.adminUser && config.adminPassword !== null
     return { user: { name: request.user, mayControl, address }, rest: dialog.takeRest() }
   }

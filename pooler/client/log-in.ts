@@ -11,6 +11,7 @@ import { isLoopback, sourceKey } from '../accept/address-filter.ts'
 import type { Authenticated } from '../auth/authenticate.ts'
 import type { PoolMode } from '../pool/pool-key.ts'
 import { Attribution, nameSetting, personLabel } from '../relay/attribution.ts'
+import type { Transport } from '../relay/transport.ts'
 import { type Identity, identifyTenant } from '../startup/identify-tenant.ts'
 import { jitRequest } from '../startup/startup-options.ts'
 import {
@@ -90,7 +91,7 @@ export async function logIn(
   const isPerson = authenticated.person !== null
   const settings = settingsOf(request, isTokenAsked, isPerson, attribution)
   const isAlone = mode === 'direct' || request.replication !== 'off'
-  await enter(connection, services, {
+  const login: Login = {
     tenant,
     identity,
     request,
@@ -101,7 +102,8 @@ export async function logIn(
     startup: isAlone ? startupOf(request, settings) : noSettings,
     mode: isAlone ? 'direct' : mode,
     tail: new LoginTail(arrival.socket, dialog.takeRest(), services.openTransport),
-  })
+  }
+  await enter(connection, services, login, dialog.takeUnsent())
   return 'relayed'
 }
 
@@ -139,15 +141,27 @@ async function enter(
   connection: ClientConnection,
   services: ClientServices,
   login: Login,
+  lastOfDialog: Buffer,
 ): Promise<void> {
   const session = newSession(connection, services, login)
   try {
     connection.onAuthenticated(session)
-    login.tail.transport.write(authenticationOk())
-    await session.begin()
+    await begin(session, login.tail.transport, lastOfDialog)
   } catch (error) {
     session.leave('refused')
     throw error
+  }
+}
+
+/** Where nothing has to be waited for, all that the client is told leaves in one system call. */
+function begin(session: ClientSession, transport: Transport, lastOfDialog: Buffer): Promise<void> {
+  transport.hold()
+  try {
+    if (lastOfDialog.length > 0) transport.write(lastOfDialog)
+    transport.write(authenticationOk())
+    return session.begin()
+  } finally {
+    transport.release()
   }
 }
 

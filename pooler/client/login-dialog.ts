@@ -13,9 +13,12 @@ export class ClientGone extends Error {
   override readonly name = 'ClientGone'
 }
 
+const nothing = Buffer.alloc(0)
+
 export class LoginDialog implements AuthDialog {
   readonly #socket: Socket
   readonly #reader = new MessageReader({ bodyBytesMax: passwordMessageBytesMax })
+  #unsent: Buffer = nothing
 
   /** `rest` came behind the startup packet. */
   constructor(socket: Socket, rest: Buffer) {
@@ -23,8 +26,16 @@ export class LoginDialog implements AuthDialog {
     this.#reader.push(Buffer.from(rest))
   }
 
-  send(message: Buffer): void {
-    this.#socket.write(message)
+  send(message: Buffer, isLast = false): void {
+    if (isLast) this.#unsent = message
+    else this.#socket.write(message)
+  }
+
+  /** The last message, which is the caller's to send in front of its own; empty: there is none. */
+  takeUnsent(): Buffer {
+    const unsent = this.#unsent
+    this.#unsent = nothing
+    return unsent
   }
 
   async receive(bodyBytesMax: number): Promise<Buffer> {

@@ -217,6 +217,21 @@ describe('whose connection it is', () => {
   })
 })
 
+test('a password login takes three answers: the offer, the challenge, and all the rest', async () => {
+  const project = projectOf('stored')
+  const { role, password } = project.app
+  const options = { user: `${role}.${project.ref}`, password, database: project.database }
+  // What a server reports is known from the first login on.
+  await askWithPg({ connectionString: pooler.url(project, project.app) })
+  const client = await pooler.raw({ port: pooler.portOf() })
+  let chunks = 0
+  client.socket.on('data', () => chunks++)
+  const { messages } = await client.login(options)
+  expect(messages.at(-1)?.type).toBe('Z')
+  expect(chunks).toBe(3)
+  await client.terminate()
+})
+
 test('a line without a database name opens the database of the project', async (context) => {
   needsProgram(context, 'psql')
   const project = projectOf('stored')
