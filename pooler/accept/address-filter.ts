@@ -2,9 +2,14 @@
 // IPv4 in IPv6 clothes is IPv4 everywhere. Knows nothing of tenants, and resolves no names.
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
+import { LRUCache } from 'lru-cache'
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6
 type Network = readonly [address: Address, prefixBits: number]
+
+/** A login asks five times about one address, and of the same few networks as every other login. */
+const addresses = new LRUCache<string, Address>({ max: 1000 })
+const networks = new LRUCache<string, Network>({ max: 1000 })
 
 /** The one spelling of an address, without zone id; null for what is none. */
 export function normalizeAddress(text: string): string | null {
@@ -30,10 +35,10 @@ export function normalizeNetwork(text: string): string | null {
 }
 
 /** True when one of the networks holds the address. What is no network holds nothing. */
-export function isAllowed(networks: readonly string[], text: string): boolean {
+export function isAllowed(allowed: readonly string[], text: string): boolean {
   const address = parseAddress(text)
   if (address === null) return false
-  return networks.some((one) => {
+  return allowed.some((one) => {
     const network = parseNetwork(one)
     return network !== null && holds(network, address)
   })
@@ -49,13 +54,20 @@ function holds([start, prefixBits]: Network, address: Address): boolean {
 
 /** node:net decides what is an address: ipaddr.js alone would also take `127.1` and `0x7f000001`. */
 function parseAddress(text: string): Address | null {
+  const known = addresses.get(text)
+  if (known !== undefined) return known
   const zoneAt = text.indexOf('%')
   const bare = zoneAt === -1 ? text : text.slice(0, zoneAt)
-  return isIP(bare) === 0 ? null : ipaddr.process(bare)
+  if (isIP(bare) === 0) return null
+  const address = ipaddr.process(bare)
+  if (zoneAt === -1) addresses.set(text, address)
+  return address
 }
 
 /** Bits behind the prefix are dropped, as Postgres' `inet` does for a network. */
 function parseNetwork(text: string): Network | null {
+  const known = networks.get(text)
+  if (known !== undefined) return known
   const [bare = '', bits, ...more] = text.split('/')
   const family = isIP(bare)
   if (family === 0 || bare.includes('%') || more.length > 0) return null
@@ -63,7 +75,9 @@ function parseNetwork(text: string): Network | null {
   if (bits !== undefined && !/^(0|[1-9]\d{0,2})$/.test(bits)) return null
   const prefixBits = bits === undefined ? widthBits : Number(bits)
   if (prefixBits > widthBits) return null
-  return cutToPrefix(ipaddr.parse(bare), prefixBits)
+  const network = cutToPrefix(ipaddr.parse(bare), prefixBits)
+  networks.set(text, network)
+  return network
 }
 
 function cutToPrefix(address: Address, prefixBits: number): Network {
