@@ -4,6 +4,7 @@ import { constants, X509Certificate } from 'node:crypto'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createSecureContext, type SecureContext } from 'node:tls'
+import { assert } from '../../shared/assert.ts'
 import { certificatePairsMax } from '../config/limits.ts'
 
 export interface CertificatePaths {
@@ -29,6 +30,16 @@ interface Table {
   readonly fallback: SecureContext
   /** By host name in lower case; a wildcard with its `*.`. */
   readonly byHostName: ReadonlyMap<string, SecureContext>
+}
+
+/** DER of the certificate that each context shows. Asking a connection costs more than its SCRAM. */
+const certificates = new WeakMap<SecureContext, Buffer>()
+
+/** Only of contexts from here. */
+export function certificateIn(context: SecureContext): Buffer {
+  const certificate = certificates.get(context)
+  assert(certificate !== undefined, 'every context is made with its certificate')
+  return certificate
 }
 
 export class ServerCertificates {
@@ -100,7 +111,9 @@ async function readPair(name: string, certFile: string, keyFile: string): Promis
   const key = await askFile(keyFile, () => readFile(keyFile, 'utf8'))
   try {
     const leaf = new X509Certificate(cert)
-    return { name, context: makeContext(cert, key), hostNames: hostNamesOf(leaf) }
+    const context = makeContext(cert, key)
+    certificates.set(context, leaf.raw)
+    return { name, context, hostNames: hostNamesOf(leaf) }
   } catch (cause) {
     // OpenSSL's text names the fault (no start line, key values mismatch), never the key.
     throw new CertificateError(`${certFile} and ${keyFile} are no usable pair: ${textOf(cause)}`, {

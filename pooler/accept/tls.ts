@@ -2,9 +2,9 @@
 // bytes were already read. Which certificate is shown is server-certificates.ts; deadlines are the
 // caller's, who destroys the socket.
 import type { Socket } from 'node:net'
-import { TLSSocket } from 'node:tls'
+import { type SecureContext, TLSSocket } from 'node:tls'
 import { PoolerError } from '../../shared/errors.ts'
-import type { ServerCertificates } from './server-certificates.ts'
+import { certificateIn, type ServerCertificates } from './server-certificates.ts'
 
 /** The only protocol that may be spoken inside (Postgres manual, 54.2.11). */
 const alpnName = 'postgresql'
@@ -36,10 +36,14 @@ export function secureServerSide(socket: Socket, start: TlsStart): Promise<Secur
   socket.pause()
   if (start.alreadyRead.length > 0) socket.unshift(start.alreadyRead)
   const { certificates } = start
+  let context = certificates.contextFor(null)
   const secured = new TLSSocket(socket, {
     isServer: true,
-    secureContext: certificates.contextFor(null),
-    SNICallback: (serverName, answer) => answer(null, certificates.contextFor(serverName)),
+    secureContext: context,
+    SNICallback: (serverName, answer) => {
+      context = certificates.contextFor(serverName)
+      answer(null, context)
+    },
     ALPNProtocols: [alpnName],
   })
   return new Promise((resolve, reject) => {
@@ -61,7 +65,7 @@ export function secureServerSide(socket: Socket, start: TlsStart): Promise<Secur
       // in a microtask from here, the raw socket is destroyed and then the secured one.
       setImmediate(() => {
         if (socket.destroyed || secured.destroyed) return
-        const result = judgeHandshake(secured, start.requireAlpn)
+        const result = judgeHandshake(secured, context, start.requireAlpn)
         if (result instanceof PoolerError) {
           reject(result)
           secured.destroy()
@@ -75,13 +79,16 @@ export function secureServerSide(socket: Socket, start: TlsStart): Promise<Secur
 }
 
 /** What the finished handshake gave, or why it is not enough. */
-function judgeHandshake(secured: TLSSocket, requireAlpn: boolean): SecuredSocket | PoolerError {
+function judgeHandshake(
+  secured: TLSSocket,
+  context: SecureContext,
+  requireAlpn: boolean,
+): SecuredSocket | PoolerError {
   if (requireAlpn && secured.alpnProtocol !== alpnName) {
     return handshakeFault(`direct TLS needs the ALPN protocol ${alpnName}`)
   }
-  const certificate = secured.getX509Certificate()
-  if (certificate === undefined) return handshakeFault('the TLS handshake showed no certificate')
-  return { socket: secured, serverName: serverNameOf(secured), certificate: certificate.raw }
+  const certificate = certificateIn(context)
+  return { socket: secured, serverName: serverNameOf(secured), certificate }
 }
 
 function handshakeFault(reason: string, cause?: unknown): PoolerError {

@@ -1,7 +1,7 @@
 // Channel binding `tls-server-end-point` (RFC 5929 section 4.1): the certificate's hash under the
 // hash function of its own signature. Reads only as much DER as that takes; the certificate comes
 // from a TLS stack that has parsed it, and is treated as foreign all the same.
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 
 const sequence = 0x30
 const objectIdentifier = 0x06
@@ -44,9 +44,16 @@ interface Element {
 
 /** null: the signature has no hash of its own, or is of a kind that we do not know; offer no -PLUS. */
 export function certificateHash(der: Buffer): Buffer | null {
-  const hash = signatureHash(der)
-  return hash === null ? null : createHash(hash).update(der).digest()
+  const known = hashes.get(der)
+  if (known !== undefined) return known
+  const name = signatureHash(der)
+  const result = name === null ? null : hash(name, der, 'buffer')
+  hashes.set(der, result)
+  return result
 }
+
+/** Of certificates that are shown to one client after the other from the same memory. */
+const hashes = new WeakMap<Buffer, Buffer | null>()
 
 // Certificate  ::= SEQUENCE { tbsCertificate, signatureAlgorithm SEQUENCE { OID, parameters }, ... }
 function signatureHash(der: Buffer): string | null {
