@@ -27,13 +27,13 @@ export class ClientConnection {
   /** Of the socket's peer. */
   readonly port: number
   readonly mode: ListenerMode
-  readonly log: Log
   /** Monotonic ms. */
   readonly startedMs: number
   readonly #services: ClientServices
   readonly #admission: Admission
   #socket: Socket
   #firstBytes: Buffer
+  #log: Log | null = null
   #session: ClientSession | null = null
   #tenantRef: string | null = null
   #operator: string | null = null
@@ -52,7 +52,6 @@ export class ClientConnection {
     this.#admission = admission
     this.#services = services
     this.startedMs = newcomer.acceptedMs
-    this.log = services.log.child({ clientId: this.id, address })
     socket.on('error', ignore)
     socket.once('close', () => {
       this.#isOver = true
@@ -60,6 +59,11 @@ export class ClientConnection {
       services.connections.delete(this)
     })
     services.connections.add(this)
+  }
+
+  get log(): Log {
+    this.#log ??= this.#services.log.child({ clientId: this.id, address: this.address })
+    return this.#log
   }
 
   /** From AuthenticationOk on. */
