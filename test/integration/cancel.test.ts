@@ -23,21 +23,30 @@ interface Keyed {
 const cancel = ({ client, login }: Keyed) => client.cancel(login.processId, login.secret)
 const states = (replies: readonly raw.RawMessage[]) =>
   replies.filter(({ type }) => type === 'E').map(({ body }) => errorFields(body).C)
+/** Until it commits, whoever asks for lock 77 waits. */
+async function lockHolder(port: 'transaction' | 'session'): Promise<RawClient> {
+  const holder = await pooled.client(port)
+  await holder.query('begin; select pg_advisory_xact_lock(77)')
+  await holder.untilReady()
+  return holder
+}
 const waiters = () =>
   [...pooled.pooler.plane.pools.entries()].reduce((sum, { pool }) => sum + pool.waiters, 0)
 
 describe.each(['transaction', 'session'] as const)('%s port, a cancel', (port) => {
   test('ends the query of its client and of nobody else', async () => {
-    await start({ poolSize: 2 })
+    await start({ poolSize: 3 })
+    const holder = await lockHolder(port)
     const victim = await pooled.login(port)
     const other = await pooled.login(port)
     await victim.client.query("select pg_sleep(600), 'victim'")
-    await other.client.query("select pg_sleep(0.5), 'other'")
+    await other.client.query("select pg_advisory_xact_lock(77), 'other'")
     await pooled.running('victim')
     await pooled.running('other')
     await cancel(victim)
     const replies = await victim.client.untilReady()
     expect(states(replies)).toEqual(['57014'])
+    await holder.query('commit')
     expect(rowsOf(await other.client.untilReady())).toEqual([['', 'other']])
     expect(await pooled.value(victim.client, 'select 1')).toBe('1')
   })
@@ -69,15 +78,17 @@ describe.each(['transaction', 'session'] as const)('%s port, a cancel', (port) =
       ({ login }: Keyed) => [login.processId, Buffer.concat([login.secret, Buffer.alloc(28)])],
     ],
   ] as const)('with %s does nothing, and gets no answer', async (_what, keyOf) => {
-    await start()
+    await start({ poolSize: 2 })
+    const holder = await lockHolder(port)
     const victim = await pooled.login(port)
-    await victim.client.query("select pg_sleep(0.3), 'done'")
+    await victim.client.query("select pg_advisory_xact_lock(77), 'done'")
     await pooled.running('done')
     const [processId, secret] = keyOf(victim) as [number, Buffer]
     const other = await pooledConnection()
     await other.send(raw.cancelRequest(processId, secret))
     expect((await other.readRest()).length).toBe(0)
     other.close()
+    await holder.query('commit')
     expect(rowsOf(await victim.client.untilReady())).toEqual([['', 'done']])
   })
 

@@ -299,6 +299,7 @@ test('a backend that is terminated in the pool is nobody’s loss', async () => 
   for (const { pid } of await pooled.backends()) {
     await pooled.postgres.query('select pg_terminate_backend($1::int)', [pid])
   }
+  await eventually(() => [...onlyPool().servers].length === 0)
   for (const client of [one, other]) {
     expect(await pooled.value(client, 'select 1')).toBe('1')
     expect(client.pending()).toEqual([])

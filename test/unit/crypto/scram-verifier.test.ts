@@ -67,5 +67,5 @@ describe('SCRAM verifiers', () => {
     expect(refused).toHaveLength(10)
     for (const { reason } of refused) expect(reason).toBeInstanceOf(DerivationOverloadError)
     await expect(derive()).resolves.toBeDefined()
-  })
+  }, 60_000)
 })
