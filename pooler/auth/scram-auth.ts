@@ -41,7 +41,9 @@ export type ScramVerdict =
 const initialBytesMax = scramMessageBytesMax + 64
 
 /**
- * After a right proof the server's signature is said, and AuthenticationOk is the caller's to send; after a wrong one it has nothing yet. Throws PoolerError: EPROTOCOL, and what `receive` does.
+ * After a right proof the server's signature is the dialog's last message, and AuthenticationOk the
+ * caller's to send; after a wrong one the client has nothing yet. Throws PoolerError: EPROTOCOL, and
+ * what `receive` does.
  */
 export async function scramAuth(
   dialog: AuthDialog,

@@ -1,5 +1,5 @@
 // From a password to the keys of SCRAM-SHA-256 (RFC 5802 section 3, RFC 7677), off the main thread.
-import { hash, pbkdf2 } from 'node:crypto'
+import { createHash, createHmac, pbkdf2 } from 'node:crypto'
 import { promisify } from 'node:util'
 import { Secret } from '../secret.ts'
 import { saslprep } from './saslprep.ts'
@@ -46,24 +46,11 @@ export async function deriveScramKeys(
   }
 }
 
-export const storedKeyOf = (clientKey: Buffer): Buffer => hash('sha256', clientKey, 'buffer')
+export const storedKeyOf = (clientKey: Buffer): Buffer =>
+  createHash('sha256').update(clientKey).digest()
 
-const blockBytes = 64
-
-/** RFC 2104 on one-shot hashes: each login needs two, and `createHmac` takes four times as long. */
-export function hmacSha256(key: Buffer, text: string | Buffer): Buffer {
-  const shortKey = key.length > blockBytes ? hash('sha256', key, 'buffer') : key
-  const inner = Buffer.alloc(blockBytes + Buffer.byteLength(text), 0x36)
-  const outer = Buffer.alloc(blockBytes + scramKeyBytes, 0x5c)
-  for (const [at, byte] of shortKey.entries()) {
-    inner[at] = byte ^ 0x36
-    outer[at] = byte ^ 0x5c
-  }
-  if (typeof text === 'string') inner.write(text, blockBytes)
-  else text.copy(inner, blockBytes)
-  hash('sha256', inner, 'buffer').copy(outer, blockBytes)
-  return hash('sha256', outer, 'buffer')
-}
+export const hmacSha256 = (key: Buffer, text: string | Buffer): Buffer =>
+  createHmac('sha256', key).update(text).digest()
 
 let slowLane: Promise<unknown> = Promise.resolve()
 let slowWaiting = 0
