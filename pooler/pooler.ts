@@ -60,6 +60,7 @@ export class Pooler {
   readonly #certificates: ServerCertificates | null
   readonly #clock: Clock
   readonly #processMetrics: ProcessMetrics
+  readonly #console: AdminConsole
 
   private constructor(options: PoolerOptions, parts: Loaded) {
     const { config, log } = options
@@ -104,6 +105,7 @@ export class Pooler {
       workers: others,
     })
     const admin = this.#adminServices(others)
+    this.#console = admin.console
     const changeDeps = { control: this.control, data: this.data, counters, clock }
     this.control.tenantCache.onChange((change) => applyTenantChange(change, changeDeps))
     this.control.credentials.onRenewed((ref, role) => this.data.pools.retireServersOf(ref, role))
@@ -239,6 +241,7 @@ export class Pooler {
     this.#closeApiSocket()
     await this.#api.close()
     this.#processMetrics.stop()
+    this.#console.close()
     await this.control.stop()
   }
 

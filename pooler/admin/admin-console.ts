@@ -1,10 +1,11 @@
 // The console's language: text in, a command to be carried out. Who may speak to it and over which
 // protocol is client/admin-session.ts.
-import type { Clock } from '../../shared/clock.ts'
+import type { Clock, Timer } from '../../shared/clock.ts'
 import { PoolerError } from '../../shared/errors.ts'
+import { refused } from '../pool/command-refusal.ts'
 import { type AdminCommand, columnsOf } from './admin-answer.ts'
 import type { AdminControl, AdminView } from './admin-view.ts'
-import { readWords, refused } from './command-text.ts'
+import { readWords } from './command-text.ts'
 import { controlVerbs } from './control-commands.ts'
 import { setupTables } from './show-setup.ts'
 import type { ShowTable } from './show-table.ts'
@@ -33,12 +34,18 @@ const showTables: Readonly<Record<string, ShowTable>> = { ...trafficTables, ...s
 export class AdminConsole {
   readonly #options: AdminConsoleOptions
   readonly #rates: StatsRates
+  readonly #sampling: Timer
 
   constructor(options: AdminConsoleOptions) {
     const { view, clock } = options
     this.#options = options
     this.#rates = new StatsRates(() => view.totals(), clock.monotonicMs())
-    clock.every(statsPeriodMs, () => this.#rates.sample(clock.monotonicMs()))
+    this.#sampling = clock.every(statsPeriodMs, () => this.#rates.sample(clock.monotonicMs()))
+  }
+
+  /** Averages are taken no more. */
+  close(): void {
+    this.#sampling.cancel()
   }
 
   /** null: the text holds no command. Throws EADMINCOMMAND, EADMINDENIED. */

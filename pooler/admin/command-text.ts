@@ -1,5 +1,5 @@
 // One console command as words. Names may be quoted as in SQL; nothing else of SQL is known here.
-import { PoolerError } from '../../shared/errors.ts'
+import { refused } from '../pool/command-refusal.ts'
 
 /** The longest command names a role, a ref and a database, all quoted. */
 export const commandCharactersMax = 2_000
@@ -39,9 +39,6 @@ export function readWords(text: string): readonly Word[] {
   }
   return words
 }
-
-export const refused = (reason: string): PoolerError =>
-  new PoolerError('EADMINCOMMAND', { values: { reason } })
 
 function match(pattern: RegExp, text: string, at: number): RegExpExecArray | null {
   pattern.lastIndex = at

@@ -1,10 +1,11 @@
 // Commands that change something. Each is carried out before it is answered; those that wait for
 // servers to become free wait until that is so, or the operator leaves.
 import { type Clock, sleep } from '../../shared/clock.ts'
+import { refused } from '../pool/command-refusal.ts'
 import { everything, type PoolTarget } from '../pool/pool-target.ts'
 import type { AdminCommand } from './admin-answer.ts'
 import type { AdminControl } from './admin-view.ts'
-import { refused, type Word } from './command-text.ts'
+import type { Word } from './command-text.ts'
 
 /** How often a command looks whether what it waits for is so. */
 const lookMs = 50

@@ -1,5 +1,6 @@
 // Messages of a client at the console, read whole: names and texts of the extended protocol.
 import { PoolerError } from '../../shared/errors.ts'
+import { refused } from '../pool/command-refusal.ts'
 
 /** Reads one message's body from front to end. */
 export class BodyReader {
@@ -44,14 +45,14 @@ export interface BindMessage {
   readonly resultFormats: readonly number[]
 }
 
-/** Throws EPROTOCOL for parameters: no statement of the console has any. */
+/** Throws EADMINCOMMAND for parameters, since no command has any, and EPROTOCOL for what is cut short. */
 export function readBind(body: Buffer): BindMessage {
   const reader = new BodyReader(body)
   const portal = reader.text()
   const statement = reader.text()
   for (let formats = reader.int16(); formats > 0; formats--) reader.int16()
   if (reader.int16() > 0) {
-    throw new PoolerError('EADMINCOMMAND', { values: { reason: 'commands take no parameters' } })
+    throw refused('commands take no parameters')
   }
   const resultFormats: number[] = []
   for (let formats = reader.int16(); formats > 0; formats--) resultFormats.push(reader.int16())

@@ -19,6 +19,7 @@ import type { AdminCommand } from '../admin/admin-answer.ts'
 import type { AdminConsole, AdminUser } from '../admin/admin-console.ts'
 import type { CancelKeys, CancelTarget } from '../cancel/cancel-keys.ts'
 import { adminMessageBytesMax, adminNamesMax } from '../config/limits.ts'
+import { refused } from '../pool/command-refusal.ts'
 import { queryCanceled } from '../relay/query-canceled.ts'
 import { BodyReader, readBind } from './admin-messages.ts'
 import { describeColumns, rowsOf } from './admin-rows.ts'
@@ -213,7 +214,7 @@ export class AdminSession implements CancelTarget {
 
 const ready = readyForQuery(status.idle)
 /** Told in Postgres' own words. */
-const canceled = new PoolerError('EADMINCOMMAND', { values: { reason: 'canceled' } })
+const canceled = refused('canceled')
 const letter = (text: string): number => text.charCodeAt(0)
 
 function found<Value>(named: ReadonlyMap<string, Value>, name: string): Value {
@@ -224,6 +225,3 @@ function found<Value>(named: ReadonlyMap<string, Value>, name: string): Value {
 function makeRoom(named: ReadonlyMap<string, unknown>, name: string): void {
   if (named.size >= adminNamesMax && !named.has(name)) throw refused('too many names')
 }
-
-const refused = (reason: string): PoolerError =>
-  new PoolerError('EADMINCOMMAND', { values: { reason } })

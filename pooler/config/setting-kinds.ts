@@ -132,15 +132,21 @@ export const path: Kind<string> = open('a path', (text) =>
   text.includes('\0') ? fault('holds a NUL') : { value: text },
 )
 
-/** What goes there is secret: over TLS, or not off this machine. */
-export const webhookUrl: Kind<string> = open('https://…, or http:// on loopback', (text) => {
-  const url = URL.parse(text)
-  if (url === null) return fault('not a URL')
-  if (url.username !== '' || url.password !== '') return fault('with credentials in it')
-  const isLoopback = ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname)
-  const isPrivate = url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback)
-  return isPrivate ? { value: url.href } : fault('not https')
-})
+/**
+ * What goes there is secret: over TLS, or not off this machine. Many services have a secret in the path
+ * as well: it is shown to nobody.
+ */
+export const webhookUrl: Kind<string> = {
+  ...open('https://…, or http:// on loopback', (text) => {
+    const url = URL.parse(text)
+    if (url === null) return fault('not a URL')
+    if (url.username !== '' || url.password !== '') return fault('with credentials in it')
+    const isLoopback = ['localhost', '127.0.0.1', '[::1]'].includes(url.hostname)
+    const isPrivate = url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback)
+    return isPrivate ? { value: url.href } : fault('not https')
+  }),
+  isSecret: true,
+}
 
 /** Without a slash at the end, so that paths can be put behind it. */
 export const baseUrl: Kind<string> = open('https://host or http://host', (text) => {

@@ -120,7 +120,8 @@ function usersOf(
   users: readonly UserEntry[],
   note: (text: string) => void,
 ): Partial<TenantFields> {
-  const waitSeconds = Number(globals.get('query_wait_timeout') ?? defaults.queryWaitSeconds)
+  const waitText = globals.get('query_wait_timeout') ?? String(defaults.queryWaitSeconds)
+  const waitSeconds = numberOf('query_wait_timeout', waitText)
   const pool_checkout_timeout = waitSeconds > 0 ? waitSeconds * 1000 : 60 * minuteMs
   const secretOf = (name: string): string | undefined =>
     users.find((user) => user.name === name && !isHash(user.secret))?.secret

@@ -31,6 +31,7 @@ export function processSettings(globals: ReadonlyMap<string, string>): string[] 
   for (const [key, { name, isTime = false }] of Object.entries(counterparts)) {
     const value = globals.get(key)
     if (value === undefined || value === '') continue
+    if (isTime && !Number.isFinite(Number(value))) continue
     const isOff = key === 'max_prepared_statements' && value === '0'
     if (!isOff) lines.push(`${name}=${isTime ? Math.round(Number(value) * 1000) : value}`)
   }

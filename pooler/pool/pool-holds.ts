@@ -1,7 +1,7 @@
 // What operators hold back in this process: pools that are paused, projects that take no newcomers.
 // Kept until it is taken back or the process ends.
-import { PoolerError } from '../../shared/errors.ts'
 import { poolHoldsMax } from '../config/limits.ts'
+import { refused } from './command-refusal.ts'
 import type { PoolKey } from './pool-key.ts'
 import { contains, isMeant, type PoolTarget, targetText } from './pool-target.ts'
 
@@ -48,6 +48,3 @@ export class PoolHolds {
     this.#disabled.delete(tenantRef)
   }
 }
-
-const refused = (reason: string): PoolerError =>
-  new PoolerError('EADMINCOMMAND', { values: { reason } })

@@ -108,6 +108,10 @@ test.each([
   ['%include other.ini', 'line 1: %include'],
   ['[databases]\nshop = host=db port=many', 'shop port: "many" is no number'],
   ["[databases]\nshop = host='db", 'shop: unreadable from'],
+  [
+    '[databases]\nshop = host=db\n[pgbouncer]\nquery_wait_timeout = 2min',
+    'query_wait_timeout: "2min"',
+  ],
 ])('%j cannot be used, and the reason says where', (ini, reason) => {
   expect(() => read(ini)).toThrow(ImportError)
   expect(() => read(ini)).toThrow(reason)
