@@ -27,7 +27,7 @@ export class NameForecast<T extends object | number> {
     return coming === undefined ? (this.#confirmed?.get(name) ?? null) : coming.value
   }
 
-  /** Confirmed names, the one confirmed or moved last at the end. */
+  /** Confirmed names, the one confirmed last at the end. */
   confirmed(): IterableIterator<[string, T]> {
     return (this.#confirmed ?? new Map<string, T>()).entries()
   }
@@ -44,11 +44,6 @@ export class NameForecast<T extends object | number> {
   /** It stands for something now, whatever is on its way. */
   isConfirmed(name: string): boolean {
     return this.#confirmed?.has(name) === true
-  }
-
-  /** Nothing that changes the name is on its way. */
-  isSettled(name: string): boolean {
-    return this.#coming?.has(name) !== true
   }
 
   expect(name: string, value: T | null, batch: number): void {
@@ -91,11 +86,6 @@ export class NameForecast<T extends object | number> {
     const coming = this.#coming?.get(name)
     if (coming !== undefined && --coming.pending === 0) this.#coming?.delete(name)
     this.#count(before, this.get(name))
-  }
-
-  /** Another value for a confirmed name, which becomes the last one. */
-  move(name: string, value: T): void {
-    if (this.#confirmed?.delete(name)) this.#confirmed.set(name, value)
   }
 
   /** No name stands for anything now; what is on its way still comes. Returns what they stood for. */

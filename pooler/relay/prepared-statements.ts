@@ -85,7 +85,6 @@ export class PreparedStatements implements StatementObserver {
     this.#supply.link = link
     this.#isClosing = false
     this.inSql.forgetPortals()
-    link.statements.beginHold()
     link.tracker.observer = this
   }
 
@@ -195,7 +194,7 @@ export class PreparedStatements implements StatementObserver {
       this.#supply.push({ kind: 'taken', name, serverName: taken.serverName, statement: null })
     } else {
       const statement = this.#catalog.takeNamed(serverName)
-      this.#supply.push({ kind: 'name', name, statement, isSent: true })
+      this.#supply.push({ kind: 'name', name, statement, isSent: false })
     }
     const behindName = bodyBytes - name.length - 1
     const head = headOf(frontend.parse, noBytes, taken?.serverName ?? serverName, behindName)
@@ -269,7 +268,7 @@ export class PreparedStatements implements StatementObserver {
   /** Bind or Describe of the unnamed statement. */
   onUnnamedUse(type: number, beforeName: Buffer): void {
     const { naming } = this.unnamed
-    if (naming !== null) this.#useNaming(type, beforeName, naming)
+    if (naming !== null) this.#useNaming(type, beforeName, naming, null)
     else if (type === frontend.bind && this.inSql.hasPortals) this.#onBind(beforeName, null)
     this.repair.spoil(this.#server)
     this.unnamed.onUse(this.#server)
@@ -340,17 +339,18 @@ export class PreparedStatements implements StatementObserver {
       this.#supply.ensure(statement)
       return statement.serverName
     }
-    const variant = this.#useNaming(type, beforeName, naming)
-    this.#supply.ensure(variant)
+    const variant = this.inSql.variantOf(naming)
+    this.#useNaming(type, beforeName, naming, variant)
     return variant.serverName
   }
 
-  #useNaming(type: number, beforeName: Buffer, naming: NamingText): Statement {
-    const { statement, translation } = this.inSql.variantOf(naming)
+  /** `own`: the statement with this text; null: the unnamed one. */
+  #useNaming(type: number, beforeName: Buffer, naming: NamingText, own: Statement | null): void {
+    const translation = this.inSql.translate(naming.text, naming.references)
     if (type === frontend.bind) this.#onBind(beforeName, translation)
-    if (translation !== null) this.inSql.onUse(translation)
+    if (translation !== null) this.inSql.onUse(translation, own)
+    else if (own !== null) this.#supply.ensure(own)
     if (dropsStatements(naming.references)) this.noteCloser()
-    return statement
   }
 
   /** `beforeName`: the portal's name with its NUL. */
@@ -364,6 +364,8 @@ export class PreparedStatements implements StatementObserver {
   }
 
   #parseNew(name: string, statement: Statement): void {
+    const { naming } = statement
+    const besides = naming === null ? 0 : this.inSql.onParse(naming)
     this.#supply.closeSuspect(statement.serverName)
     if (!this.#server.tracker.sentNoted(frontend.parse)) {
       this.#catalog.give(statement)
@@ -372,7 +374,7 @@ export class PreparedStatements implements StatementObserver {
     this.#supply.send(statement.parse)
     this.#supply.onMiss()
     this.#supply.push({ kind: 'name', name, statement, isSent: true })
-    this.#supply.makeRoom()
+    this.#supply.makeRoom(besides + 1)
   }
 
   /**
@@ -388,6 +390,6 @@ export class PreparedStatements implements StatementObserver {
     const serverName = this.#catalog.scratchName()
     this.#supply.send(parseMessage(serverName, content))
     this.#supply.push({ kind: 'name', name, statement, isSent: false })
-    this.#supply.closeQuietly(serverName)
+    this.#supply.closeQuietly(serverName, false)
   }
 }

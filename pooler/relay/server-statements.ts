@@ -3,24 +3,21 @@
 import { NameForecast } from './name-forecast.ts'
 
 const unnamed = ''
+const there = {}
 /** In place of a client's text: it is not known which one the unnamed statement has. */
 const unknownText = {}
 
 export class ServerStatements {
-  /** Server-side name to the hold that used it last; the least recently used first. */
-  readonly #names = new NameForecast<number>()
+  readonly #names = new NameForecast<object>()
+  /** The names that will be there, the least recently used first. */
+  readonly #byUse = new Set<string>()
+  #lastUsed = ''
   /** On the server in a form that must not be used any more: closed before they are made anew. */
   readonly #suspects = new Set<string>()
   readonly #unnamed = new NameForecast<object>()
-  /** Counts clients' holds of the server: what the present one has used is not evicted. */
-  #hold = 0
 
   get size(): number {
     return this.#names.size + this.#suspects.size
-  }
-
-  beginHold(): void {
-    this.#hold++
   }
 
   has(name: string): boolean {
@@ -32,62 +29,41 @@ export class ServerStatements {
     return this.#names.isUncertain(name, batch)
   }
 
-  /** The present hold uses it. */
+  /** One that is there is used. */
   touch(name: string): void {
-    this.#names.move(name, this.#hold)
+    if (name === this.#lastUsed) return
+    this.#lastUsed = name
+    this.#byUse.delete(name)
+    this.#byUse.add(name)
   }
 
   /** A message is on its way that makes or closes it. */
   expect(name: string, isThere: boolean, batch: number): void {
-    this.#names.expect(name, isThere ? this.#hold : null, batch)
+    this.#names.expect(name, isThere ? there : null, batch)
+    if (isThere) this.touch(name)
+    else this.#place(name)
   }
 
   confirm(name: string, isThere: boolean): void {
-    this.#names.confirm(name, isThere ? this.#hold : null)
+    this.#names.confirm(name, isThere ? there : null)
+    this.#place(name)
   }
 
   /** What was expected of it will not come. */
   lapse(name: string): void {
     this.#names.lapse(name)
+    this.#place(name)
   }
 
-  /** It will not be closed: what must not be used is still there, and still must not be. */
-  lapseClose(name: string): void {
-    this.#names.lapse(name)
-    this.keepSuspect(name)
+  /** It will not be closed; `wasSuspect`: as takeEvictable and takeSuspect had it. */
+  lapseClose(name: string, wasSuspect: boolean): void {
+    this.lapse(name)
+    if (wasSuspect) this.keepSuspect(name)
   }
 
-  /** As lapseClose, of a Close that has not been sent. */
+  /** As lapseClose, of the Close of a suspect that has not been sent. */
   keepSuspect(name: string): void {
     if (!this.#names.isConfirmed(name)) this.#suspects.add(name)
-  }
-
-  /** A statement that may be closed: not used by the present hold. It counts no more. */
-  takeEvictable(): string | null {
-    for (const name of this.#suspects) {
-      this.#suspects.delete(name)
-      return name
-    }
-    for (const [name, hold] of this.#names.confirmed()) {
-      if (hold === this.#hold) return null
-      if (this.#names.isSettled(name)) return name
-    }
-    return null
-  }
-
-  /** It must not be used as it is there. */
-  suspect(name: string): void {
-    this.#names.set(name, null)
-    this.#suspects.add(name)
-  }
-
-  suspectAll(): void {
-    for (const name of this.#names.clear().keys()) this.#suspects.add(name)
-  }
-
-  /** It is not there, whatever was thought. */
-  forget(name: string): void {
-    this.#names.set(name, null)
   }
 
   /** True once for each suspect: it has to be closed before it is made. */
@@ -95,9 +71,43 @@ export class ServerStatements {
     return this.#suspects.delete(name)
   }
 
+  /** A suspect, which counts no more. */
+  takeAnySuspect(): string | null {
+    for (const name of this.#suspects) {
+      this.#suspects.delete(name)
+      return name
+    }
+    return null
+  }
+
+  /** The one that was used longest ago; null: there is none. It counts until `expect` of its Close. */
+  get leastUsed(): string | null {
+    for (const name of this.#byUse) return name
+    return null
+  }
+
+  /** It must not be used as it is there. */
+  suspect(name: string): void {
+    this.forget(name)
+    this.#suspects.add(name)
+  }
+
+  suspectAll(): void {
+    for (const name of this.#names.clear().keys()) {
+      this.#suspects.add(name)
+      this.#place(name)
+    }
+  }
+
+  /** It is not there, whatever was thought. */
+  forget(name: string): void {
+    this.#names.set(name, null)
+    this.#place(name)
+  }
+
   /** DISCARD ALL or DEALLOCATE ALL: neither touches the unnamed statement. */
   clear(): void {
-    this.#names.clear()
+    for (const name of this.#names.clear().keys()) this.#place(name)
     this.#suspects.clear()
   }
 
@@ -125,5 +135,14 @@ export class ServerStatements {
   /** A message of ours has used the unnamed statement, or a Parse of it has failed. */
   spoilUnnamed(): void {
     this.#unnamed.set(unnamed, unknownText)
+  }
+
+  /** Whether it will be there may have changed. */
+  #place(name: string): void {
+    if (this.has(name)) this.#byUse.add(name)
+    else {
+      this.#byUse.delete(name)
+      if (name === this.#lastUsed) this.#lastUsed = ''
+    }
   }
 }

@@ -185,7 +185,7 @@ export class StatementLedger {
         server.lapse(operation.statement.serverName)
         break
       case 'evict':
-        server.lapseClose(operation.serverName)
+        server.lapseClose(operation.serverName, operation.wasSuspect)
         break
       case 'unnamed':
         server.lapseUnnamed()

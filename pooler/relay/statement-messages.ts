@@ -187,6 +187,7 @@ export class StatementMessages {
       this.#statements.unnamed.onParse(link, isKept ? body : null, null)
       return forward
     }
+    this.#statements.inSql.onParse(naming)
     const sent = this.#statements.inSql.parseOf(naming)
     this.#statements.unnamed.onParse(link, sent.subarray(headerBytes), naming)
     link.transport.hold()
@@ -223,11 +224,21 @@ export class StatementMessages {
     if (at === chunk.length && bodyBytes > 0) return this.#pump.wait(headerBytes + 1)
     if (bodyBytes === 0 || chunk[at] !== ofStatement) {
       this.#statements.repair.onDescribePortal()
-      return null
+      return bodyBytes > 0 && this.#statements.inSql.hasPortals
+        ? this.#onDescribePortal(message)
+        : null
     }
     const nameEnd = this.#nameEnd(message, at + 1)
     if (nameEnd < 0) return unread(nameEnd)
     return this.#use(message, link, 1, nameEnd)
+  }
+
+  #onDescribePortal(message: ClientPump): Verdict | null {
+    const { chunk, at } = message
+    const portalEnd = this.#nameEnd(message, at + 1)
+    if (portalEnd < 0) return unread(portalEnd)
+    this.#statements.inSql.onDescribe(chunk.toString('latin1', at + 1, portalEnd))
+    return null
   }
 
   #onClose(message: ClientPump): Verdict | null {

@@ -23,8 +23,8 @@ export type Operation =
   /** A statement put in front of its use. */
   | { readonly kind: 'learn'; readonly statement: Statement }
   | { readonly kind: 'unname'; readonly name: string }
-  /** A statement of ours closed on the server. */
-  | { readonly kind: 'evict'; readonly serverName: string }
+  /** A statement of ours closed on the server; `wasSuspect`: it must not be used if it is not. */
+  | { readonly kind: 'evict'; readonly serverName: string; readonly wasSuspect: boolean }
   /** `isClients`: the client's own message, and not one that brings its statement along. */
   | { readonly kind: 'unnamed'; readonly unnamed: Unnamed | null; readonly isClients: boolean }
   /** A simple Query, which destroys the unnamed statement; `dropped`: so many DEALLOCATEs have run. */

@@ -1,6 +1,9 @@
 // Brings a server the statements that its client's messages need: what it lacks is put in front of
-// them, and what it has had too long is closed behind them. What the client's names stand for is
-// prepared-statements.ts.
+// them, and beyond SERVER_PREPARED_STATEMENTS_MAX those that were used longest ago are closed, at any
+// moment: in a transaction, behind a use of theirs in the same batch, before their Parse is answered.
+// Whoever needs one again brings it again, and portals keep what they were bound to. Two things stay
+// above the limit: what one text names at once, and texts too long to be brought again, which are
+// their client's own as its PREPAREs are. What the client's names stand for is prepared-statements.ts.
 import { sync } from '../../shared/protocol/frontend-messages.ts'
 import { frontend } from '../../shared/protocol/message-types.ts'
 import type { ServerLink } from './server-link.ts'
@@ -48,16 +51,25 @@ export class StatementSupply {
 
   /** The server has the statement when what comes next gets there. */
   ensure(statement: Statement): void {
-    const { tracker } = this.#server
+    if (this.#bring(statement)) this.makeRoom(1)
+  }
+
+  /** As `ensure`, of what one text needs together. */
+  ensureAll(statements: readonly Statement[]): void {
+    let isAny = false
+    for (const one of statements) if (this.#bring(one)) isAny = true
+    if (isAny) this.makeRoom(statements.length)
+  }
+
+  #bring(statement: Statement): boolean {
     const { serverName, parse } = statement
-    if (this.has(serverName)) return
     // Too long to be kept: it is there, or it is gone for good.
-    if (isLarge(statement)) return
+    if (isLarge(statement) || this.has(serverName)) return false
     this.closeSuspect(serverName)
-    if (!tracker.sentQuietly(frontend.parse)) return
+    if (!this.#server.tracker.sentQuietly(frontend.parse)) return false
     this.send(parse)
     this.#learn(statement)
-    this.makeRoom()
+    return true
   }
 
   /** The server has it, and keeps it as long as others. */
@@ -74,22 +86,22 @@ export class StatementSupply {
     this.#counters.statementMisses++
   }
 
-  /** As `ensure`, in a batch of its own: what fails there skips nothing of the client's. */
+  /** As `ensureAll`, in a batch of its own: what fails there skips nothing of the client's. */
   ensureApart(wanted: readonly Statement[]): void {
     const { tracker, statements } = this.#server
-    const lacking = wanted.filter((one) => !this.has(one.serverName) && !isLarge(one))
+    const lacking = wanted.filter((one) => !isLarge(one) && !this.has(one.serverName))
     if (lacking.length === 0) return
     for (const statement of lacking) {
       const { serverName } = statement
       if (statements.has(serverName)) continue
-      if (statements.takeSuspect(serverName)) {
-        tracker.sentOwnNoted(frontend.close)
-        this.send(closeMessage(serverName))
-        this.push({ kind: 'evict', serverName })
-      }
+      if (statements.takeSuspect(serverName)) this.#closeApart(serverName, true)
       tracker.sentOwnNoted(frontend.parse)
       this.send(statement.parse)
       this.#learn(statement)
+    }
+    for (let gone = this.#nextToGo(wanted.length); gone !== null; ) {
+      this.#closeApart(gone.serverName, gone.wasSuspect)
+      gone = this.#nextToGo(wanted.length)
     }
     tracker.sentOwnSync()
     this.send(syncMessage)
@@ -97,29 +109,42 @@ export class StatementSupply {
 
   /** One that must not be used as it is there, and is about to be made anew. */
   closeSuspect(serverName: string): void {
-    if (this.#server.statements.takeSuspect(serverName)) this.closeQuietly(serverName)
+    if (this.#server.statements.takeSuspect(serverName)) this.closeQuietly(serverName, true)
   }
 
   /** False where the server skips all up to a Sync. */
-  closeQuietly(serverName: string): boolean {
+  closeQuietly(serverName: string, wasSuspect: boolean): boolean {
     const { tracker, statements } = this.#server
     if (!tracker.sentQuietly(frontend.close)) {
-      statements.keepSuspect(serverName)
+      if (wasSuspect) statements.keepSuspect(serverName)
       return false
     }
     this.send(closeMessage(serverName))
-    this.push({ kind: 'evict', serverName })
+    this.push({ kind: 'evict', serverName, wasSuspect })
     return true
   }
 
-  /** Behind a message that makes a statement: those that have not been used for long are closed. */
-  makeRoom(): void {
-    const { statements } = this.#server
-    while (statements.size > this.#statementsMax) {
-      const serverName = statements.takeEvictable()
-      if (serverName === null || !this.closeQuietly(serverName)) return
-      this.#counters.statementEvictions++
+  #closeApart(serverName: string, wasSuspect: boolean): void {
+    this.#server.tracker.sentOwnNoted(frontend.close)
+    this.send(closeMessage(serverName))
+    this.push({ kind: 'evict', serverName, wasSuspect })
+  }
+
+  /** Behind a message that makes a statement; so many that were used last are `needed` together. */
+  makeRoom(needed: number): void {
+    for (let gone = this.#nextToGo(needed); gone !== null; gone = this.#nextToGo(needed)) {
+      if (!this.closeQuietly(gone.serverName, gone.wasSuspect)) return
     }
+  }
+
+  /** The statement to be closed next; null: the server has no more than it may. */
+  #nextToGo(needed: number): { serverName: string; wasSuspect: boolean } | null {
+    const { statements } = this.#server
+    if (statements.size <= Math.max(this.#statementsMax, needed)) return null
+    this.#counters.statementEvictions++
+    const suspect = statements.takeAnySuspect()
+    if (suspect !== null) return { serverName: suspect, wasSuspect: true }
+    return { serverName: statements.leastUsed as string, wasSuspect: false }
   }
 
   /** Behind what the client has sent so far. */

@@ -54,18 +54,14 @@ export class StatementsInSql {
     if (link.tracker.needsClient && !link.tracker.isBatchOpen) return
     for (const { name, statement } of used) this.#ledger.noteUse(name, statement.serverName)
     const wanted = [...used, ...deallocated].flatMap((one) => (one === null ? [] : one.statement))
-    if (link.tracker.isBatchOpen) for (const statement of wanted) this.#supply.ensure(statement)
+    if (link.tracker.isBatchOpen) this.#supply.ensureAll(wanted)
     else this.#supply.ensureApart(wanted)
   }
 
   /** A prepared text that names statements, as it is for the server now. */
-  variantOf(naming: NamingText): {
-    readonly statement: Statement
-    translation: Translation | null
-  } {
+  variantOf(naming: NamingText): Statement {
     const translation = this.translate(naming.text, naming.references)
-    const statement = this.#catalog.variant(naming, contentFor(naming, translation))
-    return { statement, translation }
+    return this.#catalog.variant(naming, contentFor(naming, translation))
   }
 
   /** The whole Parse of the unnamed statement. */
@@ -93,22 +89,35 @@ export class StatementsInSql {
     }
   }
 
-  /** In front of Describe or Bind of such a text. */
-  onUse(translation: Translation): void {
-    for (const { name, statement } of translation.used) {
-      this.#supply.ensure(statement)
-      this.#ledger.noteUse(name, statement.serverName)
-    }
+  /** In front of Parse of such a text, by which the server settles its columns. How many it needs. */
+  onParse(naming: NamingText): number {
+    const translation = this.translate(naming.text, naming.references)
+    if (translation === null) return 0
+    this.onUse(translation, null)
+    return translation.used.length
+  }
+
+  /** In front of a message that runs such a text, or looks into it; `own`: what it needs besides. */
+  onUse({ used }: Translation, own: Statement | null): void {
+    for (const { name, statement } of used) this.#ledger.noteUse(name, statement.serverName)
+    const wanted = used.map(({ statement }) => statement)
+    if (own !== null) wanted.push(own)
+    this.#supply.ensureAll(wanted)
+  }
+
+  /** In front of Describe of a portal: Postgres looks its columns up once more. */
+  onDescribe(portal: string): void {
+    const translation = this.#portals.get(portal)
+    if (translation !== undefined) this.onUse(translation, null)
   }
 
   /** True when the tracker has been told of this Execute. */
   onExecute(portal: string, { tracker }: ServerLink): boolean {
     const translation = this.#portals.get(portal)
     if (translation === undefined) return false
-    this.onUse(translation)
     const [dropped = null] = translation.deallocated
+    this.onUse(translation, dropped?.statement ?? null)
     if (dropped === null) return false
-    this.#supply.ensure(dropped.statement)
     if (tracker.sentNoted(frontend.execute)) {
       const standIn = dropped.statement.serverName
       this.#supply.push({ kind: 'drop', name: dropped.name, standIn })

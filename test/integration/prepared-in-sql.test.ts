@@ -247,3 +247,15 @@ describe.each(bothExtremes)('sent $name', ({ segmentation }) => {
     })
   })
 })
+
+test('a text that names a statement tells its columns on a server that has met neither', async () => {
+  await start({ poolSize: 2 })
+  const [client, blocker] = [await pooled.client('transaction'), await pooled.client('transaction')]
+  await answers(client, [batch(raw.parse('s', "select 'upper'"))])
+  // The client's own server is the one that was free last, and is taken first.
+  await answers(blocker, [sql('begin')])
+  for (const name of ['', 'outer']) {
+    const step = batch(raw.parse(name, 'execute s'), raw.describeMessage('statement', name))
+    expect((await answers(client, [step]))[0]).toEqual(['1 ', 't', 'T', 'Z I'])
+  }
+})

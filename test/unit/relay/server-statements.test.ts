@@ -38,9 +38,8 @@ describe('what names stand for', () => {
     names.expect('a', 2, 5)
     expect(names.isUncertain('a', 5)).toBe(false)
     names.confirm('a', 1)
-    expect(names.isSettled('a')).toBe(false)
+    expect(names.isUncertain('a', 6)).toBe(true)
     expect(names.confirm('a', 2)).toBe(1)
-    expect(names.isSettled('a')).toBe(true)
     expect(names.isUncertain('a', 6)).toBe(false)
   })
 
@@ -82,7 +81,6 @@ describe('what names stand for', () => {
 describe('statements of a server', () => {
   const withStatements = (...names: string[]): ServerStatements => {
     const server = new ServerStatements()
-    server.beginHold()
     for (const name of names) {
       server.expect(name, true, 0)
       server.confirm(name, true)
@@ -99,40 +97,84 @@ describe('statements of a server', () => {
     expect(server.size).toBe(0)
   })
 
-  test('give way the least recently used first, and none of the present hold', () => {
-    const server = withStatements('a', 'b', 'c')
-    expect(server.takeEvictable()).toBe(null)
-    server.beginHold()
-    server.touch('a')
-    expect(server.takeEvictable()).toBe('b')
-    server.expect('b', false, 0)
-    expect(server.takeEvictable()).toBe('c')
-    server.expect('c', false, 0)
-    expect(server.takeEvictable()).toBe(null)
-    expect(server.size).toBe(1)
+  test('give way the least recently used first, whatever the order of their answers', () => {
+    const server = withStatements('a', 'b')
+    server.expect('c', true, 0)
+    server.expect('d', true, 0)
+    server.touch('b')
+    server.confirm('c', true)
+    const gone: (string | null)[] = []
+    while (server.size > 0) {
+      const name = server.leastUsed as string
+      gone.push(name)
+      server.expect(name, false, 1)
+    }
+    expect(gone).toEqual(['a', 'c', 'd', 'b'])
+    expect(server.leastUsed).toBe(null)
+    server.confirm('d', true)
+    expect(server.has('d')).toBe(false)
+    for (const name of gone) server.confirm(name as string, false)
+    expect([server.size, server.leastUsed]).toEqual([0, null])
   })
 
-  test('do not give way when they are learnt again behind their close', () => {
+  test('are there again when their close lapses, and only if they were made', () => {
+    const server = withStatements('a', 'b')
+    server.expect('c', true, 0)
+    for (const name of ['a', 'c']) server.expect(name, false, 0)
+    server.lapse('c')
+    for (const name of ['a', 'c']) server.lapseClose(name, false)
+    expect([server.has('a'), server.has('c'), server.size]).toEqual([true, false, 2])
+    expect(server.leastUsed).toBe('b')
+    server.expect('b', false, 0)
+    expect(server.leastUsed).toBe('a')
+  })
+
+  test('are learnt again behind their close', () => {
     const server = withStatements('a')
-    server.beginHold()
     server.expect('a', false, 0)
     server.expect('a', true, 0)
-    expect(server.takeEvictable()).toBe(null)
     server.confirm('a', false)
     expect(server.has('a')).toBe(true)
     server.confirm('a', true)
-    expect(server.takeEvictable()).toBe(null)
+    expect([server.leastUsed, server.size]).toEqual(['a', 1])
   })
 
-  test('that are suspect count, are not there, give way first, and are told once', () => {
+  test('that are suspect count, are not there, are told once, and stay so when not closed', () => {
     const server = withStatements('a', 'b')
     server.suspectAll()
-    expect(server.has('a')).toBe(false)
-    expect(server.size).toBe(2)
+    expect([server.has('a'), server.size, server.leastUsed]).toEqual([false, 2, null])
     expect(server.takeSuspect('a')).toBe(true)
     expect(server.takeSuspect('a')).toBe(false)
-    expect(server.takeEvictable()).toBe('b')
-    expect(server.size).toBe(0)
+    expect(server.takeAnySuspect()).toBe('b')
+    expect([server.takeAnySuspect(), server.size]).toEqual([null, 0])
+    server.expect('b', false, 0)
+    server.lapseClose('b', true)
+    expect([server.has('b'), server.size]).toEqual([false, 1])
+    expect(server.takeSuspect('b')).toBe(true)
+  })
+
+  test('are counted, and put in order, right in any order of messages and outcomes', () => {
+    const server = new ServerStatements()
+    const letters = ['a', 'b', 'c', 'd']
+    const coming: [string, boolean][] = []
+    for (let step = 1; step < 5000; step += 1) {
+      const name = letters[(step * 7) % 4] as string
+      if ((step * 13) % 5 < 3) {
+        const isThere = step % 2 === 0
+        server.expect(name, isThere, step)
+        coming.push([name, isThere])
+      } else {
+        const [oldest, isThere] = coming.shift() ?? ['a', false]
+        if (step % 3 > 0) server.confirm(oldest, isThere)
+        else server.lapse(oldest)
+      }
+      if (step % 31 === 0) server.forget(name)
+      if (step % 97 === 0) server.clear()
+      const present = letters.filter((letter) => server.has(letter))
+      expect(server.size).toBe(present.length)
+      expect(server.leastUsed === null).toBe(present.length === 0)
+      if (server.leastUsed !== null) expect(present).toContain(server.leastUsed)
+    }
   })
 
   test('that were closed unseen are forgotten', () => {
