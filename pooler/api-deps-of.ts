@@ -43,6 +43,7 @@ export function apiDepsOf(parts: ApiParts): ApiDeps {
     events,
     identities,
     bearers,
+    providerSignIn: control.providerSignIn,
     sessionJwts,
     sessionKeys,
     webSessions: new WebSessions({

@@ -13,12 +13,11 @@ import { Bearers } from './access/bearers.ts'
 import { GuardedClient } from './access/guarded-client.ts'
 import { HoldRecord } from './access/hold-record.ts'
 import { HttpAuthoriser } from './access/http-authoriser.ts'
-import { IdentityProvider } from './access/identity-provider.ts'
 import { LiveSessions } from './access/live-sessions.ts'
 import { OutsideAccess } from './access/outside-access.ts'
 import { OutsideWatch } from './access/outside-watch.ts'
 import { Presence } from './access/presence.ts'
-import { ProviderKeys } from './access/provider-keys.ts'
+import type { ProviderSignIn } from './access/provider-sign-in.ts'
 import { SessionJwts } from './access/session-jwt.ts'
 import { SessionKeys } from './access/session-keys.ts'
 import { TokenAccess } from './access/token-access.ts'
@@ -33,6 +32,7 @@ import type { Config } from './config/settings.ts'
 import { type EventWebhook, newEventWebhook } from './event-webhook.ts'
 import { newInviteWebhook, tellUndelivered } from './invite-webhook.ts'
 import type { UpstreamAddresses } from './pool/upstream-address.ts'
+import { newProviderParts } from './provider-parts.ts'
 import { BranchStore } from './store/branches.ts'
 import { ChangeFeed } from './store/change-feed.ts'
 import { type Database, openDatabase } from './store/database.ts'
@@ -87,6 +87,8 @@ export class ControlPlane {
   readonly sessionKeys: SessionKeys
   readonly sessionJwts: SessionJwts
   readonly bearers: Bearers
+  /** null: people sign in with tokens only. */
+  readonly providerSignIn: ProviderSignIn | null
   readonly assignableRoles: AssignableRoles
   readonly auditTrail: AuditTrail
   readonly holdRecord: HoldRecord
@@ -126,10 +128,12 @@ export class ControlPlane {
     this.#guardedClient = new GuardedClient({ addresses: options.guardedAddresses, clock })
     this.sessionKeys = new SessionKeys({ store: new SigningKeyStore(database, box), clock, log })
     this.sessionJwts = new SessionJwts(this.sessionKeys, clock)
+    const provider = newProviderParts({ ...options, client: this.#guardedClient, box })
+    this.providerSignIn = provider.signIn
     this.bearers = new Bearers({
       accessTokens: this.accessTokens,
       sessionJwts: this.sessionJwts,
-      provider: this.#newProvider(options),
+      provider: provider.bearers,
       identities: this.identities,
       endedSessions: new EndedSessionStore(database),
       changes,
@@ -142,8 +146,8 @@ export class ControlPlane {
     this.auditTrail = new AuditTrail({ events: this.events, clock, log, retentionMs, onWritten })
     this.holdRecord = new HoldRecord({ holds: this.holds, clock, log, retentionMs })
     const presenceStore = new PresenceStore(database, processName)
-    const { liveSessions } = this
-    this.presence = new Presence({ store: presenceStore, sessions: liveSessions, clock, log })
+    const sessions = this.liveSessions
+    this.presence = new Presence({ store: presenceStore, sessions, clock, log })
     const authoriser = new HttpAuthoriser({ client: this.#guardedClient, changes, clock, log })
     const outside = new OutsideAccess(authoriser, clock)
     const tokenAccess = new TokenAccess({
@@ -157,7 +161,7 @@ export class ControlPlane {
       canRecord: () => this.auditTrail.hasRoomForLogin && this.holdRecord.hasRoomForLogin,
     })
     this.#ender = new AccessEnder({
-      sessions: this.liveSessions,
+      sessions,
       tokenAccess,
       changes,
       clock,
@@ -165,16 +169,14 @@ export class ControlPlane {
       blindMaxMs: config.accessBlindMaxMs,
     })
     this.#outsideWatch = new OutsideWatch({
-      sessions: this.liveSessions,
+      sessions,
       outside,
       tenants: this.tenantCache,
       clock,
       recheckMs: config.jitRecheckMs,
     })
     this.throttle = new AuthThrottle(clock)
-    const connectTimeoutMs = config.serverConnectTimeoutMs
-    const loginTimeoutMs = config.serverLoginTimeoutMs
-    this.#authQuery = new AuthQuery({ ...options, connectTimeoutMs, loginTimeoutMs })
+    this.#authQuery = newAuthQuery(options)
     this.authenticator = this.#newAuthenticator(options, box, tokenAccess)
   }
 
@@ -203,14 +205,6 @@ export class ControlPlane {
     await this.database.close()
   }
 
-  /** null where no identity provider is set: the three settings come together. */
-  #newProvider({ config, clock, log }: ControlPlaneOptions): IdentityProvider | null {
-    const { authIssuer: issuer, authAudience: audience, authJwksUrl: url } = config
-    if (issuer === null || audience === null || url === null) return null
-    const keys = new ProviderKeys({ url, client: this.#guardedClient, clock, log })
-    return new IdentityProvider({ issuer, audience, keys, clock })
-  }
-
   #newAuthenticator(
     { clock, log }: ControlPlaneOptions,
     box: SecretBox,
@@ -232,4 +226,13 @@ export class ControlPlane {
     })
     return new Authenticator({ verifiers, credentials, throttle, tokenAuth, clock, log })
   }
+}
+
+function newAuthQuery(options: ControlPlaneOptions): AuthQuery {
+  const { serverConnectTimeoutMs, serverLoginTimeoutMs } = options.config
+  return new AuthQuery({
+    ...options,
+    connectTimeoutMs: serverConnectTimeoutMs,
+    loginTimeoutMs: serverLoginTimeoutMs,
+  })
 }

@@ -5,6 +5,7 @@ import type { Log } from '../../shared/log.ts'
 import type { AssignableRoles } from '../access/assignable-roles.ts'
 import type { AuditTrail } from '../access/audit-trail.ts'
 import type { Bearers } from '../access/bearers.ts'
+import type { ProviderSignIn } from '../access/provider-sign-in.ts'
 import type { SessionJwts } from '../access/session-jwt.ts'
 import type { SessionKeys } from '../access/session-keys.ts'
 import type { WebSessions } from '../access/web-sessions.ts'
@@ -121,7 +122,9 @@ export interface ApiDeps {
   readonly rules: RuleStore
   readonly events: Pick<EventStore, 'query'>
   readonly identities: Pick<IdentityStore, 'link' | 'list' | 'unlink'>
-  readonly bearers: Pick<Bearers, 'find' | 'identityOf' | 'logOut'>
+  readonly bearers: Pick<Bearers, 'find' | 'identityOf' | 'logOut' | 'ownerOf'>
+  /** null: people sign in with tokens only. */
+  readonly providerSignIn: Pick<ProviderSignIn, 'begin' | 'finish'> | null
   readonly sessionJwts: Pick<SessionJwts, 'issue'>
   readonly sessionKeys: Pick<SessionKeys, 'published'>
   readonly webSessions: Pick<WebSessions, 'open' | 'find' | 'close'>

@@ -7,6 +7,7 @@ import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod
 import { apiConnectionsMax } from '../config/limits.ts'
 import { liveRoute } from '../dashboard/live-route.ts'
 import { pageRoutes } from '../dashboard/page-routes.ts'
+import { providerRoutes } from '../dashboard/provider-routes.ts'
 import { signInRoutes } from '../dashboard/sign-in-routes.ts'
 import type { ApiApp } from './api-app.ts'
 import type { ApiDeps, ApiSettings } from './api-deps.ts'
@@ -68,6 +69,9 @@ export function createApiServer(deps: ApiDeps): FastifyInstance {
     prefix: '/v1',
   })
   app.register(async (scope) => signInRoutes(scope.withTypeProvider(), deps, authorizer), {
+    prefix: '/auth',
+  })
+  app.register(async (scope) => providerRoutes(scope.withTypeProvider(), deps, authorizer), {
     prefix: '/auth',
   })
   app.register(async (scope) => pageRoutes(scope.withTypeProvider(), deps))

@@ -114,7 +114,7 @@ export class Authorizer {
 
   /** Throws 401, or 429 for a network that guesses. */
   async identifyToken(text: string, ip: string): Promise<BearerOwner> {
-    return await this.#admit(text, ip, async () =>
+    return await this.admit(text, ip, async () =>
       this.#unlessOver(await this.#deps.bearers.find(new Secret(text))),
     )
   }
@@ -128,11 +128,32 @@ export class Authorizer {
     if (id === null) throw unauthorized('you are not signed in', forget)
     const { isBackground = false } = request.routeOptions.config
     const isUse = !isBackground && request.headers['latchkey-background'] === undefined
-    return await this.#admit(id.reveal(), request.ip, async () => {
+    return await this.admit(id.reveal(), request.ip, async () => {
       const owner = await this.#deps.webSessions.find(id, { isUse })
       if (owner !== null) return owner
       throw unauthorized('your session is over; sign in again', forget)
     })
+  }
+
+  /**
+   * `find` throws 401 for what is nobody's; that is counted. Throws 429 for a network that guesses,
+   * but for a secret that was seen good.
+   */
+  async admit<Found>(secret: string, ip: string, find: () => Promise<Found>): Promise<Found> {
+    const source = sourceKey(ip)
+    const hash = createHash('sha256').update(secret).digest('base64')
+    this.#refuseGuesses(source, hash)
+    try {
+      const found = await find()
+      this.#goodTokens.set(hash, true)
+      return found
+    } catch (error) {
+      if (error instanceof ApiError && error.statusCode === 401) {
+        this.#goodTokens.delete(hash)
+        this.#badBearers.add(source)
+      }
+      throw error
+    }
   }
 
   /** Whether what was allowed when a stream was opened still is. */
@@ -156,7 +177,7 @@ export class Authorizer {
     const text = bearerOf(authorization)
     if (text === null) throw unauthorized('send a token: Authorization: Bearer sbp_…')
     if (!isOpen) return await this.identifyToken(text, request.ip)
-    return await this.#admit(text, request.ip, async () => {
+    return await this.admit(text, request.ip, async () => {
       const owner = await this.#deps.bearers.find(new Secret(text))
       if (owner !== null) return this.#unlessOver(owner)
       request.newcomer = await this.#deps.bearers.identityOf(new Secret(text))
@@ -168,24 +189,6 @@ export class Authorizer {
     const nowMs = this.#deps.clock.wallMs()
     if (owner !== null && tokenFault(owner.token, nowMs) === null) return owner
     throw unauthorized('the token is unknown, revoked, logged out or expired')
-  }
-
-  /** `find` throws 401 for what is nobody's; that is counted. */
-  async #admit<Found>(secret: string, ip: string, find: () => Promise<Found>): Promise<Found> {
-    const source = sourceKey(ip)
-    const hash = createHash('sha256').update(secret).digest('base64')
-    this.#refuseGuesses(source, hash)
-    try {
-      const found = await find()
-      this.#goodTokens.set(hash, true)
-      return found
-    } catch (error) {
-      if (error instanceof ApiError && error.statusCode === 401) {
-        this.#goodTokens.delete(hash)
-        this.#badBearers.add(source)
-      }
-      throw error
-    }
   }
 
   #refuseGuesses(source: string, hash: string): void {

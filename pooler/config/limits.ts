@@ -75,6 +75,16 @@ export const providerKeysMax = 100
 
 /** The document they stand in: a hundred RSA keys with their certificates. */
 export const providerKeysBytesMax = 512 * 1024
+
+/** What a provider says of itself: some KB, with every algorithm and language that it knows. */
+export const providerDocumentBytesMax = 128 * 1024
+
+/** An ID token with all groups of somebody who is in many. */
+export const idTokenBytesMax = 32 * 1024
+
+/** That, and an access and a refresh token beside it, which are thrown away. */
+export const tokenAnswerBytesMax = 128 * 1024
+
 /** Open invitations of one project, each a row for a week: a team is smaller, a loop is stopped here. */
 export const invitationsPerProjectMax = 200
 

@@ -90,6 +90,14 @@ function faultsBetween(env: Environment): string[] {
       faults.push(`${name}: not given; allowed: all of ${identityProvider.join(', ')}, or none`)
     }
   }
+  for (const [name, needed] of [
+    ['AUTH_CLIENT_ID', 'AUTH_ISSUER'],
+    ['AUTH_CLIENT_SECRET', 'AUTH_CLIENT_ID'],
+  ] as const) {
+    if (has(name) && !has(needed)) {
+      faults.push(`${name}: given, but ${needed} is not; allowed: with ${needed} only`)
+    }
+  }
   const webhook = webhooks.find(has)
   if (webhook !== undefined && !has('WEBHOOK_SECRET')) {
     const { allowed } = settings.WEBHOOK_SECRET.kind

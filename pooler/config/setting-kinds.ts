@@ -182,6 +182,11 @@ export const password = secret('8 to 200 characters, no published example', (tex
   return /^\P{Cc}+$/u.test(text) ? null : 'with control characters'
 })
 
+/** The provider made it; which length is no accident is its business. */
+export const clientSecret = secret('1 to 1000 characters of ASCII', (text) =>
+  /^[\x20-\x7e]{1,1000}$/.test(text) ? null : 'of another length or alphabet',
+)
+
 export const roleName: Kind<string> = open('a name of up to 63 characters without a dot', (text) =>
   /^[^\s.\0]{1,63}$/.test(text) ? { value: text } : fault('not such a name'),
 )

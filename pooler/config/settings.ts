@@ -4,6 +4,7 @@ import {
   baseUrl,
   byteSize,
   claim,
+  clientSecret,
   databaseUrl,
   domain,
   duration,
@@ -247,6 +248,14 @@ export const settings = {
   ),
   AUTH_ISSUER: optional(guardedUrl, '`iss` of its JWTs, letter by letter.'),
   AUTH_AUDIENCE: optional(claim, '`aud` of its JWTs, or one of them.'),
+  AUTH_CLIENT_ID: optional(
+    claim,
+    'Name of the dashboard at the provider: people can sign in there; its redirect address is `/auth/callback`.',
+  ),
+  AUTH_CLIENT_SECRET: optional(
+    clientSecret,
+    'Its secret, where the provider gave it one; PKCE is used either way.',
+  ),
   ACCESS_BLIND_MAX_MS: setting(
     duration(1000, true),
     '300000',

@@ -32,7 +32,8 @@ const packages: Readonly<Record<string, string>> = {
 const scriptType = 'text/javascript; charset=utf-8'
 const publicFolder = join(import.meta.dirname, 'public')
 
-export function loadDashboardFiles(): DashboardFiles {
+/** `providerName`: whom people can sign in with, as a host's name; empty: nobody. */
+export function loadDashboardFiles(providerName: string): DashboardFiles {
   const texts = new Map<string, string>()
   for (const name of readdirSync(publicFolder, { recursive: true, encoding: 'utf8' }).sort()) {
     const path = name.replaceAll('\\', '/')
@@ -51,7 +52,10 @@ export function loadDashboardFiles(): DashboardFiles {
   const base = `/assets/${hash.digest('hex').slice(0, 16)}/`
   const scripts = [...texts.keys()].filter((path) => path.endsWith('.js'))
   const preloads = scripts.map((path) => `<link rel="modulepreload" href="${base}${path}">`)
-  const page = template.replace('<!-- preloads -->', preloads.join('')).replaceAll('{base}', base)
+  const page = template
+    .replace('<!-- preloads -->', preloads.join(''))
+    .replaceAll('{base}', base)
+    .replace('{provider}', providerName)
   const typeOf = (path: string) => (path.endsWith('.css') ? 'text/css; charset=utf-8' : scriptType)
   return {
     base,

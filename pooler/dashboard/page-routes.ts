@@ -28,8 +28,11 @@ const pagePaths = [
 
 const yearSeconds = 31_536_000
 
-export function pageRoutes(app: ApiApp, { settings }: Pick<ApiDeps, 'settings'>): void {
-  const { page, files } = loadDashboardFiles()
+type PageDeps = Pick<ApiDeps, 'settings' | 'providerSignIn'>
+
+export function pageRoutes(app: ApiApp, { settings, providerSignIn }: PageDeps): void {
+  const issuer = providerSignIn === null ? null : settings.identityIssuer
+  const { page, files } = loadDashboardFiles(issuer === null ? '' : new URL(issuer).host)
   for (const path of pagePaths) {
     app.get(path, { schema: { hide: true } }, async (request, reply) => {
       ownOriginOf(request, settings)

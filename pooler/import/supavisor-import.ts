@@ -1,5 +1,6 @@
 // Tenants as Supavisor's API gives them (`{"data": …}`, one or many), or one JSON object a line.
 import { z } from 'zod'
+import { parseJson } from '../../shared/json.ts'
 import { tenantFields } from '../api/schemas/tenants.ts'
 import { type Import, ImportError, type ImportedTenant, refFault } from './imported-tenant.ts'
 
@@ -26,11 +27,11 @@ export function readSupavisor(text: string): Import {
 }
 
 function listOf(text: string): unknown[] {
-  const whole = parse(text)
+  const whole = parseJson(text)
   if (whole === undefined) {
     const lines = text.split(/\r?\n/).filter((line) => line.trim() !== '')
     return lines.map((line, index) => {
-      const value = parse(line)
+      const value = parseJson(line)
       if (value === undefined) throw new ImportError(`line ${index + 1} is no JSON`)
       return value
     })
@@ -39,14 +40,6 @@ function listOf(text: string): unknown[] {
   const tenant = z.object({ tenant: z.unknown() }).safeParse(whole)
   const inner = data.success ? data.data.data : tenant.success ? tenant.data.tenant : whole
   return Array.isArray(inner) ? inner : [inner]
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
 
 /** Supavisor answers null for what is not set; here that is left out. */

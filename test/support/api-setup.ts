@@ -123,6 +123,7 @@ export async function setUpApi(
     ...sessionParts(database, box, stores, clock),
     ...worldly(world),
     inviteWebhook: null,
+    providerSignIn: null,
     ...parts,
     settings: { ...usualSettings, ...settings },
     log: nullLog,
@@ -203,7 +204,10 @@ const usualSettings: ApiDeps['settings'] = {
 
 function worldly(
   world: ApiWorld,
-): Omit<ApiDeps, 'settings' | 'log' | 'clock' | 'inviteWebhook' | SessionPart | StoreName> {
+): Omit<
+  ApiDeps,
+  'settings' | 'log' | 'clock' | 'inviteWebhook' | 'providerSignIn' | SessionPart | StoreName
+> {
   return {
     assignableRoles: {
       list: async () => [...world.roles.values()],

@@ -2,10 +2,65 @@ import { useState } from 'preact/hooks'
 import { ask, messageOf } from '../ask.ts'
 import { html } from '../html.ts'
 import { Field } from '../parts/fields.ts'
+import { signInFaultIn } from '../sign-in-faults.ts'
 import { useTitle } from '../use-title.ts'
+
+/** What went wrong is told once: the address is the page's own again. */
+function takeFault() {
+  const fault = signInFaultIn(location.search)
+  if (fault !== null) history.replaceState(null, '', location.pathname)
+  return fault
+}
+
+/** The identity provider's name, which the server put into the page; null: there is none. */
+const providerName =
+  document.querySelector<HTMLMetaElement>('meta[name=identity-provider]')?.content || null
 
 export function SignInPage({ onSignedIn }: { onSignedIn: () => Promise<void> }) {
   useTitle('Sign in')
+  const [returned] = useState(takeFault)
+  return html`<main class="sign-in" id="main">
+    <div class="card">
+      <p class="brand"><span class="brand-mark" aria-hidden="true"></span>Latchkey</p>
+      <h1>Sign in</h1>
+      ${
+        returned !== null &&
+        html`<div class="note bad" role="alert"><p><strong>${returned.text}</strong></p>
+          <p>${returned.hint} <code>${returned.code}</code></p></div>`
+      }
+      ${providerName !== null && html`<${ProviderButton} name=${providerName} /><p class="or"><span>or</span></p>`}
+      <${TokenForm} isFirst=${providerName === null} onSignedIn=${onSignedIn} />
+    </div>
+  </main>`
+}
+
+function ProviderButton({ name }: { name: string }) {
+  const [fault, setFault] = useState<string | null>(null)
+  const [isBusy, setBusy] = useState(false)
+  const begin = async () => {
+    setBusy(true)
+    try {
+      const body = { return_to: location.pathname }
+      const answer = await ask<{ location: string }>('POST', '/auth/provider', { body })
+      location.assign(answer.body.location)
+    } catch (error) {
+      setFault(messageOf(error))
+      setBusy(false)
+    }
+  }
+  return html`<button class="primary wide" disabled=${isBusy} onClick=${begin}>
+      ${isBusy ? 'On the way…' : `Sign in with ${name}`}
+    </button>
+    ${fault !== null && html`<p class="fault" role="alert">${fault}</p>`}`
+}
+
+interface TokenFormProps {
+  /** Whether this is the usual way in. */
+  readonly isFirst: boolean
+  readonly onSignedIn: () => Promise<void>
+}
+
+function TokenForm({ isFirst, onSignedIn }: TokenFormProps) {
   const [token, setToken] = useState('')
   const [fault, setFault] = useState<string | null>(null)
   const [isBusy, setBusy] = useState(false)
@@ -25,19 +80,15 @@ export function SignInPage({ onSignedIn }: { onSignedIn: () => Promise<void> }) 
       setBusy(false)
     }
   }
-  return html`<main class="sign-in" id="main">
-    <form class="card" onSubmit=${submit} novalidate>
-      <p class="brand"><span class="brand-mark" aria-hidden="true"></span>Latchkey</p>
-      <h1>Sign in</h1>
-      <p class="muted">With a personal access token. It is exchanged for a session that ends by itself; the browser does not keep it.</p>
-      <${Field} label="Token" type="password" value=${token} fault=${fault}
-        onValue=${(value: string) => {
-          setToken(value)
-          setFault(null)
-        }}
-        more=${{ autocomplete: 'off', autofocus: true, placeholder: 'sbp_…', spellcheck: false }} />
-      <button class="primary wide" disabled=${isBusy}>${isBusy ? 'Signing in…' : 'Sign in'}</button>
-      <p class="hint">No token? Ask whoever runs this Latchkey, or use the link of your invitation.</p>
-    </form>
-  </main>`
+  return html`<form onSubmit=${submit} novalidate>
+    <p class="muted">With a personal access token. It is exchanged for a session that ends by itself; the browser does not keep it.</p>
+    <${Field} label="Token" type="password" value=${token} fault=${fault}
+      onValue=${(value: string) => {
+        setToken(value)
+        setFault(null)
+      }}
+      more=${{ autocomplete: 'off', autofocus: isFirst, placeholder: 'sbp_…', spellcheck: false }} />
+    <button class=${isFirst ? 'primary wide' : 'wide'} disabled=${isBusy}>${isBusy ? 'Signing in…' : isFirst ? 'Sign in' : 'Sign in with the token'}</button>
+    <p class="hint">No token? Ask whoever runs this Latchkey, or use the link of your invitation.</p>
+  </form>`
 }
