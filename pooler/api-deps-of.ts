@@ -11,7 +11,7 @@ import type { DataPlane } from './data-plane.ts'
 import { type MetricsText, metricsContentType } from './metrics/metrics-text.ts'
 import type { OtherWorkersLink } from './other-workers-link.ts'
 import { UpstreamAddressError, type UpstreamAddresses } from './pool/upstream-address.ts'
-import { projectFiguresOf } from './project-figures-of.ts'
+import { figuresHereOf, sumFigures } from './project-figures-of.ts'
 import { serverVersionOf } from './project-query.ts'
 import { WebSessionStore } from './store/web-sessions.ts'
 
@@ -22,7 +22,7 @@ export interface ApiParts {
   readonly addresses: UpstreamAddresses
   readonly metricsText: MetricsText
   /** null: this process is alone. */
-  readonly others: Pick<OtherWorkersLink, 'lift' | 'terminate' | 'metrics'> | null
+  readonly others: Pick<OtherWorkersLink, 'lift' | 'terminate' | 'metrics' | 'figures'> | null
   readonly apiTls: ApiSettings['tls']
   readonly clock: Clock
   readonly log: Log
@@ -93,7 +93,10 @@ export function apiDepsOf(parts: ApiParts): ApiDeps {
         return isRefused ? error.message : null
       }
     },
-    projectFigures: (ref) => projectFiguresOf(ref, data),
+    projectFigures: async (ref) => {
+      const elsewhere = (await others?.figures(ref)) ?? []
+      return sumFigures([figuresHereOf(ref, data), ...elsewhere])
+    },
     readiness: async () => {
       const reasons: string[] = []
       if (data.isDraining) reasons.push('draining')

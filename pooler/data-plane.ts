@@ -205,6 +205,14 @@ export class DataPlane {
     }
   }
 
+  /** Pools pause and resume as `holds` says now. */
+  applyHolds(): void {
+    for (const { key, pool } of this.pools.entries()) {
+      if (this.holds.isPaused(key)) pool.pause()
+      else pool.resume()
+    }
+  }
+
   /** A project that ends: whoever is in it is told, what they run is stopped, its pools are closed. */
   async endClientsOf(tenantRef: string, error: PoolerError): Promise<void> {
     for (const connection of this.connections) {

@@ -2,6 +2,7 @@
 // several workers this program is the process in front of them (workers/primary.ts), and each of them.
 import cluster from 'node:cluster'
 import { systemClock } from '../shared/clock.ts'
+import { shareIds } from '../shared/ids.ts'
 import { createLog, type Log } from '../shared/log.ts'
 import type { ShutdownWay } from './admin/admin-view.ts'
 import { inheritedSockets } from './config/inherited-sockets.ts'
@@ -172,6 +173,7 @@ async function serveAsWorker(): Promise<void> {
   try {
     const config = loadConfig(link.env)
     const { worker } = link.place
+    shareIds(link.place)
     const log = createLog({ level: config.logLevel, format: config.logFormat }).child({ worker })
     catchFaults(log)
     const onShutdown = (how: ShutdownWay): void => link.shutDownAll(how)

@@ -3,9 +3,11 @@
 import type { Clock, Timer } from '../shared/clock.ts'
 import { PoolerError } from '../shared/errors.ts'
 import type { AuthThrottle } from './auth/auth-throttle.ts'
+import type { OperatorThrottle } from './client/admin-login.ts'
 import type { DataPlane, OtherWorkers } from './data-plane.ts'
 import { mergeMetrics } from './metrics/merged-metrics.ts'
 import type { MetricsText } from './metrics/metrics-text.ts'
+import { type FiguresHere, figuresHereOf } from './project-figures-of.ts'
 import type { WorkerLink } from './workers/worker-link.ts'
 
 /** A cancel is given up after less: a connection to the server, a request, its end. */
@@ -16,6 +18,8 @@ const tellAfterMs = 20
 export interface ServedParts {
   readonly data: DataPlane
   readonly throttle: AuthThrottle
+  /** Of the console's door. */
+  readonly operatorThrottle: OperatorThrottle
   readonly metricsText: MetricsText
   readonly reload: () => Promise<void>
 }
@@ -56,7 +60,7 @@ export class OtherWorkersLink implements OtherWorkers {
   }
 
   /** What the others ask is answered from here on. */
-  serve({ data, throttle, metricsText, reload }: ServedParts): void {
+  serve({ data, throttle, operatorThrottle, metricsText, reload }: ServedParts): void {
     const link = this.#link
     link.answer('reload', async () => {
       await reload()
@@ -73,10 +77,13 @@ export class OtherWorkersLink implements OtherWorkers {
       return target !== null
     })
     throttle.onWrong = (ref, source) => link.tell('wrong', { ref, source })
+    operatorThrottle.onWrong = (source) => link.tell('wrong', { ref: null, source })
     link.answer('wrong', ({ ref, source }) => {
-      throttle.noteWrong(ref, source)
+      if (ref === null) operatorThrottle.noteWrong(source)
+      else throttle.noteWrong(ref, source)
       return null
     })
+    link.answer('figures', ({ ref }) => figuresHereOf(ref, data))
     link.answer('lift', ({ ref, sources }) => {
       throttle.lift(ref, sources ?? undefined)
       return null
@@ -104,6 +111,11 @@ export class OtherWorkersLink implements OtherWorkers {
   async metrics(ref: string | null, text: string): Promise<string> {
     const { answers, faults, missing } = await this.#link.ask('metrics', { ref })
     return mergeMetrics([{ slot: this.slot, text }, ...answers], missing + faults.length)
+  }
+
+  /** Those of the workers that answer in time. */
+  async figures(ref: string): Promise<readonly FiguresHere[]> {
+    return (await this.#link.ask('figures', { ref })).answers
   }
 
   /** Certificates are read again by the others. Rejects with what the first says who cannot use them. */

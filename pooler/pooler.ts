@@ -7,14 +7,10 @@ import { type Clock, sleep, systemClock } from '../shared/clock.ts'
 import type { Log } from '../shared/log.ts'
 import { descriptorOf } from './accept/listener.ts'
 import { ServerCertificates } from './accept/server-certificates.ts'
-import { AdminConsole } from './admin/admin-console.ts'
 import type { ShutdownWay } from './admin/admin-view.ts'
-import { adminControlOf } from './admin-control-of.ts'
-import { adminViewOf } from './admin-view-of.ts'
+import { type AdminServicesHere, adminServicesOf } from './admin-services-of.ts'
 import { createApiServer } from './api/api-server.ts'
 import { apiDepsOf } from './api-deps-of.ts'
-import { AdminLogin } from './client/admin-login.ts'
-import type { AdminServices } from './client/serve-admin.ts'
 import type { InheritedSockets, SocketName } from './config/inherited-sockets.ts'
 import type { Config } from './config/settings.ts'
 import { ControlPlane } from './control-plane.ts'
@@ -60,7 +56,7 @@ export class Pooler {
   readonly #certificates: ServerCertificates | null
   readonly #clock: Clock
   readonly #processMetrics: ProcessMetrics
-  readonly #console: AdminConsole
+  readonly #admin: AdminServicesHere
 
   private constructor(options: PoolerOptions, parts: Loaded) {
     const { config, log } = options
@@ -75,7 +71,7 @@ export class Pooler {
     const databaseGuard = guardFor(config.upstreamAllowedNetworks)
     const addresses = new UpstreamAddresses({ guard: databaseGuard, clock })
     const guardedAddresses = new UpstreamAddresses({ guard: guardFor([]), clock })
-    this.control = new ControlPlane({
+    const control = new ControlPlane({
       config,
       databaseUrl: parts.databaseUrl,
       vaultKey: parts.vaultKey,
@@ -86,8 +82,9 @@ export class Pooler {
       projectQuery: projectQueryOver(() => this.data),
       guardedAddresses,
     })
+    this.control = control
     const others = options.link === undefined ? null : new OtherWorkersLink(options.link, clock)
-    this.data = new DataPlane({
+    const data = new DataPlane({
       config,
       version,
       clock,
@@ -96,27 +93,28 @@ export class Pooler {
       inherited: options.inherited ?? {},
       globalCa: parts.globalCa,
       addresses,
-      tenants: this.control.tenantCache,
-      authenticator: this.control.authenticator,
-      credentials: this.control.credentials,
+      tenants: control.tenantCache,
+      authenticator: control.authenticator,
+      credentials: control.credentials,
       counters,
-      admin: () => admin,
+      admin: () => this.#admin,
       openTransport: parts.openTransport,
       workers: others,
     })
-    const admin = this.#adminServices(others)
-    this.#console = admin.console
-    const changeDeps = { control: this.control, data: this.data, counters, clock }
-    this.control.tenantCache.onChange((change) => applyTenantChange(change, changeDeps))
-    this.control.credentials.onRenewed((ref, role) => this.data.pools.retireServersOf(ref, role))
+    this.data = data
+    this.#admin = this.#adminServices(others)
+    const changeDeps = { control, data, counters, clock }
+    control.tenantCache.onChange((change) => applyTenantChange(change, changeDeps))
+    control.credentials.onRenewed((ref, role) => data.pools.retireServersOf(ref, role))
     this.#processMetrics = new ProcessMetrics({ clock, version })
     const metricsText = new MetricsText({
-      snapshot: () => metricsSnapshotOf(this.data, counters),
+      snapshot: () => metricsSnapshotOf(data, counters),
       processMetrics: this.#processMetrics,
     })
-    const { control, data } = this
     const { throttle } = control
-    others?.serve({ data, throttle, metricsText, reload: () => this.reload() })
+    const operatorThrottle = this.#admin.login
+    const reload = () => this.reload()
+    others?.serve({ data, throttle, operatorThrottle, metricsText, reload })
     this.#api = createApiServer(
       apiDepsOf({
         config,
@@ -241,42 +239,24 @@ export class Pooler {
     this.#closeApiSocket()
     await this.#api.close()
     this.#processMetrics.stop()
-    this.#console.close()
+    this.#admin.close()
     await this.control.stop()
   }
 
-  #adminServices(others: OtherWorkersLink | null): AdminServices {
-    const { config, log } = this.#options
-    const clock = this.#clock
-    const { control, data } = this
-    const tenants = control.tenantCache
-    const adminConsole = new AdminConsole({
-      view: adminViewOf({ config, data, tenants, clock, version }),
-      control: adminControlOf({
-        data,
-        tenants,
-        reload: async () => {
-          await Promise.all([this.reload(), others?.reload()])
-        },
-        shutdown: this.#options.onShutdown ?? ((how) => void this.shutDown(how)),
-        monotonicOf: (wallMs) => clock.monotonicMs() - (clock.wallMs() - wallMs),
-      }),
-      workers: others?.of ?? 1,
-      clock,
-      onCommand: ({ name, address }, command) => {
-        log.info({ operator: name, address, command }, 'command at the console')
-        control.auditTrail.record({
-          atMs: clock.wallMs(),
-          ref: null,
-          actor: 'operator',
-          action: 'console_command',
-          address,
-          details: { user: name, command },
-        })
+  #adminServices(others: OtherWorkersLink | null): AdminServicesHere {
+    const { config, log, link, onShutdown } = this.#options
+    return adminServicesOf({
+      config,
+      control: this.control,
+      data: this.data,
+      link: link ?? null,
+      reload: async () => {
+        await Promise.all([this.reload(), others?.reload()])
       },
+      shutdown: onShutdown ?? ((how) => void this.shutDown(how)),
+      clock: this.#clock,
+      log,
     })
-    const login = new AdminLogin({ config, tenants, clock })
-    return { login, console: adminConsole, sessions: new Set() }
   }
 
   #ownListeners(): readonly OwnListener[] {

@@ -1,37 +1,62 @@
+// Live figures of a project for the dashboard: what each pool of a worker says, and the sums over all.
 import type { ProjectFigures } from './api/api-deps.ts'
 import type { DataPlane } from './data-plane.ts'
 import { bucketBoundsSeconds } from './metrics/histogram.ts'
+import { poolKeyText } from './pool/pool-key.ts'
 
-type Mutable = { -readonly [Name in keyof ProjectFigures]: ProjectFigures[Name] }
+/** Of one worker; crosses processes as JSON. */
+export interface FiguresHere {
+  readonly clients: number
+  readonly pools: readonly PoolFigures[]
+}
 
-/** Sums over the pools that the project has in this process. */
-export function projectFiguresOf(ref: string, data: DataPlane): ProjectFigures {
-  const checkouts = Array.from({ length: bucketBoundsSeconds.length + 1 }, () => 0)
-  const sums: Mutable = {
+export interface PoolFigures extends Omit<ProjectFigures, 'clients'> {
+  /** The same in every worker; null: one client's pool. */
+  readonly identity: string | null
+}
+
+export function figuresHereOf(ref: string, data: DataPlane): FiguresHere {
+  return {
     clients: data.clientCounts.of(ref),
-    waiting: 0,
-    oldestWaitMs: 0,
-    serversBusy: 0,
-    servers: 0,
-    serversMax: 0,
-    transactions: 0,
-    queries: 0,
-    bytesFromClients: 0,
-    bytesToClients: 0,
-    checkouts,
+    pools: [...data.pools.entriesOf(ref)].map(({ key, pool }) => {
+      const { transactions, queries, bytesFromClients, bytesToClients, checkouts } = pool.counters
+      const servers = [...pool.servers]
+      return {
+        identity: key.mode === 'direct' ? null : poolKeyText(key),
+        waiting: pool.waiters,
+        oldestWaitMs: pool.oldestWaiterMs,
+        serversBusy: servers.filter(({ state }) => state !== 'idle').length,
+        servers: servers.length,
+        serversMax: pool.size,
+        transactions,
+        queries,
+        bytesFromClients,
+        bytesToClients,
+        checkouts: [...checkouts.counts],
+      }
+    }),
   }
-  for (const { pool } of data.pools.entriesOf(ref)) {
-    const { counters } = pool
-    sums.waiting += pool.waiters
-    sums.oldestWaitMs = Math.max(sums.oldestWaitMs, pool.oldestWaiterMs)
-    for (const { state } of pool.servers) if (state !== 'idle') sums.serversBusy += 1
-    sums.servers += pool.servers.size
-    sums.serversMax += pool.size
-    sums.transactions += counters.transactions
-    sums.queries += counters.queries
-    sums.bytesFromClients += counters.bytesFromClients
-    sums.bytesToClients += counters.bytesToClients
-    for (const [bucket, count] of counters.checkouts.counts.entries()) checkouts[bucket]! += count
+}
+
+export function sumFigures(workers: readonly FiguresHere[]): ProjectFigures {
+  const pools = workers.flatMap((worker) => worker.pools)
+  const sum = (of: (one: PoolFigures) => number): number =>
+    pools.reduce((total, one) => total + of(one), 0)
+  // A pool's size is a limit over all workers.
+  const sizes = new Map(pools.map((one) => [one.identity ?? one, one.serversMax]))
+  return {
+    clients: workers.reduce((total, { clients }) => total + clients, 0),
+    waiting: sum(({ waiting }) => waiting),
+    oldestWaitMs: pools.reduce((oldest, { oldestWaitMs }) => Math.max(oldest, oldestWaitMs), 0),
+    serversBusy: sum(({ serversBusy }) => serversBusy),
+    servers: sum(({ servers }) => servers),
+    serversMax: [...sizes.values()].reduce((total, size) => total + size, 0),
+    transactions: sum(({ transactions }) => transactions),
+    queries: sum(({ queries }) => queries),
+    bytesFromClients: sum(({ bytesFromClients }) => bytesFromClients),
+    bytesToClients: sum(({ bytesToClients }) => bytesToClients),
+    checkouts: Array.from({ length: bucketBoundsSeconds.length + 1 }, (_bucket, at) =>
+      sum(({ checkouts }) => checkouts[at] ?? 0),
+    ),
   }
-  return sums
 }

@@ -10,9 +10,24 @@ export type ServerId = Branded<number, 'ServerId'>
 
 let lastClient = 0
 let lastServer = 0
+let step = 1
 
-export const nextClientId = (): ClientId => ++lastClient as ClientId
-export const nextServerId = (): ServerId => ++lastServer as ServerId
+/** Before the first id of this process: those of `of` workers are then different from each other. */
+export function shareIds({ slot, of }: { readonly slot: number; readonly of: number }): void {
+  lastClient = slot + 1 - of
+  lastServer = lastClient
+  step = of
+}
+
+export function nextClientId(): ClientId {
+  lastClient += step
+  return lastClient as ClientId
+}
+
+export function nextServerId(): ServerId {
+  lastServer += step
+  return lastServer as ServerId
+}
 
 /** Ten random bytes in hex: names one refusal, session or fault in answers, log and record alike. */
 export const newReportId = (): string => randomBytes(10).toString('hex')

@@ -10,6 +10,8 @@ export interface Column {
 
 export interface AdminAnswer {
   readonly rows: readonly (readonly Cell[])[]
+  /** What the operator should know of the rows; null: nothing. */
+  readonly notice: string | null
   /** Of CommandComplete. */
   readonly tag: string
 }

@@ -1,6 +1,6 @@
 // The console's language: text in, a command to be carried out. Who may speak to it and over which
 // protocol is client/admin-session.ts.
-import type { Clock, Timer } from '../../shared/clock.ts'
+import type { Clock } from '../../shared/clock.ts'
 import { PoolerError } from '../../shared/errors.ts'
 import { refused } from '../pool/command-refusal.ts'
 import { type AdminCommand, columnsOf } from './admin-answer.ts'
@@ -10,14 +10,11 @@ import { controlVerbs } from './control-commands.ts'
 import { setupTables } from './show-setup.ts'
 import type { ShowTable } from './show-table.ts'
 import { trafficTables } from './show-traffic.ts'
-import { StatsRates, statsPeriodMs } from './stats-rates.ts'
 
 export interface AdminConsoleOptions {
   readonly view: AdminView
   readonly control: AdminControl
   readonly clock: Clock
-  /** Workers of which this console sees one; 1: there is no other. */
-  readonly workers: number
   /** Called before a command that changes something is carried out; `command` is its verb and targets. */
   readonly onCommand: (user: AdminUser, command: string) => void
 }
@@ -33,19 +30,9 @@ const showTables: Readonly<Record<string, ShowTable>> = { ...trafficTables, ...s
 
 export class AdminConsole {
   readonly #options: AdminConsoleOptions
-  readonly #rates: StatsRates
-  readonly #sampling: Timer
 
   constructor(options: AdminConsoleOptions) {
-    const { view, clock } = options
     this.#options = options
-    this.#rates = new StatsRates(() => view.totals(), clock.monotonicMs())
-    this.#sampling = clock.every(statsPeriodMs, () => this.#rates.sample(clock.monotonicMs()))
-  }
-
-  /** Averages are taken no more. */
-  close(): void {
-    this.#sampling.cancel()
   }
 
   /** null: the text holds no command. Throws EADMINCOMMAND, EADMINDENIED. */
@@ -60,12 +47,6 @@ export class AdminConsole {
     if (control === undefined) throw refused(`there is no command ${JSON.stringify(first.text)}`)
     if (!user.mayControl) {
       throw new PoolerError('EADMINDENIED', { values: { user: user.name } })
-    }
-    const { workers } = this.#options
-    if (workers > 1 && !control.reachesAll) {
-      throw refused(
-        `${verb.toUpperCase()} would reach one of ${workers} workers only; it works with POOLER_WORKERS=1`,
-      )
     }
     const run = control.prepare(rest, this.#options.control, this.#options.clock)
     return {
@@ -85,7 +66,10 @@ export class AdminConsole {
     const { view } = this.#options
     return {
       columns: table.columns,
-      run: () => ({ rows: table.rows(view, this.#rates), tag: 'SHOW' }),
+      run: async () => {
+        const { facts, lack } = await view.read(table.needs)
+        return { rows: table.rows(facts, view), notice: lack, tag: 'SHOW' }
+      },
     }
   }
 }
@@ -101,6 +85,7 @@ const help: AdminCommand = {
       ...Object.values(controlVerbs).map((verb) => [verb.usage, verb.help]),
       ['target', 'a project (ref), a role of it (role.ref), or that in one database (role.ref/db)'],
     ],
+    notice: null,
     tag: 'SHOW',
   }),
 }

@@ -1,12 +1,11 @@
-// What the console sees and does: registries of the process behind plain rows. Never a socket, never
-// a secret.
+// What the console sees and does: registries of all workers behind plain rows. Never a socket, never
+// a secret. Rows cross processes as JSON.
+import type { HoldChange } from '../pool/pool-holds.ts'
+import type { PoolKey } from '../pool/pool-key.ts'
 import type { PoolTarget } from '../pool/pool-target.ts'
+import type { StatsRow } from './stats-rates.ts'
 
-export interface PoolRow {
-  readonly tenantRef: string
-  readonly role: string
-  readonly database: string
-  readonly mode: 'transaction' | 'session' | 'direct'
+export interface PoolRow extends PoolKey {
   readonly clientsActive: number
   readonly clientsWaiting: number
   readonly serversActive: number
@@ -103,37 +102,74 @@ export interface SettingRow {
   readonly fallback: string | null
 }
 
-export interface AdminView {
-  readonly version: string
-  pools(): readonly PoolRow[]
-  clients(): readonly ClientRow[]
-  servers(): readonly ServerRow[]
-  totals(): readonly PoolTotals[]
-  /** Projects that this process knows. */
-  tenants(): readonly TenantRow[]
-  settings(): readonly SettingRow[]
+/** What is a process's own. */
+export interface ProcessRow {
+  readonly pid: number
+  readonly startedAtMs: number
+  /** By the names of process.memoryUsage(), in bytes. */
+  readonly memory: Readonly<Record<string, number>>
   readonly isDraining: boolean
   readonly isPaused: boolean
   readonly clientsBeforeLogin: number
 }
 
+/** What one worker tells, each fact as rows. */
+export interface AdminFacts {
+  readonly pools: readonly PoolRow[]
+  readonly clients: readonly ClientRow[]
+  readonly servers: readonly ServerRow[]
+  readonly totals: readonly PoolTotals[]
+  readonly rates: readonly StatsRow[]
+  /** Projects that it knows. */
+  readonly tenants: readonly TenantRow[]
+  readonly processes: readonly ProcessRow[]
+}
+
+export type FactName = keyof AdminFacts
+/** A row of one worker; what cannot be summed says whose it is. */
+export type OfWorker<Row> = Row & { readonly worker: number }
+
+/** Those of all workers in one: sums where rows are the same thing. */
+export interface AllFacts extends AdminFacts {
+  readonly clients: readonly OfWorker<ClientRow>[]
+  readonly servers: readonly OfWorker<ServerRow>[]
+  readonly processes: readonly OfWorker<ProcessRow>[]
+}
+
+export interface SeenFacts {
+  readonly facts: AllFacts
+  /** Why they are not complete; null: they are. */
+  readonly lack: string | null
+}
+
+export interface AdminView {
+  readonly version: string
+  settings(): readonly SettingRow[]
+  /** Facts that are not asked for are empty. */
+  read(names: readonly FactName[]): Promise<SeenFacts>
+}
+
 export type ShutdownWay = 'at once' | 'wait for clients' | 'wait for servers'
+
+/** What each worker does by itself, and answers with yes or no. */
+export type PoolAct =
+  /** Servers are closed as they become free. */
+  | { readonly kind: 'reconnect'; readonly target: PoolTarget }
+  /** Clients and servers are ended at once. */
+  | { readonly kind: 'kill'; readonly target: PoolTarget }
+  /** Yes where that client was. */
+  | { readonly kind: 'kill client'; readonly id: number }
+  /** Yes when none of the meant pools has a server. */
+  | { readonly kind: 'is empty'; readonly target: PoolTarget }
+  /** Yes when none of them has a server from before `sinceMs` (wall time). */
+  | { readonly kind: 'is replaced'; readonly target: PoolTarget; readonly sinceMs: number }
 
 export interface AdminControl {
   isTenant(ref: string): Promise<boolean>
-  pause(target: PoolTarget): void
-  resume(target: PoolTarget): void
-  /** True when none of the meant pools has a server. */
-  isEmpty(target: PoolTarget): boolean
-  /** True when none of them has a server from before `sinceMs` (wall time). */
-  isReplaced(target: PoolTarget, sinceMs: number): boolean
-  /** Servers are closed as they become free. */
-  reconnect(target: PoolTarget): void
-  /** Ends clients and servers at once. */
-  kill(target: PoolTarget): Promise<void>
-  killClient(id: number): boolean
-  disable(ref: string): void
-  enable(ref: string): void
+  /** Fulfilled when it holds in every worker. Throws EADMINCOMMAND. */
+  hold(change: HoldChange): Promise<void>
+  /** What every worker answered. Throws EADMINCOMMAND where one did not. */
+  everywhere(act: PoolAct): Promise<readonly boolean[]>
   reload(): Promise<void>
   /** Drains: clients leave when they are at rest; or stops at once. */
   shutdown(how: ShutdownWay): void

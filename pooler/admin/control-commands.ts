@@ -4,7 +4,7 @@ import { type Clock, sleep } from '../../shared/clock.ts'
 import { refused } from '../pool/command-refusal.ts'
 import { everything, type PoolTarget } from '../pool/pool-target.ts'
 import type { AdminCommand } from './admin-answer.ts'
-import type { AdminControl } from './admin-view.ts'
+import type { AdminControl, PoolAct } from './admin-view.ts'
 import type { Word } from './command-text.ts'
 
 /** How often a command looks whether what it waits for is so. */
@@ -14,8 +14,6 @@ interface ControlVerb {
   /** How it is written, and what it does, for SHOW HELP. */
   readonly usage: string
   readonly help: string
-  /** Carried out by every worker, whichever is asked. */
-  readonly reachesAll?: true
   prepare(words: readonly Word[], control: AdminControl, clock: Clock): AdminCommand['run']
 }
 
@@ -27,8 +25,8 @@ export const controlVerbs: Readonly<Record<string, ControlVerb>> = {
       const target = optionalTarget(words)
       return async (isGone) => {
         await known(target, control)
-        control.pause(target)
-        await until(() => control.isEmpty(target), clock, isGone)
+        await control.hold({ kind: 'pause', target })
+        await untilEverywhere({ kind: 'is empty', target }, control, clock, isGone)
         return done('PAUSE')
       }
     },
@@ -38,8 +36,8 @@ export const controlVerbs: Readonly<Record<string, ControlVerb>> = {
     help: 'takes back PAUSE or KILL',
     prepare: (words, control) => {
       const target = optionalTarget(words)
-      return () => {
-        control.resume(target)
+      return async () => {
+        await control.hold({ kind: 'resume', target })
         return done('RESUME')
       }
     },
@@ -51,7 +49,7 @@ export const controlVerbs: Readonly<Record<string, ControlVerb>> = {
       const target = optionalTarget(words)
       return async () => {
         await known(target, control)
-        control.reconnect(target)
+        await control.everywhere({ kind: 'reconnect', target })
         return done('RECONNECT')
       }
     },
@@ -64,7 +62,7 @@ export const controlVerbs: Readonly<Record<string, ControlVerb>> = {
       return async (isGone) => {
         await known(target, control)
         const sinceMs = clock.wallMs()
-        await until(() => control.isReplaced(target, sinceMs), clock, isGone)
+        await untilEverywhere({ kind: 'is replaced', target, sinceMs }, control, clock, isGone)
         return done('WAIT_CLOSE')
       }
     },
@@ -76,8 +74,8 @@ export const controlVerbs: Readonly<Record<string, ControlVerb>> = {
       const target = targetOf(only(words))
       return async () => {
         await known(target, control)
-        control.pause(target)
-        await control.kill(target)
+        await control.hold({ kind: 'pause', target, orIs: true })
+        await control.everywhere({ kind: 'kill', target })
         return done('KILL')
       }
     },
@@ -88,8 +86,9 @@ export const controlVerbs: Readonly<Record<string, ControlVerb>> = {
     prepare: (words, control) => {
       const { text } = only(words)
       if (!/^\d{1,15}$/.test(text)) throw refused('an id of SHOW CLIENTS is a number')
-      return () => {
-        if (!control.killClient(Number(text))) throw refused(`there is no client ${text}`)
+      return async () => {
+        const found = await control.everywhere({ kind: 'kill client', id: Number(text) })
+        if (!found.includes(true)) throw refused(`there is no client ${text}`)
         return done('KILL_CLIENT')
       }
     },
@@ -101,7 +100,7 @@ export const controlVerbs: Readonly<Record<string, ControlVerb>> = {
       const target = wholeProject(only(words))
       return async () => {
         await known(target, control)
-        control.disable(target.tenantRef)
+        await control.hold({ kind: 'disable', ref: target.tenantRef })
         return done('DISABLE')
       }
     },
@@ -111,8 +110,8 @@ export const controlVerbs: Readonly<Record<string, ControlVerb>> = {
     help: 'takes back DISABLE',
     prepare: (words, control) => {
       const target = wholeProject(only(words))
-      return () => {
-        control.enable(target.tenantRef)
+      return async () => {
+        await control.hold({ kind: 'enable', ref: target.tenantRef })
         return done('ENABLE')
       }
     },
@@ -120,7 +119,6 @@ export const controlVerbs: Readonly<Record<string, ControlVerb>> = {
   reload: {
     usage: 'RELOAD',
     help: 'reads the certificates again, as SIGHUP does',
-    reachesAll: true,
     prepare: (words, control) => {
       none(words)
       return async () => {
@@ -134,7 +132,6 @@ export const controlVerbs: Readonly<Record<string, ControlVerb>> = {
   shutdown: {
     usage: 'SHUTDOWN [WAIT_FOR_CLIENTS | WAIT_FOR_SERVERS]',
     help: 'stops at once, when the last client has left, or when transactions are over',
-    reachesAll: true,
     prepare: (words, control, clock) => {
       const [word, ...more] = words
       none(more)
@@ -156,10 +153,15 @@ const shutdownWays: Readonly<Record<string, Parameters<AdminControl['shutdown']>
   wait_for_servers: 'wait for servers',
 }
 
-const done = (tag: string) => ({ rows: [], tag })
+const done = (tag: string) => ({ rows: [], notice: null, tag })
 
-async function until(is: () => boolean, clock: Clock, isGone: () => boolean): Promise<void> {
-  while (!is() && !isGone()) await sleep(clock, lookMs)
+async function untilEverywhere(
+  is: PoolAct,
+  control: AdminControl,
+  clock: Clock,
+  isGone: () => boolean,
+): Promise<void> {
+  while (!isGone() && (await control.everywhere(is)).includes(false)) await sleep(clock, lookMs)
 }
 
 function none(words: readonly Word[]): void {

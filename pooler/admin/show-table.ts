@@ -1,13 +1,14 @@
 import type { Cell, Column } from './admin-answer.ts'
-import type { AdminView } from './admin-view.ts'
-import type { StatsRates } from './stats-rates.ts'
+import type { AdminView, AllFacts, FactName } from './admin-view.ts'
 
 /** One table of SHOW. */
 export interface ShowTable {
   /** What it tells, for SHOW HELP. */
   readonly help: string
   readonly columns: readonly Column[]
-  rows(view: AdminView, rates: StatsRates): readonly (readonly Cell[])[]
+  /** What is read for it. */
+  readonly needs: readonly FactName[]
+  rows(facts: AllFacts, view: Pick<AdminView, 'version' | 'settings'>): readonly (readonly Cell[])[]
 }
 
 /** As PgBouncer writes a moment. */

@@ -20,6 +20,7 @@ const none: Sums = {
   waitMs: 0,
   checkouts: 0,
 }
+export const noRates = none
 const fields = Object.keys(none) as (keyof Sums)[]
 
 /** The pools of each project together. */
@@ -31,6 +32,21 @@ export function sumByTenant(totals: readonly PoolTotals[]): StatsRow[] {
     byTenant.set(one.tenantRef, { ...before, ...sums })
   }
   return [...byTenant.values()]
+}
+
+/** Two workers' rates of one project: a wait is of one checkout, so it weighs as they do. */
+export function sumRates(one: StatsRow, other: StatsRow): StatsRow {
+  const checkouts = one.checkouts + other.checkouts
+  const waited = one.waitMs * one.checkouts + other.waitMs * other.checkouts
+  return {
+    tenantRef: one.tenantRef,
+    transactions: one.transactions + other.transactions,
+    queries: one.queries + other.queries,
+    bytesFromClients: one.bytesFromClients + other.bytesFromClients,
+    bytesToClients: one.bytesToClients + other.bytesToClients,
+    waitMs: checkouts === 0 ? 0 : waited / checkouts,
+    checkouts,
+  }
 }
 
 export class StatsRates {
@@ -65,9 +81,9 @@ export class StatsRates {
     this.#sampledMs = nowMs
   }
 
-  /** Per second; `waitMs` for each checkout. Zeros for a project that is new in this period. */
-  of(tenantRef: string): StatsRow {
-    return this.#rates.get(tenantRef) ?? { ...none, tenantRef }
+  /** Per second; `waitMs` for each checkout. Without projects that are new in this period. */
+  get all(): readonly StatsRow[] {
+    return [...this.#rates.values()]
   }
 
   #read(): ReadonlyMap<string, StatsRow> {

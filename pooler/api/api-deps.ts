@@ -140,7 +140,7 @@ export interface ApiDeps {
   /** Why nothing will ever connect there, once its name is resolved; null: nothing is known against it. */
   upstreamFault(place: UpstreamPlace): Promise<string | null>
   /** What the project's pools in this process do at this moment, and have done since they were made. */
-  projectFigures(ref: string): ProjectFigures
+  projectFigures(ref: string): Promise<ProjectFigures>
   /** Why this process should get no traffic; empty when it should. */
   readiness(): Promise<readonly string[]>
   /** Tells an outage of the metadata from a fault of ours. */

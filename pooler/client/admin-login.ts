@@ -32,7 +32,14 @@ export interface AdminLoginOptions {
   readonly clock: Clock
 }
 
-export class AdminLogin {
+/** Wrong secrets at this door, as workers tell each other of them. */
+export interface OperatorThrottle {
+  onWrong: ((source: string) => void) | null
+  noteWrong(source: string): void
+}
+
+export class AdminLogin implements OperatorThrottle {
+  onWrong: OperatorThrottle['onWrong'] = null
   readonly #options: AdminLoginOptions
   readonly #throttle: AuthThrottle
   readonly #mocks = new MockVerifiers(new Secret(randomBytes(32)))
@@ -42,6 +49,10 @@ export class AdminLogin {
   constructor(options: AdminLoginOptions) {
     this.#options = options
     this.#throttle = new AuthThrottle(options.clock)
+  }
+
+  noteWrong(source: string): void {
+    this.#throttle.noteWrong(throttleRef, source)
   }
 
   /** True for a connection that is nobody's but the console's. */
@@ -105,7 +116,8 @@ export class AdminLogin {
       },
     })
     if (verdict === 'wrong') {
-      this.#throttle.recordWrong(throttleRef, source)
+      this.noteWrong(source)
+      this.onWrong?.(source)
       await sleep(clock, Math.max(0, refusalDelayMs - (clock.monotonicMs() - arrivedMs)))
       throw new PoolerError('EWRONGPASSWORD', { values: { user: request.user } })
     }

@@ -12,7 +12,7 @@ import {
   parameterStatus,
   readyForQuery,
 } from '../../shared/protocol/backend-messages.ts'
-import { errorResponseOf } from '../../shared/protocol/error-response.ts'
+import { errorResponseOf, noticeResponse } from '../../shared/protocol/error-response.ts'
 import { MessageReader, type WholeMessage } from '../../shared/protocol/message-reader.ts'
 import { backend, frontend, status } from '../../shared/protocol/message-types.ts'
 import type { AdminCommand } from '../admin/admin-answer.ts'
@@ -204,7 +204,8 @@ export class AdminSession implements CancelTarget {
     const answer = await command.run(() => this.#isGone || this.#isCanceled)
     if (this.#isCanceled) throw canceled
     const rows = command.columns === null ? [] : rowsOf(answer, command.columns, formats)
-    this.#write(Buffer.concat([...rows, commandComplete(answer.tag)]))
+    const notices = answer.notice === null ? [] : [noticeResponse(answer.notice)]
+    this.#write(Buffer.concat([...notices, ...rows, commandComplete(answer.tag)]))
   }
 
   #write(bytes: Buffer): void {

@@ -16,6 +16,9 @@ export const proxyHeaderBytesMax = 4_096
 /** Connections whose PROXY header has not come: it is the balancer's first word, and takes no round trip. */
 export const proxyHeadersAwaitedMax = 10_000
 
+/** Rows of one table that a worker tells another for the console: some megabytes in one message. */
+export const adminRowsToldMax = 20_000
+
 /** Targets that operators pause, and projects that they disable, by hand. */
 export const poolHoldsMax = 1_000
 

@@ -112,11 +112,12 @@ export class LiveStreams {
   async #look(ref: string): Promise<void> {
     const { clock, events, liveSessions, log, projectFigures } = this.#deps
     try {
-      const [sessions, { events: newest }] = await Promise.all([
+      const [sessions, { events: newest }, sums] = await Promise.all([
         liveSessions.list(ref),
         events.query({ ref, limit: 1 }),
+        projectFigures(ref),
       ])
-      const figures = { at: clock.wallMs(), ...projectFigures(ref) }
+      const figures = { at: clock.wallMs(), ...sums }
       const lastEventId = newest[0]?.id ?? 0
       for (const stream of this.#streams) {
         if (stream.viewer.ref !== ref) continue

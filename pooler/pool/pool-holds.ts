@@ -1,13 +1,52 @@
-// What operators hold back in this process: pools that are paused, projects that take no newcomers.
-// Kept until it is taken back or the process ends.
+// What operators hold back: pools that are paused, projects that take no newcomers. Kept until it is
+// taken back or the process ends; of several workers, until the process in front of them ends.
 import { poolHoldsMax } from '../config/limits.ts'
 import { refused } from './command-refusal.ts'
 import type { PoolKey } from './pool-key.ts'
 import { contains, isMeant, type PoolTarget, targetText } from './pool-target.ts'
 
+/** All that is held back now, as it is told from one process to another. */
+export interface HeldBack {
+  readonly paused: readonly PoolTarget[]
+  readonly disabled: readonly string[]
+}
+
+export type HoldChange =
+  /** `orIs`: it may be paused already. */
+  | { readonly kind: 'pause'; readonly target: PoolTarget; readonly orIs?: true }
+  | { readonly kind: 'resume'; readonly target: PoolTarget }
+  | { readonly kind: 'disable' | 'enable'; readonly ref: string }
+
 export class PoolHolds {
   #paused: PoolTarget[] = []
-  readonly #disabled = new Set<string>()
+  #disabled = new Set<string>()
+
+  get all(): HeldBack {
+    return { paused: this.#paused, disabled: [...this.#disabled] }
+  }
+
+  /** In the place of whatever was held back before. */
+  adopt({ paused, disabled }: HeldBack): void {
+    this.#paused = [...paused]
+    this.#disabled = new Set(disabled)
+  }
+
+  /** Throws EADMINCOMMAND, and has changed nothing then. */
+  change(change: HoldChange): void {
+    switch (change.kind) {
+      case 'pause':
+        if (change.orIs !== true || !this.#isContained(change.target)) this.pause(change.target)
+        return
+      case 'resume':
+        this.resume(change.target)
+        return
+      case 'disable':
+        this.disable(change.ref)
+        return
+      case 'enable':
+        this.enable(change.ref)
+    }
+  }
 
   get paused(): readonly PoolTarget[] {
     return this.#paused
@@ -23,9 +62,7 @@ export class PoolHolds {
 
   /** Throws EADMINCOMMAND where it is paused already. */
   pause(target: PoolTarget): void {
-    if (this.#paused.some((one) => contains(one, target))) {
-      throw refused(`${targetText(target)} is paused already`)
-    }
+    if (this.#isContained(target)) throw refused(`${targetText(target)} is paused already`)
     if (this.#paused.length >= poolHoldsMax) throw refused('too much is paused')
     this.#paused.push(target)
   }
@@ -46,5 +83,9 @@ export class PoolHolds {
 
   enable(tenantRef: string): void {
     this.#disabled.delete(tenantRef)
+  }
+
+  #isContained(target: PoolTarget): boolean {
+    return this.#paused.some((one) => contains(one, target))
   }
 }

@@ -5,8 +5,8 @@ import type { Answer, Answers, Call, ToWorker } from './worker-messages.ts'
 
 export interface ExchangeOptions {
   readonly clock: Clock
-  /** Workers that can be asked. */
-  readonly workers: () => readonly number[]
+  /** Workers that can be asked that. */
+  readonly workers: (call: Call) => readonly number[]
   readonly send: (worker: number, message: ToWorker) => void
 }
 
@@ -34,7 +34,7 @@ export class Exchange {
   /** On behalf of a worker, or of the primary. `onDone` is called once where answers are waited for. */
   ask(from: number | null, call: Call, onDone: (answers: Answers) => void): void {
     const { clock, send, workers } = this.#options
-    const others = workers().filter((worker) => worker !== from)
+    const others = workers(call).filter((worker) => worker !== from)
     const isFull = this.#pending.size >= pendingMax
     if (call.withinMs === null || isFull || others.length === 0) {
       onDone({ all: [], missing: isFull ? others.length : 0 })

@@ -2,13 +2,15 @@
 // permits, and ends them. It holds the ports (node:cluster) and no client. Signals are main.ts's.
 import cluster, { type Worker } from 'node:cluster'
 import type { Clock } from '../../shared/clock.ts'
+import { PoolerError } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
 import type { ShutdownWay } from '../admin/admin-view.ts'
 import type { Environment } from '../config/load-config.ts'
+import { type HoldChange, PoolHolds } from '../pool/pool-holds.ts'
 import { Exchange } from './exchange.ts'
 import { PermitOffice } from './permit-office.ts'
 import { answersWithinMs } from './worker-link.ts'
-import type { Call, OpenPorts, ToPrimary, ToWorker } from './worker-messages.ts'
+import type { Answers, Call, OpenPorts, ToPrimary, ToWorker } from './worker-messages.ts'
 
 export interface PrimaryOptions {
   readonly count: number
@@ -31,6 +33,8 @@ interface Member {
   readonly slot: number
   readonly process: Worker
   readonly startedMs: number
+  /** It has its settings; from here on it is told what it has to know. */
+  isStarted: boolean
   /** null: it is not ready yet. */
   ports: OpenPorts | null
   readonly onReady: (ports: OpenPorts) => void
@@ -48,6 +52,7 @@ export class Primary {
   readonly #members = new Map<number, Member>()
   readonly #office: PermitOffice
   readonly #exchange: Exchange
+  readonly #holds = new PoolHolds()
   readonly #failures = new Map<number, number>()
   #isEnding = false
   /** null: none has served yet. */
@@ -65,7 +70,8 @@ export class Primary {
     })
     this.#exchange = new Exchange({
       clock,
-      workers: () => this.#ready,
+      // What is held back must hold from the first client of a worker on.
+      workers: ({ name }) => (name === 'held' ? this.#started : this.#ready),
       send: (worker, message) => this.#send(worker, message),
     })
   }
@@ -102,8 +108,8 @@ export class Primary {
   /** Certificates are read again by all. Rejects with what the first says who cannot use them. */
   async reload(): Promise<void> {
     const call: Call = { name: 'reload', asked: null, withinMs: answersWithinMs }
-    const { all, missing } = await new Promise<Parameters<Parameters<Exchange['ask']>[2]>[0]>(
-      (resolve) => this.#exchange.ask(null, call, resolve),
+    const { all, missing } = await new Promise<Answers>((resolve) =>
+      this.#exchange.ask(null, call, resolve),
     )
     const fault = all.find((one) => one.fault !== null)?.fault
     if (fault !== undefined) throw new WorkerError(fault ?? '')
@@ -124,6 +130,10 @@ export class Primary {
 
   get #ready(): number[] {
     return [...this.#members].filter(([, { ports }]) => ports !== null).map(([worker]) => worker)
+  }
+
+  get #started(): number[] {
+    return [...this.#members].filter(([, one]) => one.isStarted).map(([worker]) => worker)
   }
 
   async #end(how: ShutdownWay | 'drain'): Promise<void> {
@@ -147,7 +157,15 @@ export class Primary {
     return new Promise((onReady, onFailed) => {
       const child = cluster.fork()
       const startedMs = this.#options.clock.monotonicMs()
-      const member: Member = { slot, process: child, startedMs, ports: null, onReady, onFailed }
+      const member: Member = {
+        slot,
+        process: child,
+        startedMs,
+        isStarted: false,
+        ports: null,
+        onReady,
+        onFailed,
+      }
       this.#members.set(child.id, member)
       child.on('message', (message: ToPrimary) => {
         if (this.#members.has(child.id)) this.#onMessage(child.id, member, message)
@@ -164,7 +182,10 @@ export class Primary {
     switch (message.kind) {
       case 'hello': {
         const place = { worker, slot: member.slot, of: count }
-        const go = (): void => this.#send(worker, { kind: 'start', env, place })
+        const go = (): void => {
+          member.isStarted = true
+          this.#send(worker, { kind: 'start', env, place, held: this.#holds.all })
+        }
         // The first one goes first: it brings the metadata up to date, and says why a port cannot be had.
         if (member.slot === 0 || this.#ports !== null) go()
         else this.#held.push(go)
@@ -190,12 +211,29 @@ export class Primary {
           if (message.id !== null) this.#send(worker, { kind: 'answers', id: message.id, answers })
         })
         return
+      case 'hold':
+        this.#hold(worker, message.id, message.change)
+        return
       case 'answer':
         this.#exchange.onAnswer(worker, message.id, message.answer)
         return
       case 'shutdown':
         onShutdown(message.how)
     }
+  }
+
+  /** In one order for all, whichever console it comes from. */
+  #hold(worker: number, id: number, change: HoldChange): void {
+    const answer = (answers: Answers): void => this.#send(worker, { kind: 'answers', id, answers })
+    try {
+      this.#holds.change(change)
+    } catch (error) {
+      if (!(error instanceof PoolerError)) throw error
+      answer({ all: [{ worker, answer: null, fault: error.message }], missing: 0 })
+      return
+    }
+    const call: Call = { name: 'held', asked: this.#holds.all, withinMs: answersWithinMs }
+    this.#exchange.ask(null, call, answer)
   }
 
   #onExit(worker: number, member: Member, how: number | string): void {

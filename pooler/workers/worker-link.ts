@@ -2,6 +2,7 @@
 // born with: nothing here is reached from outside.
 import type { Clock } from '../../shared/clock.ts'
 import type { ShutdownWay } from '../admin/admin-view.ts'
+import type { HeldBack, HoldChange } from '../pool/pool-holds.ts'
 import { RemoteBudgets } from './remote-budgets.ts'
 import type {
   AnswerOf,
@@ -49,14 +50,16 @@ export class WorkerLink {
   readonly #onLeft: ((worker: number) => void)[] = []
   readonly #events: WorkerEvents
   #lastId = 0
+  #held: HeldBack
 
   private constructor(start: StartMessage, clock: Clock, events: WorkerEvents) {
     this.place = start.place
     this.env = start.env
     this.#events = events
+    this.#held = start.held
     this.budgets = new RemoteBudgets(clock, (report) => send({ kind: 'permits', report }))
     process.on('message', (message: ToWorker) => this.#onMessage(message))
-    process.once('disconnect', () => events.onPrimaryGone())
+    process.once('disconnect', () => this.#onPrimaryGone())
   }
 
   /** Waits for the primary's first word. */
@@ -67,6 +70,11 @@ export class WorkerLink {
       })
       send({ kind: 'hello' })
     })
+  }
+
+  /** What operators held back when it was last told. */
+  get held(): HeldBack {
+    return this.#held
   }
 
   ready(ports: OpenPorts): void {
@@ -107,9 +115,17 @@ export class WorkerLink {
     asked: Asked<Name>,
     withinMs = answersWithinMs,
   ): Promise<Gathered<Name>> {
-    const { of } = this.place
+    return this.#gather((id) => send({ kind: 'call', id, call: { name, asked, withinMs } }))
+  }
+
+  /** Has all workers, this one too, hold something back or let it go. Never rejects. */
+  hold(change: HoldChange): Promise<Gathered<'held'>> {
+    return this.#gather((id) => send({ kind: 'hold', id, change }))
+  }
+
+  #gather<Name extends CallName>(askAs: (id: number) => void): Promise<Gathered<Name>> {
     if (this.#pending.size >= pendingMax || process.connected !== true) {
-      return Promise.resolve({ answers: [], faults: [], missing: of - 1 })
+      return Promise.resolve({ answers: [], faults: [], missing: this.place.of - 1 })
     }
     const id = ++this.#lastId
     return new Promise((resolve) => {
@@ -122,8 +138,14 @@ export class WorkerLink {
           missing,
         })
       })
-      send({ kind: 'call', id, call: { name, asked, withinMs } })
+      askAs(id)
     })
+  }
+
+  #onPrimaryGone(): void {
+    const missing = this.place.of - 1
+    for (const onAnswers of [...this.#pending.values()]) onAnswers({ all: [], missing })
+    this.#events.onPrimaryGone()
   }
 
   #onMessage(message: ToWorker): void {
@@ -153,6 +175,8 @@ export class WorkerLink {
   async #onCall(id: number | null, from: number, call: Call): Promise<void> {
     let fault: string | null = null
     let answer: unknown = null
+    // Also before anybody asks for it: what is decided while this worker starts holds in it too.
+    if (call.name === 'held') this.#held = call.asked as HeldBack
     try {
       // A worker that is still starting has nothing to tell yet.
       answer = (await this.#answering.get(call.name)?.(call.asked, from)) ?? null

@@ -1,7 +1,10 @@
 // What the primary and its workers tell each other, as plain data: it crosses a process as JSON.
-import type { ShutdownWay } from '../admin/admin-view.ts'
+import type { FactName, PoolAct, ShutdownWay } from '../admin/admin-view.ts'
+import type { WorkerFacts } from '../admin/merged-facts.ts'
 import type { ToldCounts } from '../client/client-counts.ts'
 import type { WorkerText } from '../metrics/merged-metrics.ts'
+import type { HeldBack, HoldChange } from '../pool/pool-holds.ts'
+import type { FiguresHere } from '../project-figures-of.ts'
 import type { PermitOrder, PermitReport } from './permit-messages.ts'
 
 /** What workers ask of each other: what is asked, and what one of them answers. */
@@ -14,7 +17,11 @@ export interface Calls {
   }
   /** A wrong secret: every worker counts it. */
   readonly wrong: {
-    readonly asked: { readonly ref: string; readonly source: string }
+    readonly asked: {
+      /** Whose secret; null: an operator's. */
+      readonly ref: string | null
+      readonly source: string
+    }
     readonly answer: null
   }
   /** The text of one worker; null: of all projects. */
@@ -22,6 +29,8 @@ export interface Calls {
     readonly asked: { readonly ref: string | null }
     readonly answer: WorkerText
   }
+  /** Of one project, for its live figures. */
+  readonly figures: { readonly asked: { readonly ref: string }; readonly answer: FiguresHere }
   readonly lift: {
     readonly asked: { readonly ref: string; readonly sources: readonly string[] | null }
     readonly answer: null
@@ -30,6 +39,14 @@ export interface Calls {
     readonly asked: { readonly ref: string; readonly reason: string }
     readonly answer: null
   }
+  /** For the console: what this worker has, without rows beyond what one message should carry. */
+  readonly facts: {
+    readonly asked: { readonly names: readonly FactName[] }
+    readonly answer: WorkerFacts & { readonly rowsLeftOut: number }
+  }
+  readonly act: { readonly asked: PoolAct; readonly answer: boolean }
+  /** All that operators hold back from here on. */
+  readonly held: { readonly asked: HeldBack; readonly answer: null }
   /** Clients of the projects where they have changed, and connections in all. */
   readonly clients: {
     readonly asked: {
@@ -87,6 +104,8 @@ export type ToPrimary =
   | { readonly kind: 'permits'; readonly report: PermitReport }
   /** `id` is null where nobody waits. */
   | { readonly kind: 'call'; readonly id: number | null; readonly call: Call }
+  /** The primary decides on it and has all workers adopt it; answered like a call. */
+  | { readonly kind: 'hold'; readonly id: number; readonly change: HoldChange }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: Omit<Answer, 'worker'> }
   | { readonly kind: 'shutdown'; readonly how: ShutdownWay }
 
@@ -95,6 +114,7 @@ export type ToWorker =
       readonly kind: 'start'
       readonly env: Readonly<Record<string, string | undefined>>
       readonly place: Place
+      readonly held: HeldBack
     }
   | { readonly kind: 'order'; readonly order: PermitOrder }
   | {

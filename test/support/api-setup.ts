@@ -239,7 +239,7 @@ function worldly(
         ? 'unreachable'
         : { serverVersionNum: world.serverVersionNum },
     changes: world.changes,
-    projectFigures: () => world.figures,
+    projectFigures: async () => world.figures,
     upstreamFault: async ({ host }) => world.upstreamFaults.get(host) ?? null,
     readiness: async () => world.readiness,
     isMetadataReachable: async () => world.isMetadataReachable,

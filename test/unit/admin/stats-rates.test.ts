@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { PoolTotals } from '../../../pooler/admin/admin-view.ts'
-import { StatsRates, sumByTenant } from '../../../pooler/admin/stats-rates.ts'
+import { StatsRates, sumByTenant, sumRates } from '../../../pooler/admin/stats-rates.ts'
 
 const totals = (tenantRef: string, factor: number): PoolTotals => ({
   tenantRef,
@@ -15,6 +15,8 @@ const totals = (tenantRef: string, factor: number): PoolTotals => ({
   checkouts: 600 * factor,
 })
 
+const of = (rates: StatsRates, ref: string) => rates.all.find((one) => one.tenantRef === ref)
+
 test('the pools of a project are one row', () => {
   const rows = sumByTenant([totals('shop', 1), totals('shop', 2), totals('bank', 5)])
   expect(rows).toMatchObject([
@@ -26,14 +28,14 @@ test('the pools of a project are one row', () => {
 test('averages are those of the last whole period, waits of one checkout', () => {
   let now = [totals('shop', 1)]
   const rates = new StatsRates(() => now, 0)
-  expect(rates.of('shop').transactions).toBe(0)
+  expect(rates.all).toEqual([])
   now = [totals('shop', 2), totals('bank', 1)]
   rates.sample(60_000)
-  expect(rates.of('shop')).toMatchObject({ transactions: 10, queries: 20, bytesToClients: 1000 })
-  expect(rates.of('shop').waitMs).toBe(0.5)
-  expect(rates.of('bank').transactions).toBe(10)
+  expect(of(rates, 'shop')).toMatchObject({ transactions: 10, queries: 20, bytesToClients: 1000 })
+  expect(of(rates, 'shop')?.waitMs).toBe(0.5)
+  expect(of(rates, 'bank')?.transactions).toBe(10)
   rates.sample(120_000)
-  expect(rates.of('shop')).toMatchObject({ transactions: 0, waitMs: 0 })
+  expect(of(rates, 'shop')).toMatchObject({ transactions: 0, waitMs: 0 })
 })
 
 test('a pool that went makes no average negative', () => {
@@ -41,5 +43,15 @@ test('a pool that went makes no average negative', () => {
   const rates = new StatsRates(() => now, 0)
   now = [totals('shop', 3)]
   rates.sample(60_000)
-  expect(rates.of('shop')).toMatchObject({ transactions: 0, bytesFromClients: 0 })
+  expect(of(rates, 'shop')).toMatchObject({ transactions: 0, bytesFromClients: 0 })
+})
+
+test('rates of two workers are one, waits weighed by the checkouts that waited', () => {
+  const rate = (checkouts: number, waitMs: number) => ({ ...totals('shop', 1), checkouts, waitMs })
+  expect(sumRates(rate(10, 1), rate(30, 5))).toMatchObject({
+    checkouts: 40,
+    waitMs: 4,
+    queries: 2400,
+  })
+  expect(sumRates(rate(0, 0), rate(0, 0)).waitMs).toBe(0)
 })

@@ -52,3 +52,23 @@ test('a project that is disabled is so until it is enabled', () => {
   holds.enable('shop')
   expect(holds.isDisabled('shop')).toBe(false)
 })
+
+test('what one has told, another holds back in the place of its own', () => {
+  const [one, other] = [new PoolHolds(), new PoolHolds()]
+  one.change({ kind: 'pause', target: shop })
+  one.change({ kind: 'disable', ref: 'bank' })
+  other.change({ kind: 'pause', target: everything })
+  other.adopt(one.all)
+  expect(other.all).toEqual({ paused: [shop], disabled: ['bank'] })
+  other.change({ kind: 'resume', target: shop })
+  other.change({ kind: 'enable', ref: 'bank' })
+  expect([other.all, one.isPaused(key)]).toEqual([{ paused: [], disabled: [] }, true])
+})
+
+test('what may be paused already is not paused twice', () => {
+  const holds = new PoolHolds()
+  holds.change({ kind: 'pause', target: shop })
+  holds.change({ kind: 'pause', target: app, orIs: true })
+  expect(holds.all.paused).toEqual([shop])
+  expect(() => holds.change({ kind: 'pause', target: app })).toThrow('is paused already')
+})

@@ -1,61 +1,86 @@
 // Gives the console the registries of a running process as plain rows.
-import type { Clock } from '../shared/clock.ts'
+import type { Clock, Timer } from '../shared/clock.ts'
 import type {
-  AdminView,
+  AdminFacts,
   ClientRow,
+  FactName,
   PoolRow,
   PoolTotals,
+  ProcessRow,
   ServerRow,
-  SettingRow,
   TenantRow,
 } from './admin/admin-view.ts'
+import { StatsRates, statsPeriodMs } from './admin/stats-rates.ts'
 import type { ClientConnection } from './client/client-connection.ts'
 import type { ClientSession } from './client/client-session.ts'
-import type { Config } from './config/settings.ts'
-import { configKeyOf, settingNames, settings } from './config/settings.ts'
 import type { DataPlane } from './data-plane.ts'
 import type { PoolEntry } from './pool/pool-registry.ts'
 import type { ServerConnection } from './pool/server-connection.ts'
 import { isBanned, type Tenant } from './tenant/tenant.ts'
 import type { TenantCache } from './tenant/tenant-cache.ts'
 
-export interface AdminViewParts {
-  readonly config: Config
+export interface AdminFactsParts {
   readonly data: DataPlane
   readonly tenants: Pick<TenantCache, 'entries' | 'peek'>
   readonly clock: Clock
-  readonly version: string
 }
 
-export function adminViewOf({ config, data, tenants, clock, version }: AdminViewParts): AdminView {
-  const wallOf = (monotonicMs: number): number =>
-    clock.wallMs() - (clock.monotonicMs() - monotonicMs)
+/** The facts of this process. */
+export class FactsHere {
+  readonly #read: { readonly [Name in FactName]: () => AdminFacts[Name] }
+  readonly #sampling: Timer
+
+  constructor({ data, tenants, clock }: AdminFactsParts) {
+    const startedAtMs = clock.wallMs()
+    const wallOf = (monotonicMs: number): number =>
+      clock.wallMs() - (clock.monotonicMs() - monotonicMs)
+    const totals = () => [...data.pools.entries()].map(totalsOf)
+    const rates = new StatsRates(totals, clock.monotonicMs())
+    this.#sampling = clock.every(statsPeriodMs, () => rates.sample(clock.monotonicMs()))
+    this.#read = {
+      pools: () => [...data.pools.entries()].map((entry) => poolRowOf(entry, data)),
+      clients: () => [...data.connections].map((one) => clientRowOf(one, wallOf)),
+      servers: () =>
+        [...data.pools.entries()].flatMap((entry) => {
+          const holders = holdersOf(entry)
+          const port = tenants.peek(entry.key.tenantRef)?.dbPort ?? 0
+          return [...entry.pool.servers].map((server) => ({
+            ...serverRowOf(entry, server, wallOf),
+            port,
+            clientId: holders.get(server) ?? null,
+          }))
+        }),
+      totals,
+      rates: () => rates.all,
+      tenants: () => [...tenants.entries()].map((tenant) => tenantRowOf(tenant, data, clock)),
+      processes: () => [processRowOf(data, startedAtMs)],
+    }
+  }
+
+  /** Facts that are not asked for are empty. */
+  read(names: readonly FactName[]): AdminFacts {
+    const asked = new Set(names)
+    const read = Object.entries(this.#read).map(([name, rows]) => [
+      name,
+      asked.has(name as FactName) ? rows() : [],
+    ])
+    return Object.fromEntries(read) as AdminFacts
+  }
+
+  /** Averages are taken no more. */
+  close(): void {
+    this.#sampling.cancel()
+  }
+}
+
+function processRowOf(data: DataPlane, startedAtMs: number): ProcessRow {
   return {
-    version,
-    pools: () => [...data.pools.entries()].map((entry) => poolRowOf(entry, data)),
-    clients: () => [...data.connections].map((one) => clientRowOf(one, wallOf)),
-    servers: () =>
-      [...data.pools.entries()].flatMap((entry) => {
-        const holders = holdersOf(entry)
-        const port = tenants.peek(entry.key.tenantRef)?.dbPort ?? 0
-        return [...entry.pool.servers].map((server) => ({
-          ...serverRowOf(entry, server, wallOf),
-          port,
-          clientId: holders.get(server) ?? null,
-        }))
-      }),
-    totals: () => [...data.pools.entries()].map(totalsOf),
-    tenants: () => [...tenants.entries()].map((tenant) => tenantRowOf(tenant, data, clock)),
-    settings: () => settingRowsOf(config),
-    get isDraining() {
-      return data.isDraining
-    },
-    get isPaused() {
-      return data.holds.paused.some(({ tenantRef }) => tenantRef === null)
-    },
-    get clientsBeforeLogin() {
-      return data.quota.beforeLoginCount
-    },
+    pid: process.pid,
+    startedAtMs,
+    memory: { ...process.memoryUsage() },
+    isDraining: data.isDraining,
+    isPaused: data.holds.paused.some(({ tenantRef }) => tenantRef === null),
+    clientsBeforeLogin: data.quota.beforeLoginCount,
   }
 }
 
@@ -170,13 +195,4 @@ function tenantRowOf(tenant: Tenant, data: DataPlane, clock: Clock): TenantRow {
       clients: counts.ofRole(ref, one.role),
     })),
   }
-}
-
-function settingRowsOf(config: Config): SettingRow[] {
-  return settingNames.map((name) => {
-    const value = config[configKeyOf(name)]
-    const { kind, defaultText } = settings[name]
-    const text = value === null ? null : Array.isArray(value) ? value.join(', ') : String(value)
-    return { name, value: kind.isSecret && text !== null ? '[set]' : text, fallback: defaultText }
-  })
 }
