@@ -1,6 +1,5 @@
 // The release rule as a whole: random clients through the data plane onto a model of Postgres that
-// proves whose messages reach which server. SEED repeats a run; ROUNDS, in place of the time budget,
-// makes it as long as wanted.
+// proves whose messages reach which server.
 import { afterEach, expect, test } from 'vitest'
 import type { Config } from '../../pooler/config/settings.ts'
 import { BareDataPlane } from '../support/bare-data-plane.ts'
@@ -9,14 +8,14 @@ import { ModelServer, type ModelServerOptions } from '../support/model-server.ts
 import type { StatementReader } from '../support/model-statements.ts'
 import { type PipelineFeatures, transactionMode } from '../support/pipeline-generator.ts'
 import { runCancelRule, runReleaseRule } from '../support/release-rule.ts'
-import { freshSeed, type SeededRandom, withSeed } from '../support/seeded-random.ts'
+import type { SeededRandom } from '../support/seeded-random.ts'
+import { roundsMsMax, seededRounds } from '../support/seeded-rounds.ts'
 import { tenantNamed } from '../support/some-tenant.ts'
 
 type Mode = 'transaction' | 'session'
 const modes = ['transaction', 'session'] as const
 
-const rounds = Number(process.env.ROUNDS ?? 0)
-const budgetMs = 5000
+const rounds = 12
 
 const closers: (() => Promise<void>)[] = []
 const closeAll = async () => {
@@ -96,27 +95,10 @@ const featuresOf = (mode: Mode, random: SeededRandom): Partial<PipelineFeatures>
   reuse: random.pick([1, 6]),
 })
 
-/** Calls `round` with chance of its own as often as the budget allows. */
-async function manyRounds(round: (random: SeededRandom) => Promise<void>): Promise<number> {
-  const seed = freshSeed()
-  return withSeed(seed, async (random) => {
-    const endMs = performance.now() + budgetMs
-    let done = 0
-    while (rounds > 0 ? done < rounds : performance.now() < endMs) {
-      await round(random.fork())
-      await closeAll()
-      done += 1
-    }
-    console.log(`SEED=${seed}, ${done} rounds`)
-    return done
-  })
-}
-
 test.each(modes)(
   '%s port: all replies are the own ones, no server is shared, dirty or too many',
   async (mode) => {
-    const sums = { pipelines: 0, handovers: 0, fullPools: 0 }
-    const done = await manyRounds(async (random) => {
+    const sums = await seededRounds(`${mode} release rule`, rounds, async (random) => {
       const behaviour = {
         random: random.fork(),
         pieceBytesMax: random.pick([0, 3, 40]),
@@ -138,43 +120,48 @@ test.each(modes)(
       })
       await it.expectClean()
       const { handovers, peakConnections } = it.model.auditor
-      sums.pipelines += result.pipelines
-      sums.handovers += handovers
-      if (peakConnections === it.poolSize) sums.fullPools += 1
+      await closeAll()
+      const fullPools = peakConnections === it.poolSize ? 1 : 0
+      return { rounds: 1, pipelines: result.pipelines, handovers, fullPools }
     })
-    console.log(mode, sums)
-    expect(sums.handovers).toBeGreaterThan(done)
-    expect(sums.fullPools * 2).toBeGreaterThan(done)
+    if (sums.rounds < rounds) return
+    expect(sums.handovers).toBeGreaterThan(sums.rounds)
+    expect(sums.fullPools * 2).toBeGreaterThan(sums.rounds)
   },
+  roundsMsMax(rounds),
 )
 
-test.each(modes)('%s port: a cancel hits its own client or nobody', async (mode) => {
-  const sums = { requests: 0, cancelled: 0 }
-  await manyRounds(async (random) => {
-    const victims = 1 + random.int(3)
-    const bystanders = 1 + random.int(3)
-    const it = await World.start(1 + random.int(mode === 'transaction' ? 4 : 2), {
-      random: random.fork(),
-      cancelLateMs: random.pick([0, 3, 15]),
-    })
-    const result = await runCancelRule({
-      target: it.target(mode),
-      random,
-      victims,
-      bystanders,
-      queries: 8,
-      queryMs: 12,
-    })
-    await it.expectClean()
-    for (const owner of it.model.auditor.cancelled) {
-      const number = Number(owner?.slice(1) ?? 0)
-      expect(number, `${owner} was cancelled`).toBeGreaterThan(0)
-      expect(number).toBeLessThanOrEqual(victims)
+test.each(modes)(
+  '%s port: a cancel hits its own client or nobody',
+  async (mode) => {
+    const cancels = async (random: SeededRandom) => {
+      const victims = 1 + random.int(3)
+      const bystanders = 1 + random.int(3)
+      const it = await World.start(1 + random.int(mode === 'transaction' ? 4 : 2), {
+        random: random.fork(),
+        cancelLateMs: random.pick([0, 3, 15]),
+      })
+      const result = await runCancelRule({
+        target: it.target(mode),
+        random,
+        victims,
+        bystanders,
+        queries: 8,
+        queryMs: 12,
+      })
+      await it.expectClean()
+      for (const owner of it.model.auditor.cancelled) {
+        const number = Number(owner?.slice(1) ?? 0)
+        expect(number, `${owner} was cancelled`).toBeGreaterThan(0)
+        expect(number).toBeLessThanOrEqual(victims)
+      }
+      await closeAll()
+      return { rounds: 1, requests: result.requests, cancelled: result.cancelled }
     }
-    sums.requests += result.requests
-    sums.cancelled += result.cancelled
-  })
-  console.log(mode, sums)
-  expect(sums.cancelled).toBeGreaterThan(0)
-  expect(sums.requests).toBeGreaterThan(sums.cancelled)
-})
+    const sums = await seededRounds(`${mode} cancels`, rounds, cancels)
+    if (sums.rounds < rounds) return
+    expect(sums.cancelled).toBeGreaterThan(0)
+    expect(sums.requests).toBeGreaterThan(sums.cancelled)
+  },
+  roundsMsMax(rounds),
+)

@@ -5,17 +5,14 @@ import { eventually } from '../support/eventually.ts'
 import { allMoved, hubOf, Listener } from '../support/listeners.ts'
 import { PooledPostgres } from '../support/pooled-postgres.ts'
 import { sharedPostgres, uniqueName } from '../support/postgres.ts'
-import {
-  freshSeed,
-  SeededRandom as Seeded,
-  type SeededRandom,
-  withSeed,
-} from '../support/seeded-random.ts'
+import type { SeededRandom } from '../support/seeded-random.ts'
+import { roundsMsMax, seededRounds } from '../support/seeded-rounds.ts'
 
 const postgres = sharedPostgres()
 const twins = uniqueName('twins')
 const channels = ['news', 'News', 'a "b" ☃', "it's"]
 const clientCount = 5
+const rounds = 3
 /** Of the pool's three servers, clients in a transaction hold so many at most. */
 const openMax = 2
 
@@ -175,11 +172,15 @@ async function play(random: SeededRandom, turns: number): Promise<void> {
   await eventually(() => hubOf(pooled).clients === 0 && hubOf(pooled).channels === 0)
 }
 
-test('random clients are told what Postgres itself would tell them', async () => {
-  const rounds = Number(process.env.ROUNDS ?? 3)
-  const seeds = new Seeded(freshSeed())
-  for (let round = 0; round < rounds; round++) {
-    const seed = process.env.SEED === undefined ? seeds.int(0x1_0000_0000) : freshSeed()
-    await withSeed(seed, (random) => play(random, 120))
-  }
-}, 600_000)
+test(
+  'random clients are told what Postgres itself would tell them',
+  async () => {
+    const sums = await seededRounds('listening model', rounds, async (random) => {
+      const before = sent
+      await play(random, 120)
+      return { sent: sent - before }
+    })
+    expect(sums.sent).toBeGreaterThan(0)
+  },
+  roundsMsMax(rounds),
+)

@@ -7,7 +7,8 @@ import { generatePipeline, type PipelineFeatures } from '../support/pipeline-gen
 import { sharedPostgres, uniqueName } from '../support/postgres.ts'
 import { RawClient } from '../support/raw-client.ts'
 import { runCancelRule, runReleaseRule } from '../support/release-rule.ts'
-import { freshSeed, SeededRandom, withSeed } from '../support/seeded-random.ts'
+import { freshSeed, type SeededRandom, withSeed } from '../support/seeded-random.ts'
+import { roundsMsMax, seededRounds } from '../support/seeded-rounds.ts'
 
 const postgres = sharedPostgres()
 const database = uniqueName('model')
@@ -19,47 +20,42 @@ beforeAll(async () => {
 })
 afterAll(() => postgres.dropDatabase(database))
 
-async function conforms(seed: number, turns: number, features: Partial<PipelineFeatures>) {
-  await withSeed(seed, async (random) => {
-    const pipeline = generatePipeline(random, { client: 'c1', turns, features })
-    const client = await RawClient.loggedIn({ ...target, password: postgres.password, database })
-    try {
-      await drivePipeline(client, pipeline, { segmentation: anySegmentation(random) })
-      if (pipeline.isFatal) return
-      // Whatever came unasked shows now.
-      await client.terminate()
-      if (pipeline.turns.at(-1)?.isAtRest) expect(await client.readAll()).toEqual([])
-    } finally {
-      client.close()
-    }
-  })
+async function conforms(random: SeededRandom, features: Partial<PipelineFeatures>) {
+  const pipeline = generatePipeline(random, { client: 'c1', turns: 8, features })
+  const figures = { turns: pipeline.turns.length }
+  const client = await RawClient.loggedIn({ ...target, password: postgres.password, database })
+  try {
+    await drivePipeline(client, pipeline, { segmentation: anySegmentation(random) })
+    if (pipeline.isFatal) return figures
+    // Whatever came unasked shows now.
+    await client.terminate()
+    if (pipeline.turns.at(-1)?.isAtRest) expect(await client.readAll()).toEqual([])
+    return figures
+  } finally {
+    client.close()
+  }
 }
 
-/** Seeds of a run: any, or the one of SEED alone. */
-function seeds(count: number): number[] {
-  const first = freshSeed()
-  if (process.env.SEED !== undefined) return [first]
-  const random = new SeededRandom(first)
-  return Array.from({ length: count }, () => random.int(0x1_0000_0000))
-}
+const kinds: readonly [string, number, Partial<PipelineFeatures>][] = [
+  ['answer random pipelines alike', 120, {}],
+  ['answer queries inside of batches alike', 40, { queryInBatch: 12, copy: 1 }],
+  [
+    'answer settings, savepoints and names alike',
+    40,
+    { settings: 12, savepoints: 12, names: 12, discardAll: 4, copy: 0 },
+  ],
+  ['end the connection for the same faults, with the same last words', 40, { fatal: 4, copy: 8 }],
+]
 
 describe('model session and Postgres', () => {
-  test('answer random pipelines alike', async () => {
-    for (const seed of seeds(120)) await conforms(seed, 8, {})
-  })
-
-  test('answer queries inside of batches alike', async () => {
-    for (const seed of seeds(40)) await conforms(seed, 8, { queryInBatch: 12, copy: 1 })
-  })
-
-  test('answer settings, savepoints and names alike', async () => {
-    const features = { settings: 12, savepoints: 12, names: 12, discardAll: 4, copy: 0 }
-    for (const seed of seeds(40)) await conforms(seed, 8, features)
-  })
-
-  test('end the connection for the same faults, with the same last words', async () => {
-    for (const seed of seeds(40)) await conforms(seed, 8, { fatal: 4, copy: 8 })
-  })
+  test.each(kinds)(
+    '%s',
+    async (name, rounds, features) => {
+      const sums = await seededRounds(name, rounds, (random) => conforms(random, features))
+      expect(sums.turns).toBeGreaterThan(0)
+    },
+    roundsMsMax(120),
+  )
 
   test('many clients at once get what they are owed, however they leave', async () => {
     await withSeed(freshSeed(), async (random) => {

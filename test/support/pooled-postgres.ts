@@ -13,7 +13,15 @@ import { makeRole, makeTenant } from './tenants.ts'
 
 export type Port = 'transaction' | 'session'
 
+/** A role, and a database of its own. */
+export interface PostgresHome {
+  readonly role: string
+  readonly database: string
+}
+
 export interface PooledPostgresOptions {
+  /** Not made, and not removed by `stop`; else there is a new one. */
+  readonly home?: PostgresHome
   readonly poolSize?: number
   readonly checkoutTimeoutMs?: number
   readonly config?: Partial<Config>
@@ -32,25 +40,33 @@ export interface Backend {
   readonly application_name: string
 }
 
+const password = 'a password'
+
 export class PooledPostgres {
   readonly postgres: PostgresAccess
   readonly role: string
   readonly database: string
-  readonly password = 'a password'
+  readonly password = password
   readonly pooler: BareDataPlane
   readonly #clients: RawClient[] = []
+  readonly #isAtHome: boolean
 
-  private constructor(postgres: PostgresAccess, name: string, options: PooledPostgresOptions) {
+  private constructor(
+    postgres: PostgresAccess,
+    home: PostgresHome,
+    options: PooledPostgresOptions,
+  ) {
     this.postgres = postgres
-    this.role = name
-    this.database = name
+    this.role = home.role
+    this.database = home.database
+    this.#isAtHome = options.home === undefined
     const { poolSize = 2, checkoutTimeoutMs = 30_000, upstreamPort = postgres.port } = options
-    const row = makeRole(name, new Secret(this.password), { poolSize, checkoutTimeoutMs })
+    const row = makeRole(home.role, new Secret(password), { poolSize, checkoutTimeoutMs })
     const tenant = makeTenant({
       dbHost: postgres.host,
       dbPort: upstreamPort,
-      dbDatabase: name,
-      roles: new Map([[name, row]]),
+      dbDatabase: home.database,
+      roles: new Map([[home.role, row]]),
       ...options.tenant,
     })
     this.pooler = new BareDataPlane({ tenant, config: options.config ?? {} })
@@ -60,11 +76,22 @@ export class PooledPostgres {
     postgres: PostgresAccess,
     options: PooledPostgresOptions = {},
   ): Promise<PooledPostgres> {
-    const pooled = new PooledPostgres(postgres, uniqueName('pooled'), options)
-    await postgres.createRole(pooled.role, pooled.password, options.attributes)
-    await postgres.createDatabase(pooled.database, pooled.role)
+    const home = options.home ?? (await PooledPostgres.makeHome(postgres, options.attributes))
+    const pooled = new PooledPostgres(postgres, home, options)
     await pooled.pooler.plane.start()
     return pooled
+  }
+
+  static async makeHome(postgres: PostgresAccess, attributes = ''): Promise<PostgresHome> {
+    const name = uniqueName('pooled')
+    await postgres.createRole(name, password, attributes)
+    await postgres.createDatabase(name, name)
+    return { role: name, database: name }
+  }
+
+  static async removeHome(postgres: PostgresAccess, home: PostgresHome): Promise<void> {
+    await postgres.dropDatabase(home.database)
+    await postgres.dropRole(home.role)
   }
 
   target(port: Port): RawClientOptions & LoginOptions {
@@ -149,7 +176,6 @@ export class PooledPostgres {
     await this.settled()
     await this.pooler.stop()
     await eventually(async () => (await this.backends()).length === 0)
-    await this.postgres.dropDatabase(this.database)
-    await this.postgres.dropRole(this.role)
+    if (this.#isAtHome) await PooledPostgres.removeHome(this.postgres, this)
   }
 }
