@@ -23,6 +23,10 @@ export class Asides implements ListeningHost {
     return this.#relay.isDeaf
   }
 
+  get isInDoubt(): boolean {
+    return this.#relay.session.isInDoubt
+  }
+
   get mayBeTold(): boolean {
     const { isDeaf, server, session, transport } = this.#relay
     if (isDeaf || transport.isBlocked) return false

@@ -29,6 +29,8 @@ export interface ListeningHost {
   readonly mayBeTold: boolean
   /** The same, as the server is about to say that it is in no transaction any more. */
   readonly mayBeToldAtReady: boolean
+  /** What it listens to may not be what its server said last. */
+  readonly isInDoubt: boolean
   /** What it was given in BackendKeyData. */
   readonly processId: number
   tellNotification(bytes: Buffer): void
@@ -164,7 +166,9 @@ export class Listening implements NotificationListener, NotificationReader {
       return
     }
     if (!isOwn) return
-    for (const before of this.#queue.takeBefore(notification)) this.#tell(before, false)
+    // What waits may be of a channel that the client has just left: then it is not to be told.
+    if (this.#host.isInDoubt) this.#queue.takeOut(notification)
+    else for (const before of this.#queue.takeBefore(notification)) this.#tell(before, false)
     this.#tell(notification, true)
     this.#bound()
   }

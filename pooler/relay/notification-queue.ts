@@ -47,6 +47,18 @@ export class NotificationQueue {
     return taken
   }
 
+  /** As takeBefore, and what waits goes on waiting. */
+  takeOut(own: Notification): void {
+    const index = this.#waiting.findIndex((waiting) => isSame(waiting, own))
+    if (index === -1) {
+      this.#echoes.push(own)
+      this.#bytes += own.bytes.length
+      return
+    }
+    this.#waiting.splice(index, 1)
+    this.#bytes -= own.bytes.length
+  }
+
   /** True when the shared connection repeats what the client's server has told it. */
   isEcho(notification: Notification): boolean {
     const index = this.#echoes.findIndex((echo) => isSame(echo, notification))

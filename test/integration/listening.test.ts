@@ -49,6 +49,26 @@ describe('a client that listens', () => {
     expect(a.told.at(-1)?.processId).not.toBe(a.processId)
   })
 
+  test.each([
+    { ending: 'rollback to s; commit', others: ['gone', 'kept', 'later'] },
+    { ending: 'commit', others: ['kept'] },
+  ])('is told of what it has left only if it has not ($ending)', async ({ ending, others }) => {
+    await start()
+    const [a, b] = [await listener(), await listener()]
+    await a.run('listen gone; listen kept')
+    await allMoved(pooled)
+    await a.run('begin; savepoint s')
+    await b.run("notify gone, 'gone'; notify kept, 'kept'")
+    await a.run('unlisten gone')
+    if (ending === 'commit') await a.run("notify kept, 'own'; commit")
+    else await a.run("rollback to s; notify kept, 'own'; commit")
+    const own = () => a.told.filter(({ processId }) => processId === a.processId)
+    expect(own().map(({ payload }) => payload)).toEqual(['own'])
+    await b.run("notify gone, 'later'; notify kept, 'last'")
+    await eventually(() => a.payloads.at(-1) === 'last')
+    expect(a.payloads.filter((payload) => payload !== 'own')).toEqual([...others, 'last'])
+  })
+
   test('is told of what a trigger or function notifies in its own transaction as its own', async () => {
     await start()
     const a = await listener()
