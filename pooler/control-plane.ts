@@ -44,9 +44,11 @@ import { InvitationStore } from './store/invitations.ts'
 import { MemberStore } from './store/members.ts'
 import { PresenceStore } from './store/presence.ts'
 import { RuleStore } from './store/rules.ts'
+import { SealedSecrets } from './store/sealed-secrets.ts'
 import { SigningKeyStore } from './store/signing-keys.ts'
 import { TenantStore } from './store/tenants.ts'
 import { TokenStore } from './store/tokens.ts'
+import { KeyReplacement } from './tenant/key-replacement.ts'
 import { TenantCache } from './tenant/tenant-cache.ts'
 import type { WebhookQueue } from './webhook/webhook-queue.ts'
 
@@ -66,6 +68,10 @@ export interface ControlPlaneOptions {
 }
 
 const dayMs = 86_400_000
+
+/** Not only host and process: in a container both come again with the next start. */
+const newProcessName = (): string =>
+  `${hostname()}/${process.pid}/${randomBytes(4).toString('hex')}`
 
 export class ControlPlane {
   readonly database: Database
@@ -94,6 +100,7 @@ export class ControlPlane {
   readonly holdRecord: HoldRecord
   readonly presence: Presence
   readonly throttle: AuthThrottle
+  readonly keyReplacement: KeyReplacement
   readonly credentials = new Credentials()
   readonly authenticator: Authenticator
   readonly #ender: AccessEnder
@@ -108,6 +115,7 @@ export class ControlPlane {
     const box = new SecretBox({ current: options.vaultKey, previous: config.vaultEncKeyPrevious })
     const database = openDatabase(databaseUrl, log)
     this.database = database
+    this.keyReplacement = newKeyReplacement(options, new SealedSecrets(database, box))
     this.tenants = new TenantStore(database, box)
     this.branches = new BranchStore(database, box)
     this.invitations = new InvitationStore(database)
@@ -116,8 +124,7 @@ export class ControlPlane {
     this.tokens = new TokenStore(database)
     this.rules = new RuleStore(database)
     this.identities = new IdentityStore(database)
-    // Not only host and process: in a container both come again with the next start.
-    const processName = `${hostname()}/${process.pid}/${randomBytes(4).toString('hex')}`
+    const processName = newProcessName()
     this.events = new EventStore(database, processName)
     this.holds = new HoldStore(database, processName)
     const changes = new ChangeFeed({ url: databaseUrl, database, clock, log })
@@ -148,8 +155,7 @@ export class ControlPlane {
     const presenceStore = new PresenceStore(database, processName)
     const sessions = this.liveSessions
     this.presence = new Presence({ store: presenceStore, sessions, clock, log })
-    const authoriser = new HttpAuthoriser({ client: this.#guardedClient, changes, clock, log })
-    const outside = new OutsideAccess(authoriser, clock)
+    const outside = newOutsideAccess(options, this.#guardedClient, changes)
     const tokenAccess = new TokenAccess({
       bearers: this.bearers,
       outside,
@@ -180,9 +186,10 @@ export class ControlPlane {
     this.authenticator = this.#newAuthenticator(options, box, tokenAccess)
   }
 
-  /** Listens for changes. Rejects when the metadata cannot be reached. */
+  /** Listens for changes. Rejects when the metadata cannot be reached, or VAULT_ENC_KEY is not theirs. */
   async start(): Promise<void> {
     await this.changes.start()
+    await this.keyReplacement.check()
     await this.sessionKeys.renew()
     this.presence.start()
     await tellUndelivered(this.invitations, this.#options.clock.wallMs(), this.#options.log)
@@ -190,6 +197,7 @@ export class ControlPlane {
 
   /** What has been recorded is written before the metadata are let go. */
   async stop(): Promise<void> {
+    await this.keyReplacement.close()
     this.#ender.close()
     this.#outsideWatch.close()
     this.#authQuery.close()
@@ -236,3 +244,15 @@ function newAuthQuery(options: ControlPlaneOptions): AuthQuery {
     loginTimeoutMs: serverLoginTimeoutMs,
   })
 }
+
+const newKeyReplacement = (
+  { config, clock, log }: ControlPlaneOptions,
+  secrets: SealedSecrets,
+): KeyReplacement =>
+  new KeyReplacement({ secrets, hasPreviousKey: config.vaultEncKeyPrevious !== null, clock, log })
+
+const newOutsideAccess = (
+  { clock, log }: ControlPlaneOptions,
+  client: GuardedClient,
+  changes: ChangeFeed,
+): OutsideAccess => new OutsideAccess(new HttpAuthoriser({ client, changes, clock, log }), clock)

@@ -20,6 +20,7 @@ import { openTenantStore } from './import/open-tenant-store.ts'
 import { Pooler } from './pooler.ts'
 import { startSuccessor, successorReady } from './succession.ts'
 import { tellSupervisor } from './supervisor-notice.ts'
+import { runVault } from './vault-command.ts'
 import { version } from './version.ts'
 import { Primary } from './workers/primary.ts'
 import { WorkerLink } from './workers/worker-link.ts'
@@ -32,6 +33,8 @@ const usage = `usage: node pooler/main.ts [command]
   token                                   a new token for the demo project of a running pooler
   import supavisor FILE [--dry-run]       tenants as Supavisor's API gives them, or one a line
   import pgbouncer FILE [--dry-run]       pgbouncer.ini, with its auth_file
+  vault                                   under which key stored secrets lie; exit code 1: not all under VAULT_ENC_KEY
+  vault forget                            removes those that no key opens
   --version, --help
 `
 
@@ -43,6 +46,10 @@ async function main(): Promise<void> {
   const [command, ...rest] = process.argv.slice(2)
   if (command === 'import') {
     await importProjects(rest)
+    return
+  }
+  if (command === 'vault') {
+    await showVault(rest)
     return
   }
   if (rest.length > 0 || !['token', '--version', '--help', undefined].includes(command)) failUsage()
@@ -71,6 +78,16 @@ async function importProjects(args: readonly string[]): Promise<void> {
   } finally {
     await stores.close()
   }
+}
+
+async function showVault(args: readonly string[]): Promise<void> {
+  const isForget = args[0] === 'forget'
+  if (args.length > (isForget ? 1 : 0)) failUsage()
+  const config = loadConfig(process.env)
+  const log = createLog({ level: 'warn', format: config.logFormat })
+  const { text, isSettled } = await runVault(isForget ? 'forget' : 'show', config, log)
+  process.stdout.write(text)
+  if (!isSettled) process.exitCode = 1
 }
 
 function failUsage(): never {

@@ -11,7 +11,11 @@ const clientStates = ['login', ...Object.keys(clientMoves)]
 const serverStates = Object.keys(serverMoves)
 
 /** What the metrics show of this moment: sizes of live sets, and the live counters themselves. */
-export function metricsSnapshotOf(data: DataPlane, counters: CounterBook): MetricsSnapshot {
+export function metricsSnapshotOf(
+  data: DataPlane,
+  counters: CounterBook,
+  sealed: MetricsSnapshot['sealed'],
+): MetricsSnapshot {
   return {
     pools: [...data.pools.entries()].map(poolSnapshotOf),
     tenants: [...counters.entries()].map(
@@ -20,6 +24,7 @@ export function metricsSnapshotOf(data: DataPlane, counters: CounterBook): Metri
     counters: counters.process,
     connectionsBeforeLogin: data.quota.beforeLoginCount,
     isDraining: data.isDraining,
+    sealed,
   }
 }
 

@@ -108,7 +108,7 @@ export class Pooler {
     control.credentials.onRenewed((ref, role) => data.pools.retireServersOf(ref, role))
     this.#processMetrics = new ProcessMetrics({ clock, version })
     const metricsText = new MetricsText({
-      snapshot: () => metricsSnapshotOf(data, counters),
+      snapshot: () => metricsSnapshotOf(data, counters, control.keyReplacement.counts),
       processMetrics: this.#processMetrics,
     })
     const { throttle } = control
@@ -138,6 +138,7 @@ export class Pooler {
       await pooler.control.start()
       await pooler.data.start()
       await pooler.#listenApi()
+      pooler.control.keyReplacement.start()
     } catch (error) {
       await pooler.stop()
       throw error

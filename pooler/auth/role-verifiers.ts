@@ -4,6 +4,7 @@ import { LRUCache } from 'lru-cache'
 import type { Clock } from '../../shared/clock.ts'
 import { scramIterationsUsual } from '../../shared/crypto/scram-keys.ts'
 import { makeVerifier, type ScramVerifier } from '../../shared/crypto/scram-verifier.ts'
+import { PoolerError } from '../../shared/errors.ts'
 import type { Secret } from '../../shared/secret.ts'
 import type { Tenant } from '../tenant/tenant.ts'
 import type { AuthQueryAnswer } from './auth-query-answer.ts'
@@ -60,7 +61,11 @@ export class RoleVerifiers {
 
   /** Throws PoolerError when the database cannot be asked: nobody's secret was wrong then. */
   async verifierFor(tenant: Tenant, role: string): Promise<RoleVerifier> {
-    const password = tenant.roles.get(role)?.password ?? null
+    const { password = null, isPasswordUnopened = false } = tenant.roles.get(role) ?? {}
+    if (isPasswordUnopened) {
+      const cause = new Error('no VAULT_ENC_KEY here opens the stored password')
+      throw new PoolerError('EAUTHPROVIDER', { cause })
+    }
     if (password !== null) {
       const verifier = await this.#storedVerifier(tenant, role, password)
       return { kind: 'scram', verifier, validUntilMs: null }

@@ -26,5 +26,15 @@ export function loginMetrics(snapshot: MetricsSnapshot): Metric[] {
       help: '1 while this process finishes its work and takes no more.',
       samples: () => [{ labels: {}, value: snapshot.isDraining ? 1 : 0 }],
     },
+    {
+      type: 'gauge',
+      name: 'pooler_sealed_secrets',
+      help: 'Stored secrets, by what they are and the key that they are sealed with.',
+      *samples() {
+        for (const [kind, counts] of Object.entries(snapshot.sealed ?? {})) {
+          for (const [key, value] of Object.entries(counts)) yield { labels: { kind, key }, value }
+        }
+      },
+    },
   ]
 }

@@ -18,6 +18,7 @@ const greatest = new Set([
   'pooler_backoff_seconds',
   'pooler_draining',
   'pooler_build_info',
+  'pooler_sealed_secrets',
 ])
 const ownPrefixes = [
   'pooler_start_time_',

@@ -40,4 +40,6 @@ export interface MetricsSnapshot {
   /** Sockets that have not logged in yet. */
   readonly connectionsBeforeLogin: number
   readonly isDraining: boolean
+  /** Stored secrets by what they are and the key that they lie under; null: not counted yet. */
+  readonly sealed: Readonly<Record<string, Readonly<Record<string, number>>>> | null
 }

@@ -10,6 +10,7 @@ import { serverLimits } from './migrations/002-server-limits.ts'
 import { sessions } from './migrations/003-sessions.ts'
 import { presence } from './migrations/004-presence.ts'
 import { webSessions } from './migrations/006-web-sessions.ts'
+import { sealingAnew } from './migrations/007-sealing-anew.ts'
 import type { Schema } from './schema.ts'
 
 export interface Database {
@@ -88,6 +89,7 @@ const migrations = {
   '003-sessions': sessions,
   '004-presence': presence,
   '006-web-sessions': webSessions,
+  '007-sealing-anew': sealingAnew,
 }
 
 /** On a connection of its own without time limits: another process may hold the lock for long. */

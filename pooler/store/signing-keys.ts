@@ -23,7 +23,12 @@ export interface NewSigningKey {
 /** Any number that nobody else locks in this database. */
 const renewalLock = 4_733_402_171
 
-const sealedFor = (kid: string) => ({ tenant: '', role: '', field: `signing key ${kid}` })
+/** What the private half is sealed for. */
+export const signingKeyContext = (kid: string) => ({
+  tenant: '',
+  role: '',
+  field: `signing key ${kid}`,
+})
 
 export class SigningKeyStore {
   readonly #db: Database['db']
@@ -61,7 +66,7 @@ export class SigningKeyStore {
           .values({
             kid,
             public_jwk: JSON.stringify(publicJwk),
-            sealed_jwk: this.#box.seal(privateJwk.reveal(), sealedFor(kid)),
+            sealed_jwk: this.#box.seal(privateJwk.reveal(), signingKeyContext(kid)),
           })
           .execute()
       }
@@ -86,7 +91,7 @@ export class SigningKeyStore {
 
   #open(sealed: Buffer, kid: string): Secret<string> | null {
     try {
-      return this.#box.open(sealed, sealedFor(kid))
+      return this.#box.open(sealed, signingKeyContext(kid))
     } catch (error) {
       // VAULT_ENC_KEY was replaced: what the key signed still verifies, and a new one is made.
       if (error instanceof SecretBoxError) return null

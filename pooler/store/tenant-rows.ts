@@ -2,7 +2,8 @@
 // always of the same moment. Writing is tenants.ts.
 import { type Kysely, sql } from 'kysely'
 import { jsonArrayFrom } from 'kysely/helpers/postgres'
-import type { SecretBox } from '../../shared/crypto/secret-box.ts'
+import { type SecretBox, SecretBoxError } from '../../shared/crypto/secret-box.ts'
+import type { Secret } from '../../shared/secret.ts'
 import type { Tenant, TenantRole } from '../tenant/tenant.ts'
 import type { Schema } from './schema.ts'
 
@@ -138,7 +139,7 @@ function banOf(row: TenantRow): Tenant['ban'] {
 }
 
 function roleOf(tenant: TenantRow, row: RoleRow, box: SecretBox): TenantRole {
-  const sealed = row.password === null ? null : Buffer.from(row.password, 'base64')
+  const password = passwordOf(tenant, row, box)
   return {
     role: row.db_user,
     isManager: row.is_manager,
@@ -146,7 +147,23 @@ function roleOf(tenant: TenantRow, row: RoleRow, box: SecretBox): TenantRole {
     minPoolSize: row.min_pool_size ?? tenant.default_min_pool_size,
     checkoutTimeoutMs: row.pool_checkout_timeout_ms,
     maxClients: row.max_clients,
-    password: sealed === null ? null : box.open(sealed, passwordContext(tenant.ref, row.db_user)),
+    password: password === 'unopened' ? null : password,
+    isPasswordUnopened: password === 'unopened',
+  }
+}
+
+/** One that does not open is that role's misfortune, not the project's: it can be read, and set again. */
+function passwordOf(
+  { ref }: TenantRow,
+  row: RoleRow,
+  box: SecretBox,
+): Secret<string> | null | 'unopened' {
+  if (row.password === null) return null
+  try {
+    return box.open(Buffer.from(row.password, 'base64'), passwordContext(ref, row.db_user))
+  } catch (error) {
+    if (error instanceof SecretBoxError) return 'unopened'
+    throw error
   }
 }
 

@@ -23,6 +23,8 @@ export interface TenantRole {
   readonly maxClients: number | null
   /** null where the tenant's auth_query answers for the role and no password is stored. */
   readonly password: Secret<string> | null
+  /** One is stored, but neither VAULT_ENC_KEY nor the one before opens it. */
+  readonly isPasswordUnopened: boolean
 }
 
 export interface Tenant {

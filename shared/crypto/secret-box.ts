@@ -83,6 +83,21 @@ export class SecretBox {
     }
   }
 
+  /** Stands in each box that the key has sealed; tells nothing of the key. */
+  get currentKeyId(): Buffer {
+    return this.#current.id
+  }
+
+  get previousKeyId(): Buffer | null {
+    return this.#previous?.id ?? null
+  }
+
+  /** Which of ours has this id. */
+  keyOf(keyId: Buffer): 'current' | 'previous' | 'other' {
+    if (keyId.equals(this.#current.id)) return 'current'
+    return this.#previous?.id.equals(keyId) === true ? 'previous' : 'other'
+  }
+
   /** A key for another purpose, the same in every process that has this current key. */
   deriveKey(label: string): Secret<Buffer> {
     return new Secret(derive(this.#master, `latchkey derived ${label}`, 32))

@@ -27,7 +27,7 @@ async function say(client: RawClient, ...messages: Buffer[]): Promise<void> {
 async function scrape() {
   const { plane, counters } = pooled.pooler
   const text = new MetricsText({
-    snapshot: () => metricsSnapshotOf(plane, counters),
+    snapshot: () => metricsSnapshotOf(plane, counters, null),
     processMetrics: new ProcessMetrics({ clock: systemClock, version: 'test' }),
   })
   const families = parsePrometheusText(await text.render())

@@ -12,7 +12,7 @@ export class OwnMetadata {
   readonly ref = 'processproject'
   readonly role = uniqueName('app')
   readonly password = randomBytes(12).toString('hex')
-  readonly #vaultKey = randomBytes(32).toString('hex')
+  readonly vaultKey = randomBytes(32).toString('hex')
 
   static async make(): Promise<OwnMetadata> {
     const own = new OwnMetadata()
@@ -21,7 +21,7 @@ export class OwnMetadata {
     await postgres.createRole(own.role, own.password)
     const database = openDatabase(postgres.url(own.name), nullLog)
     await database.migrate()
-    const tenants = new TenantStore(database, new SecretBox({ current: new Secret(own.#vaultKey) }))
+    const tenants = new TenantStore(database, new SecretBox({ current: new Secret(own.vaultKey) }))
     await tenants.put(own.ref, {
       dbHost: postgres.host,
       dbPort: postgres.port,
@@ -38,7 +38,7 @@ export class OwnMetadata {
     return {
       DATABASE_URL: sharedPostgres().url(this.name),
       API_JWT_SECRET: randomBytes(24).toString('hex'),
-      VAULT_ENC_KEY: this.#vaultKey,
+      VAULT_ENC_KEY: this.vaultKey,
       PROXY_HOST: '127.0.0.1',
     }
   }

@@ -47,6 +47,7 @@ export function makeRole(
     checkoutTimeoutMs: 60_000,
     maxClients: null,
     password,
+    isPasswordUnopened: false,
     ...changes,
   }
 }

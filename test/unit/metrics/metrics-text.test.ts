@@ -33,7 +33,14 @@ function newMetrics() {
   const tenants: TenantSnapshot[] = []
   const counters = new ProcessCounters()
   const text = new MetricsText({
-    snapshot: () => ({ pools, tenants, counters, connectionsBeforeLogin: 4, isDraining: false }),
+    snapshot: () => ({
+      pools,
+      tenants,
+      counters,
+      connectionsBeforeLogin: 4,
+      isDraining: false,
+      sealed: { password: { current: 7, previous: 2 } },
+    }),
     processMetrics: new ProcessMetrics({ clock, version: '1.2.3' }),
   })
   const scrape = async () => parsePrometheusText(await text.render())
