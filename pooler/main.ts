@@ -2,12 +2,11 @@
 // several workers this program is the process in front of them (workers/primary.ts), and each of them.
 import cluster from 'node:cluster'
 import { systemClock } from '../shared/clock.ts'
-import { shareIds } from '../shared/ids.ts'
 import { createLog, type Log } from '../shared/log.ts'
 import type { ShutdownWay } from './admin/admin-view.ts'
 import { inheritedSockets } from './config/inherited-sockets.ts'
 import { likelyTypos } from './config/likely-typos.ts'
-import { ConfigError, loadConfig } from './config/load-config.ts'
+import { loadConfig } from './config/load-config.ts'
 import type { Config } from './config/settings.ts'
 import { findDemoProject } from './embedded/demo-project.ts'
 import { type DemoStart, startDemo } from './embedded/demo-start.ts'
@@ -18,15 +17,14 @@ import { startPage } from './embedded/start-page.ts'
 import { runImport } from './import/import-command.ts'
 import { openTenantStore } from './import/open-tenant-store.ts'
 import { Pooler } from './pooler.ts'
+import { catchFaults, end, exitUsage, fail, nothingRuns, type Running } from './process-edge.ts'
 import { startSuccessor, successorReady } from './succession.ts'
 import { tellSupervisor } from './supervisor-notice.ts'
 import { runVault } from './vault-command.ts'
 import { version } from './version.ts'
+import { serveAsWorker } from './worker-main.ts'
 import { Primary } from './workers/primary.ts'
-import { WorkerLink } from './workers/worker-link.ts'
 
-/** The settings or the command line cannot be used. */
-const exitUsage = 2
 const usage = `usage: node pooler/main.ts [command]
 
   (none)                                  starts the pooler
@@ -134,21 +132,6 @@ function startService(running: Running, config: Config, log: Log): Promise<Poole
   return Primary.start({ count, env, program, clock: systemClock, log, onShutdown })
 }
 
-interface Running {
-  service: Pooler | Primary | null
-  demo: DemoStart | null
-  isStopping: boolean
-  /** One is being started, or serves. */
-  hasSuccessor: boolean
-}
-
-const nothingRuns = (): Running => ({
-  service: null,
-  demo: null,
-  isStopping: false,
-  hasSuccessor: false,
-})
-
 async function printStartPage(
   demo: DemoStart,
   { ports }: Pooler | Primary,
@@ -167,43 +150,6 @@ async function printStartPage(
       certificatePath: demo.certificatePath,
     }),
   )
-}
-
-/**
- * One of several: settings come from the primary, and it says when to end. Signals that a terminal
- * sends to all are the primary's; when it is gone, what is left is to part from the clients.
- */
-async function serveAsWorker(): Promise<void> {
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR2'] as const) {
-    process.on(signal, () => {})
-  }
-  // Else Node ends a worker in the very moment in which its primary is gone.
-  if (cluster.worker !== undefined) cluster.worker.exitedAfterDisconnect = true
-  const running = nothingRuns()
-  const link = await WorkerLink.open(systemClock, {
-    onStop: (how) =>
-      end(running, (service) => (how === 'drain' ? service.drain() : service.shutDown(how))),
-    onPrimaryGone: () => {
-      if (!running.isStopping) end(running, (service) => service.drain())
-    },
-  })
-  try {
-    const config = loadConfig(link.env)
-    const { worker } = link.place
-    shareIds(link.place)
-    const log = createLog({ level: config.logLevel, format: config.logFormat }).child({ worker })
-    catchFaults(log)
-    const onShutdown = (how: ShutdownWay): void => link.shutDownAll(how)
-    // Descriptors are the primary's, as the ports are.
-    const inherited = inheritedSockets(link.env, process.ppid)
-    const pooler = await Pooler.start({ config, log, onShutdown, inherited, link })
-    running.service = pooler
-    log.info({ slot: link.place.slot }, 'a worker serves')
-    link.ready(pooler.ports)
-  } catch (error) {
-    await link.failed(lineOf(error))
-    process.exit(1)
-  }
 }
 
 function catchSignals(running: Running, log: Log): void {
@@ -258,43 +204,6 @@ async function succeed(running: Running, log: Log): Promise<void> {
     running.hasSuccessor = false
     log.error({ err: error }, 'the new process did not come up; this one goes on')
   }
-}
-
-/** Stops in its own way and ends the process; a signal meanwhile ends it at once. */
-function end(running: Running, stop: (service: Pooler | Primary) => Promise<void>): void {
-  running.isStopping = true
-  const { service, demo } = running
-  const stopped = async (): Promise<void> => {
-    if (service !== null) await stop(service)
-    await demo?.postgres.stop()
-  }
-  stopped().then(() => process.exit(0), fail)
-}
-
-/** What nobody caught leaves the process in an unknown state: it says so and ends. */
-function catchFaults(log: Log): void {
-  const onFault = (error: unknown): void => {
-    log.error({ err: error }, 'a fault that nobody caught; the process ends')
-    setImmediate(() => process.exit(1))
-  }
-  process.on('uncaughtException', onFault)
-  process.on('unhandledRejection', onFault)
-}
-
-/** One clear line for what a person can put right, with its causes. */
-function fail(error: unknown): never {
-  process.stderr.write(`${lineOf(error)}\n`)
-  process.exit(error instanceof ConfigError ? exitUsage : 1)
-}
-
-function lineOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  if (error instanceof TypeError) return error.stack ?? error.message
-  const { cause } = error
-  const isToldAlready = !(cause instanceof Error) || error.message.includes(cause.message)
-  // Node's own texts go on with a list, as of the modules that required one.
-  const [firstLine] = lineOf(cause).split('\n')
-  return isToldAlready ? error.message : `${error.message}: ${firstLine}`
 }
 
 main().catch(fail)

@@ -122,11 +122,16 @@ test('what runs in the browser imports nothing but itself, Preact and htm, and i
   expect(importsThat(server, leadsInto('pooler/dashboard/public/'))).toEqual([])
 })
 
-test('environment, exit and signals belong to main.ts, cli.ts and config', () => {
+test('environment, exit and signals belong to the edge of the process, cli.ts and config', () => {
+  const edges = [
+    'pooler/main.ts',
+    'pooler/worker-main.ts',
+    'pooler/process-edge.ts',
+    'pooler/cli.ts',
+  ]
   // A browser has none of them; lines that it shows may speak of them.
   const files = product.filter(
-    (file) =>
-      !isIn('pooler/main.ts', 'pooler/cli.ts', 'pooler/config/', 'pooler/dashboard/public/')(file),
+    (file) => !isIn(...edges, 'pooler/config/', 'pooler/dashboard/public/')(file),
   )
   const edge =
     /\bprocess\s*\.\s*(env|exit|exitCode|abort)\b|\bprocess\s*\.\s*(on|once|addListener)\(\s*'(SIG|uncaught|unhandled)\w*/g
