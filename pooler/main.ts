@@ -17,7 +17,15 @@ import { startPage } from './embedded/start-page.ts'
 import { runImport } from './import/import-command.ts'
 import { openTenantStore } from './import/open-tenant-store.ts'
 import { Pooler } from './pooler.ts'
-import { catchFaults, end, exitUsage, fail, nothingRuns, type Running } from './process-edge.ts'
+import {
+  catchFaults,
+  end,
+  exitUsage,
+  fail,
+  nothingRuns,
+  type Running,
+  type Service,
+} from './process-edge.ts'
 import { startSuccessor, successorReady } from './succession.ts'
 import { tellSupervisor } from './supervisor-notice.ts'
 import { runVault } from './vault-command.ts'
@@ -120,8 +128,11 @@ async function serve(): Promise<void> {
 }
 
 /** In this process, or, with several workers, in one behind it for each. */
-function startService(running: Running, config: Config, log: Log): Promise<Pooler | Primary> {
-  const onShutdown = (how: ShutdownWay): void => end(running, (service) => service.shutDown(how))
+function startService(running: Running, config: Config, log: Log): Promise<Service> {
+  const onShutdown = (how: ShutdownWay): void => {
+    void tellSupervisor(process.env, log, 'STOPPING=1')
+    end(running, (service) => service.shutDown(how))
+  }
   const count = config.poolerWorkers
   if (count === 1) {
     const inherited = inheritedSockets(process.env, process.pid)
@@ -129,12 +140,20 @@ function startService(running: Running, config: Config, log: Log): Promise<Poole
   }
   const env = running.demo?.env ?? process.env
   const program = import.meta.filename
-  return Primary.start({ count, env, program, clock: systemClock, log, onShutdown })
+  return Primary.start({
+    count,
+    env,
+    program,
+    clock: systemClock,
+    log,
+    onShutdown,
+    onSocketsLost: fail,
+  })
 }
 
 async function printStartPage(
   demo: DemoStart,
-  { ports }: Pooler | Primary,
+  { ports }: Service,
   config: Config,
   log: Log,
 ): Promise<void> {
@@ -182,14 +201,9 @@ async function reload({ service }: Running, log: Log): Promise<void> {
 async function succeed(running: Running, log: Log): Promise<void> {
   const { service, demo, isStopping, hasSuccessor } = running
   if (isStopping || hasSuccessor || service === null) return
-  const descriptors = service instanceof Pooler ? service.descriptors : null
-  if (demo !== null || descriptors === null || !(service instanceof Pooler)) {
-    const reason =
-      demo !== null
-        ? 'it embeds its Postgres'
-        : service instanceof Primary
-          ? 'it has several workers'
-          : 'the sockets cannot be handed on here'
+  const { descriptors } = service
+  if (demo !== null || descriptors === null) {
+    const reason = demo !== null ? 'it embeds its Postgres' : 'the sockets cannot be handed on here'
     log.error({ reason }, 'this process cannot be replaced while it runs')
     return
   }

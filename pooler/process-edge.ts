@@ -9,8 +9,10 @@ import type { Primary } from './workers/primary.ts'
 /** The settings or the command line cannot be used. */
 export const exitUsage = 2
 
+export type Service = Pooler | Primary
+
 export interface Running {
-  service: Pooler | Primary | null
+  service: Service | null
   demo: DemoStart | null
   isStopping: boolean
   /** One is being started, or serves. */
@@ -25,7 +27,7 @@ export const nothingRuns = (): Running => ({
 })
 
 /** Stops in its own way and ends the process; a signal meanwhile ends it at once. */
-export function end(running: Running, stop: (service: Pooler | Primary) => Promise<void>): void {
+export function end(running: Running, stop: (service: Service) => Promise<void>): void {
   running.isStopping = true
   const { service, demo } = running
   const stopped = async (): Promise<void> => {

@@ -7,8 +7,9 @@ import type { ShutdownWay } from './admin/admin-view.ts'
 import { inheritedSockets } from './config/inherited-sockets.ts'
 import { loadConfig } from './config/load-config.ts'
 import { Pooler } from './pooler.ts'
-import { catchFaults, end, lineOf, nothingRuns } from './process-edge.ts'
+import { catchFaults, end, lineOf, nothingRuns, type Service } from './process-edge.ts'
 import { WorkerLink } from './workers/worker-link.ts'
+import type { Parting } from './workers/worker-messages.ts'
 
 /**
  * Settings come from the primary, and it says when to end. Signals that a terminal sends to all are
@@ -22,8 +23,7 @@ export async function serveAsWorker(): Promise<void> {
   if (cluster.worker !== undefined) cluster.worker.exitedAfterDisconnect = true
   const running = nothingRuns()
   const link = await WorkerLink.open(systemClock, {
-    onStop: (how) =>
-      end(running, (service) => (how === 'drain' ? service.drain() : service.shutDown(how))),
+    onStop: (how) => end(running, (service) => part(service, how)),
     onPrimaryGone: () => {
       if (!running.isStopping) end(running, (service) => service.drain())
     },
@@ -44,5 +44,16 @@ export async function serveAsWorker(): Promise<void> {
   } catch (error) {
     await link.failed(lineOf(error))
     process.exit(1)
+  }
+}
+
+function part(service: Service, how: Parting): Promise<void> {
+  switch (how) {
+    case 'drain':
+      return service.drain()
+    case 'hand over':
+      return service.handOver()
+    default:
+      return service.shutDown(how)
   }
 }

@@ -37,3 +37,11 @@ export function sleep(clock: Clock, delayMs: number): Promise<void> {
     clock.after(delayMs, resolve)
   })
 }
+
+const longestMs = 2 ** 31 - 1
+
+/** Keeps the process up, whatever else there is to wait for, until the returned function is called. */
+export function keepProcessUp(): () => void {
+  const timer = setInterval(() => {}, longestMs)
+  return () => clearInterval(timer)
+}

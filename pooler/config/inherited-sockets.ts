@@ -38,6 +38,11 @@ export function inheritanceFor(env: Environment, names: readonly SocketName[]): 
   }
 }
 
+/** The environment of a process for which there are none any more. */
+export function withoutInheritance(env: Environment): Environment {
+  return { ...env, LISTEN_PID: undefined, LISTEN_FDS: undefined, LISTEN_FDNAMES: undefined }
+}
+
 const isSocketName = (name: string): name is SocketName =>
   (socketNames as readonly string[]).includes(name)
 

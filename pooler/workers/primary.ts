@@ -1,16 +1,18 @@
 // The process in front of several workers: starts and replaces them, passes their words on, hands out
 // permits, and ends them. It holds the ports (node:cluster) and no client. Signals are main.ts's.
 import cluster, { type Worker } from 'node:cluster'
-import type { Clock } from '../../shared/clock.ts'
+import { type Clock, keepProcessUp, sleep } from '../../shared/clock.ts'
 import { PoolerError } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
 import type { ShutdownWay } from '../admin/admin-view.ts'
+import { type SocketName, withoutInheritance } from '../config/inherited-sockets.ts'
 import type { Environment } from '../config/load-config.ts'
 import { type HoldChange, PoolHolds } from '../pool/pool-holds.ts'
 import { Exchange } from './exchange.ts'
+import { FrontSockets } from './front-sockets.ts'
 import { PermitOffice } from './permit-office.ts'
 import { answersWithinMs } from './worker-link.ts'
-import type { Answers, Call, OpenPorts, ToPrimary, ToWorker } from './worker-messages.ts'
+import type { Answers, Call, OpenPorts, Parting, ToPrimary, ToWorker } from './worker-messages.ts'
 
 export interface PrimaryOptions {
   readonly count: number
@@ -22,6 +24,8 @@ export interface PrimaryOptions {
   readonly log: Log
   /** SHUTDOWN at the console of a worker. */
   readonly onShutdown: (how: ShutdownWay) => void
+  /** Sockets that it was started with are lost, and no worker can open new ones. */
+  readonly onSocketsLost: (error: WorkerError) => void
 }
 
 /** Why no worker could be started, in words for the operator. */
@@ -45,6 +49,9 @@ const replaceMsMin = 100
 const replaceMsMax = 5000
 /** A worker that lived so long did not die of what its start was like. */
 const provenMs = 10_000
+const assignCheckMs = 10
+/** A worker takes a connection as soon as it comes to it. */
+const assignMsMax = 5_000
 
 export class Primary {
   readonly #options: PrimaryOptions
@@ -52,6 +59,7 @@ export class Primary {
   readonly #members = new Map<number, Member>()
   readonly #office: PermitOffice
   readonly #exchange: Exchange
+  readonly #sockets = new FrontSockets()
   readonly #holds = new PoolHolds()
   readonly #failures = new Map<number, number>()
   #isEnding = false
@@ -60,6 +68,8 @@ export class Primary {
   /** Starts of the others, until the first one serves. */
   readonly #held: (() => void)[] = []
   #onAllGone: () => void = () => {}
+  /** Else it would end, and quietly, between the death of its last worker and the next one. */
+  readonly #letProcessGo = keepProcessUp()
 
   private constructor(options: PrimaryOptions) {
     const { clock } = options
@@ -105,6 +115,23 @@ export class Primary {
     return this.#end(how)
   }
 
+  /** What it listens on; null where it cannot be told. */
+  get descriptors(): Readonly<Record<SocketName, number>> | null {
+    return this.#ports === null ? null : this.#sockets.descriptors(this.#ports)
+  }
+
+  /** Another process has our sockets and serves: who is here finishes, whoever comes now comes there. */
+  async handOver(): Promise<void> {
+    this.#isEnding = true
+    const { clock } = this.#options
+    this.#sockets.close()
+    // Those who were accepted already would be lost if all workers closed their ends now.
+    const endMs = clock.monotonicMs() + assignMsMax
+    while (this.#sockets.unassigned > 0 && clock.monotonicMs() < endMs)
+      await sleep(clock, assignCheckMs)
+    await this.#end('hand over')
+  }
+
   /** Certificates are read again by all. Rejects with what the first says who cannot use them. */
   async reload(): Promise<void> {
     const call: Call = { name: 'reload', asked: null, withinMs: answersWithinMs }
@@ -128,6 +155,11 @@ export class Primary {
     for (const { process } of this.#members.values()) process.process.kill('SIGKILL')
   }
 
+  get #env(): Environment {
+    const { env } = this.#options
+    return this.#sockets.haveBeenLost ? withoutInheritance(env) : env
+  }
+
   get #ready(): number[] {
     return [...this.#members].filter(([, { ports }]) => ports !== null).map(([worker]) => worker)
   }
@@ -136,7 +168,7 @@ export class Primary {
     return [...this.#members].filter(([, one]) => one.isStarted).map(([worker]) => worker)
   }
 
-  async #end(how: ShutdownWay | 'drain'): Promise<void> {
+  async #end(how: Parting): Promise<void> {
     this.#isEnding = true
     for (const [worker, { ports, process }] of this.#members) {
       // One that does not serve yet has nobody to part from.
@@ -178,13 +210,13 @@ export class Primary {
   }
 
   #onMessage(worker: number, member: Member, message: ToPrimary): void {
-    const { env, count, onShutdown } = this.#options
+    const { count, onShutdown } = this.#options
     switch (message.kind) {
       case 'hello': {
         const place = { worker, slot: member.slot, of: count }
         const go = (): void => {
           member.isStarted = true
-          this.#send(worker, { kind: 'start', env, place, held: this.#holds.all })
+          this.#send(worker, { kind: 'start', env: this.#env, place, held: this.#holds.all })
         }
         // The first one goes first: it brings the metadata up to date, and says why a port cannot be had.
         if (member.slot === 0 || this.#ports !== null) go()
@@ -244,7 +276,10 @@ export class Primary {
     for (const other of this.#ready) this.#send(other, { kind: 'left', worker })
     member.onFailed(new WorkerError(`a worker ended with ${how} before it was ready`))
     if (this.#isEnding) {
-      if (this.#members.size === 0) this.#onAllGone()
+      if (this.#members.size === 0) {
+        this.#letProcessGo()
+        this.#onAllGone()
+      }
       return
     }
     // Before the first has ever served, whoever started it is told, and nothing is tried again.
@@ -258,7 +293,13 @@ export class Primary {
       if (this.#isEnding) return
       this.#spawn(member.slot).then(
         () => log.info({ slot: member.slot }, 'a worker has taken the place of another'),
-        (error: WorkerError) => log.error({ err: error }, 'a worker could not be started'),
+        (error: WorkerError) => {
+          log.error({ err: error }, 'a worker could not be started')
+          const { env, onSocketsLost } = this.#options
+          const isInherited = env.LISTEN_FDS !== undefined
+          if (isInherited && this.#sockets.haveBeenLost && this.#ready.length === 0)
+            onSocketsLost(error)
+        },
       )
     })
   }

@@ -11,6 +11,7 @@ import type {
   Call,
   CallName,
   OpenPorts,
+  Parting,
   Place,
   ToPrimary,
   ToWorker,
@@ -30,7 +31,7 @@ export type Answering<Name extends CallName> = (
 ) => AnswerOf<Name> | Promise<AnswerOf<Name>>
 
 export interface WorkerEvents {
-  readonly onStop: (how: ShutdownWay | 'drain') => void
+  readonly onStop: (how: Parting) => void
   readonly onPrimaryGone: () => void
 }
 

@@ -97,6 +97,9 @@ export interface OpenPorts {
   readonly apiUrl: string
 }
 
+/** How a worker is to end. */
+export type Parting = ShutdownWay | 'drain' | 'hand over'
+
 export type ToPrimary =
   | { readonly kind: 'hello' }
   | { readonly kind: 'ready'; readonly ports: OpenPorts }
@@ -126,4 +129,4 @@ export type ToWorker =
   | { readonly kind: 'answers'; readonly id: number; readonly answers: Answers }
   | { readonly kind: 'joined'; readonly worker: number }
   | { readonly kind: 'left'; readonly worker: number }
-  | { readonly kind: 'stop'; readonly how: ShutdownWay | 'drain' }
+  | { readonly kind: 'stop'; readonly how: Parting }

@@ -1,8 +1,9 @@
-// SIGUSR2: a new process in the place of the old one, on the same sockets, while clients come and go.
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+// SIGUSR2: a new process in the place of the old one, on the same sockets, while clients come and go;
+// alone, and in front of workers.
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { freePorts, MainProcess, type Ports, portSettings } from '../support/main-process.ts'
 import { OwnMetadata } from '../support/own-metadata.ts'
@@ -11,9 +12,13 @@ import { needsProgram, runProgram } from '../support/program.ts'
 import { RawClient } from '../support/raw-client.ts'
 import { errorFields, typesOf } from '../support/raw-replies.ts'
 
+// Each test starts processes, some of them several times.
+vi.setConfig({ testTimeout: 180_000 })
+
 let metadata: OwnMetadata
 let main: MainProcess | null = null
 const clients: RawClient[] = []
+const folders: string[] = []
 
 beforeAll(async () => {
   metadata = await OwnMetadata.make()
@@ -24,11 +29,14 @@ afterEach(async () => {
   for (const pid of successors()) kill(pid, 'SIGKILL')
   await main?.end()
   main = null
+  for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true })
 })
 
-async function start(): Promise<Ports> {
+async function start(workers: number, changes: Record<string, string> = {}): Promise<Ports> {
   const ports = await freePorts()
-  main = new MainProcess({ env: { ...metadata.env, ...portSettings(ports) } })
+  const settings = { ...metadata.env, ...portSettings(ports) }
+  const env = { ...settings, POOLER_WORKERS: String(workers), ...changes }
+  main = new MainProcess({ env })
   await main.ready()
   return ports
 }
@@ -67,68 +75,118 @@ async function enter(port: number): Promise<RawClient> {
   return client
 }
 
-test('clients that connect for each query lose nothing over two replacements', async (context) => {
-  needsProgram(context, 'pgbench')
-  const { transaction } = await start()
-  const folder = await mkdtemp(join(tmpdir(), 'latchkey-succession-'))
-  const script = join(folder, 'script.sql')
-  await writeFile(script, 'SELECT 1;\n')
-  const { user, password, database } = metadata.login
-  const options = { env: { PGPASSWORD: password }, timeoutMs: 60_000 }
-  const where = ['-h', '127.0.0.1', '-p', String(transaction), '-U', user]
-  const load = ['-n', '-C', '-c', '4', '-T', '15', '-f', script]
-  const bench = runProgram('pgbench', [...where, ...load, database], options)
-  await replace()
-  await replace()
-  const { exitCode, stdout, stderr } = await bench
-  await rm(folder, { recursive: true, force: true })
-  expect({ exitCode, stderr: stderr.replace(/^pgbench \(.*\n/, '') }).toEqual({
-    exitCode: 0,
-    stderr: '',
-  })
-  expect(stdout).toContain('number of failed transactions: 0')
-  const [first = 0] = successors()
-  await eventually(() => !main?.isRunning && !isAlive(first), { timeoutMs: 30_000 })
-})
+/** Keeps what systemd would be told. */
+class Supervisor {
+  readonly #folder: string
 
-test('who is in a transaction ends it in the old process, newcomers are in the new one', async () => {
-  const ports = await start()
-  const old = await enter(ports.transaction)
-  const resting = await enter(ports.session)
-  await resting.query('select 1')
-  await resting.untilReady()
-  await old.query('begin')
-  await old.untilReady()
-  await replace()
-  const fresh = await enter(ports.transaction)
-  await fresh.query('select 1')
-  await fresh.untilReady()
-  const farewell = await resting.readAll()
-  expect(errorFields(farewell.at(-1)?.body as Buffer).C).toBe('57P01')
-  expect(main?.isRunning).toBe(true)
-  await old.query('commit')
-  expect(typesOf(await old.untilReady())).toBe('CZ')
-  await old.readAll()
-  await eventually(() => !main?.isRunning)
-  expect(main?.isRunning).toBe(false)
-  expect((await fetch(`http://127.0.0.1:${ports.api}/api/ready`)).status).toBe(204)
-  await fresh.query('select 1')
-  await fresh.untilReady()
-})
-
-test('a successor that does not come up changes nothing', async () => {
-  const { transaction } = await start()
-  const client = await enter(transaction)
-  const forbid = (isAllowed: boolean) =>
-    sharedPostgres().query(`ALTER DATABASE "${metadata.name}" ALLOW_CONNECTIONS ${isAllowed}`)
-  await forbid(false)
-  try {
-    kill((main as MainProcess).pid, 'SIGUSR2')
-    await main?.says('the new process did not come up; this one goes on')
-  } finally {
-    await forbid(true)
+  private constructor(folder: string) {
+    this.#folder = folder
   }
+
+  static async make(): Promise<Supervisor> {
+    const folder = await mkdtemp(join(tmpdir(), 'latchkey-supervisor-'))
+    folders.push(folder)
+    const script = `#!/bin/sh\necho "$NOTIFY_SOCKET $*" >> ${join(folder, 'told')}\n`
+    await writeFile(join(folder, 'systemd-notify'), script, { mode: 0o755 })
+    return new Supervisor(folder)
+  }
+
+  get env(): Record<string, string> {
+    return { NOTIFY_SOCKET: '/run/some', PATH: `${this.#folder}:${process.env.PATH ?? ''}` }
+  }
+
+  async told(): Promise<string[]> {
+    return (await readFile(join(this.#folder, 'told'), 'utf8')).trim().split('\n')
+  }
+}
+
+describe.each([{ workers: 1 }, { workers: 2 }])('with $workers of them', ({ workers }) => {
+  test('clients that connect for each query lose nothing over two replacements', async (context) => {
+    needsProgram(context, 'pgbench')
+    const { transaction } = await start(workers)
+    const folder = await mkdtemp(join(tmpdir(), 'latchkey-succession-'))
+    folders.push(folder)
+    const script = join(folder, 'script.sql')
+    await writeFile(script, 'SELECT 1;\n')
+    const { user, password, database } = metadata.login
+    const options = { env: { PGPASSWORD: password }, timeoutMs: 60_000 }
+    const where = ['-h', '127.0.0.1', '-p', String(transaction), '-U', user]
+    const load = ['-n', '-C', '-c', '4', '-T', '15', '-f', script]
+    const bench = runProgram('pgbench', [...where, ...load, database], options)
+    await replace()
+    await replace()
+    const { exitCode, stdout, stderr } = await bench
+    expect({ exitCode, stderr: stderr.replace(/^pgbench \(.*\n/, '') }).toEqual({
+      exitCode: 0,
+      stderr: '',
+    })
+    expect(stdout).toContain('number of failed transactions: 0')
+    const [first = 0] = successors()
+    await eventually(() => !main?.isRunning && !isAlive(first), { timeoutMs: 30_000 })
+  })
+
+  test('who is in a transaction ends it in the old process, newcomers are in the new one, and the supervisor knows', async () => {
+    const supervisor = await Supervisor.make()
+    const ports = await start(workers, supervisor.env)
+    const old = await enter(ports.transaction)
+    const resting = await enter(ports.session)
+    await resting.query('select 1')
+    await resting.untilReady()
+    await old.query('begin')
+    await old.untilReady()
+    await replace()
+    const fresh = await enter(ports.transaction)
+    await fresh.query('select 1')
+    await fresh.untilReady()
+    const farewell = await resting.readAll()
+    expect(errorFields(farewell.at(-1)?.body as Buffer).C).toBe('57P01')
+    expect(main?.isRunning).toBe(true)
+    await old.query('commit')
+    expect(typesOf(await old.untilReady())).toBe('CZ')
+    await old.readAll()
+    await eventually(() => !main?.isRunning, { timeoutMs: 60_000 })
+    expect(main?.isRunning).toBe(false)
+    expect((await fetch(`http://127.0.0.1:${ports.api}/api/ready`)).status).toBe(204)
+    await fresh.query('select 1')
+    await fresh.untilReady()
+    const [successor = 0] = successors()
+    kill(successor, 'SIGTERM')
+    await eventually(() => !isAlive(successor), { timeoutMs: 30_000 })
+    expect(await supervisor.told()).toEqual([
+      `/run/some READY=1 MAINPID=${main?.pid}`,
+      `/run/some READY=1 MAINPID=${successor}`,
+      '/run/some STOPPING=1',
+    ])
+  })
+
+  test('a successor that does not come up changes nothing', async () => {
+    const { transaction } = await start(workers)
+    const client = await enter(transaction)
+    const forbid = (isAllowed: boolean) =>
+      sharedPostgres().query(`ALTER DATABASE "${metadata.name}" ALLOW_CONNECTIONS ${isAllowed}`)
+    await forbid(false)
+    try {
+      kill((main as MainProcess).pid, 'SIGUSR2')
+      await main?.says('the new process did not come up; this one goes on')
+    } finally {
+      await forbid(true)
+    }
+    await client.query('select 1')
+    await client.untilReady()
+    await enter(transaction)
+  })
+})
+
+test('when all workers of a successor die at once, the ports are opened anew', async () => {
+  const { transaction } = await start(2)
+  await replace()
+  await eventually(() => !main?.isRunning, { timeoutMs: 60_000 })
+  const serving = (main?.stdout ?? '')
+    .split('\n')
+    .filter((line) => line.includes('a worker serves'))
+  const pids = serving.slice(-2).map((line) => (JSON.parse(line) as { pid: number }).pid)
+  for (const pid of pids) kill(pid, 'SIGKILL')
+  const client = await eventually(() => enter(transaction), { timeoutMs: 60_000 })
   await client.query('select 1')
   await client.untilReady()
-  await enter(transaction)
 })
