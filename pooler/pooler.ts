@@ -2,6 +2,7 @@
 // them. Arguments, signals and exit codes are main.ts's.
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
+import { Server as TlsServer } from 'node:https'
 import type { FastifyInstance } from 'fastify'
 import { type Clock, sleep, systemClock } from '../shared/clock.ts'
 import type { Log } from '../shared/log.ts'
@@ -123,7 +124,7 @@ export class Pooler {
         addresses,
         metricsText,
         others,
-        apiTls: parts.apiTls,
+        apiTls: config.apiTls ? parts.certificates : null,
         clock,
         log,
       }),
@@ -222,9 +223,14 @@ export class Pooler {
     await this.stop()
   }
 
-  /** Reads the certificates of the Postgres ports again. Rejects and changes nothing when they are bad. */
+  /** Reads the certificates again. Rejects and changes nothing when they are bad. */
   async reload(): Promise<void> {
     await this.#certificates?.reload()
+    const { server } = this.#api
+    // With a server name it asks each time; without one it shows what it was given.
+    if (server instanceof TlsServer && this.#certificates !== null) {
+      server.setSecureContext(this.#certificates.defaultPair)
+    }
   }
 
   /** Requests under way are answered; fastify closes only what it opened itself. */
@@ -302,7 +308,6 @@ interface Loaded {
   readonly vaultKey: NonNullable<Config['vaultEncKey']>
   readonly globalCa: string | null
   readonly certificates: ServerCertificates | null
-  readonly apiTls: { readonly cert: string; readonly key: string } | null
   readonly openTransport: OpenTransport
 }
 
@@ -321,10 +326,6 @@ async function load({ config, log }: PoolerOptions): Promise<Loaded> {
   if (config.apiTls && !hasPair) {
     throw new Error('API_TLS needs GLOBAL_DOWNSTREAM_CERT_PATH and GLOBAL_DOWNSTREAM_KEY_PATH')
   }
-  const apiTls =
-    config.apiTls && hasPair
-      ? { cert: await readFile(certPath, 'utf8'), key: await readFile(keyPath, 'utf8') }
-      : null
   const url = databaseUrl.reveal()
   const database = openDatabase(url, log)
   try {
@@ -334,5 +335,5 @@ async function load({ config, log }: PoolerOptions): Promise<Loaded> {
   }
   const { openTransport, whyNot } = await chooseTransport(config.poolerFastIo)
   if (whyNot !== null) log.info({ whyNot }, "fast I/O is off: sockets go through Node's streams")
-  return { databaseUrl: url, vaultKey: vaultEncKey, globalCa, certificates, apiTls, openTransport }
+  return { databaseUrl: url, vaultKey: vaultEncKey, globalCa, certificates, openTransport }
 }

@@ -19,8 +19,15 @@ export class CertificateError extends Error {
   override readonly name = 'CertificateError'
 }
 
+/** PEM texts. */
+export interface CertificatePair {
+  readonly cert: string
+  readonly key: string
+}
+
 interface Pair {
   readonly name: string
+  readonly texts: CertificatePair
   readonly context: SecureContext
   readonly hostNames: readonly string[]
 }
@@ -28,6 +35,7 @@ interface Pair {
 interface Table {
   /** For clients that send no server name or one that no certificate has. */
   readonly fallback: SecureContext
+  readonly fallbackTexts: CertificatePair
   /** By host name in lower case; a wildcard with its `*.`. */
   readonly byHostName: ReadonlyMap<string, SecureContext>
 }
@@ -61,13 +69,26 @@ export class ServerCertificates {
     this.#table = await readTable(this.#paths)
   }
 
+  /** What is shown where there is no server name, for servers that cannot be given a context. */
+  get defaultPair(): CertificatePair {
+    return this.#table.fallbackTexts
+  }
+
+  /** Whether one of them is for this name. */
+  covers(name: string): boolean {
+    return this.#find(name) !== undefined
+  }
+
   /** The exact name, then the wildcard one level up (RFC 6125, 6.4.3), then the default pair. */
   contextFor(serverName: string | null): SecureContext {
-    const { byHostName, fallback } = this.#table
-    if (serverName === null) return fallback
+    const found = serverName === null ? undefined : this.#find(serverName)
+    return found ?? this.#table.fallback
+  }
+
+  #find(serverName: string): SecureContext | undefined {
+    const { byHostName } = this.#table
     const name = serverName.toLowerCase().replace(/\.$/, '')
-    const wildcard = name.replace(/^[^.]+/, '*')
-    return byHostName.get(name) ?? byHostName.get(wildcard) ?? fallback
+    return byHostName.get(name) ?? byHostName.get(name.replace(/^[^.]+/, '*'))
   }
 }
 
@@ -86,7 +107,7 @@ async function readTable({ certPath, keyPath }: CertificatePaths): Promise<Table
       if (!byHostName.has(hostName)) byHostName.set(hostName, pair.context)
     }
   }
-  return { fallback: first.context, byHostName }
+  return { fallback: first.context, fallbackTexts: first.texts, byHostName }
 }
 
 /** In the order of their names, so that of two pairs for one host the same one wins each time. */
@@ -113,7 +134,7 @@ async function readPair(name: string, certFile: string, keyFile: string): Promis
     const leaf = new X509Certificate(cert)
     const context = makeContext(cert, key)
     certificates.set(context, leaf.raw)
-    return { name, context, hostNames: hostNamesOf(leaf) }
+    return { name, texts: { cert, key }, context, hostNames: hostNamesOf(leaf) }
   } catch (cause) {
     // OpenSSL's text names the fault (no start line, key values mismatch), never the key.
     throw new CertificateError(`${certFile} and ${keyFile} are no usable pair: ${textOf(cause)}`, {

@@ -2,6 +2,7 @@
 // socket of a client or server; whoever composes the process fills this in.
 import type { Clock } from '../../shared/clock.ts'
 import type { Log } from '../../shared/log.ts'
+import type { ServerCertificates } from '../accept/server-certificates.ts'
 import type { AssignableRoles } from '../access/assignable-roles.ts'
 import type { AuditTrail } from '../access/audit-trail.ts'
 import type { Bearers } from '../access/bearers.ts'
@@ -94,8 +95,8 @@ export interface ApiSettings {
   readonly metricsJwt: JwtSecrets | null
   /** Addresses or CIDRs whose X-Forwarded-For is believed; empty: nobody's. */
   readonly trustedProxies: readonly string[]
-  /** PEM texts; null: plain HTTP. */
-  readonly tls: { readonly cert: string; readonly key: string } | null
+  /** Of the Postgres ports; they may be renewed. null: plain HTTP. */
+  readonly tls: Pick<ServerCertificates, 'contextFor' | 'covers' | 'defaultPair'> | null
   readonly isRuleExpiryRequired: boolean
   /** AUTH_ISSUER; null: there is no identity provider. */
   readonly identityIssuer: string | null

@@ -1,7 +1,7 @@
 // The HTTP side of Latchkey: builds the server with everything around the routes. Listening and
 // closing are the composer's.
 import { createServer, type RequestListener, type Server } from 'node:http'
-import { createServer as createTlsServer } from 'node:https'
+import { createServer as createTlsServer, type ServerOptions } from 'node:https'
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply } from 'fastify'
 import { serializerCompiler, validatorCompiler } from 'fastify-type-provider-zod'
 import { apiConnectionsMax } from '../config/limits.ts'
@@ -139,10 +139,12 @@ function openServer({ tls }: ApiSettings, handler: RequestListener): Server {
     headersTimeout: headersTimeoutMs,
     keepAliveTimeout: keepAliveTimeoutMs,
   }
+  const SNICallback: ServerOptions['SNICallback'] = (name, found) =>
+    found(null, tls?.contextFor(name))
   const server =
     tls === null
       ? createServer(options, handler)
-      : createTlsServer({ ...options, cert: tls.cert, key: tls.key }, handler)
+      : createTlsServer({ ...options, ...tls.defaultPair, SNICallback }, handler)
   server.maxConnections = apiConnectionsMax
   return server
 }

@@ -1,7 +1,6 @@
 // Whether a browser's request comes from our own page. A cookie is sent by whatever page makes the
 // browser ask, so with a cookie the page must be ours, and the name that it used for us too: a name of
 // somebody else's that was made to lead here (DNS rebinding) is none.
-import { X509Certificate } from 'node:crypto'
 import type { FastifyRequest } from 'fastify'
 import { isLoopback, normalizeAddress } from '../accept/address-filter.ts'
 import type { ApiSettings } from './api-deps.ts'
@@ -21,7 +20,7 @@ export function ownOriginOf(request: Asked, { publicUrl, tls }: OwnPlace): URL {
   if (publicOrigin !== null && request.host.toLowerCase() === publicOrigin.host) return publicOrigin
   const name = bareName(request.hostname)
   const isFixed = isLocalName(name) || normalizeAddress(name) !== null
-  if (!isFixed && !(tls !== null && isCertified(name, tls.cert))) {
+  if (!isFixed && tls?.covers(name) !== true) {
     throw new ApiError(
       421,
       `the dashboard is not served under the name ${name.slice(0, 100)}; set API_PUBLIC_URL to the address that people use`,
@@ -47,7 +46,3 @@ const bareName = (name: string): string => name.replace(/^\[|\]$/g, '').toLowerC
 
 const isLocalName = (name: string): boolean =>
   name === 'localhost' || name.endsWith('.localhost') || isLoopback(name)
-
-function isCertified(name: string, cert: string): boolean {
-  return new X509Certificate(cert).checkHost(name) !== undefined
-}

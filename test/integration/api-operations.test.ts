@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { PoolerError } from '../../shared/errors.ts'
 import { Secret } from '../../shared/secret.ts'
 import { type ApiSetup, setUpApi } from '../support/api-setup.ts'
-import { selfSigned } from '../support/certificates.ts'
+import { loaded, selfSigned } from '../support/certificates.ts'
 import { eventually } from '../support/eventually.ts'
 
 let api: ApiSetup
@@ -144,7 +144,7 @@ test('closing waits for a slow reader, but not for ever', async () => {
 
 test('with a certificate it speaks TLS', async () => {
   const { cert, key } = selfSigned(['localhost'])
-  const secure = await setUpApi({ tls: { cert, key } })
+  const secure = await setUpApi({ tls: await loaded({ cert, key }) })
   try {
     await secure.app.listen({ host: '127.0.0.1', port: 0 })
     const { port } = secure.app.server.address() as AddressInfo

@@ -1,7 +1,7 @@
 import type { InjectOptions } from 'fastify'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type ApiSetup, type Person, setUpApi } from '../support/api-setup.ts'
-import { TestAuthority } from '../support/certificates.ts'
+import { loaded, TestAuthority } from '../support/certificates.ts'
 
 let api: ApiSetup
 let ref: string
@@ -61,7 +61,7 @@ describe('signing in', () => {
 
   test('over TLS the cookie is bound to host and TLS, and the plain one counts for nothing', async () => {
     const authority = new TestAuthority()
-    const tls = authority.issue(['latchkey.example.com'])
+    const tls = await loaded(authority.issue(['latchkey.example.com']))
     const secure = await setUpApi({ tls, publicUrl: 'https://latchkey.example.com' })
     const someone = await secure.person()
     const place = { host: 'latchkey.example.com', origin: 'https://latchkey.example.com' }

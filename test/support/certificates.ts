@@ -1,5 +1,9 @@
 // Certificates for tests: authorities, and server certificates that one signed or that sign themselves.
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { ServerCertificates } from '../../pooler/accept/server-certificates.ts'
 import { writeCertificate } from '../../pooler/embedded/certificate-writer.ts'
 
 export interface TestCertificate {
@@ -42,6 +46,18 @@ export function selfSigned(
   times: CertificateTimes = {},
 ): TestCertificate {
   return make(names[0] ?? 'test', names, times)
+}
+
+/** As the pooler has it when it has read the files. */
+export async function loaded({ cert, key }: TestCertificate): Promise<ServerCertificates> {
+  const folder = await mkdtemp(join(tmpdir(), 'latchkey-pair-'))
+  const [certPath, keyPath] = [join(folder, 'one.crt'), join(folder, 'one.key')]
+  try {
+    await Promise.all([writeFile(certPath, cert), writeFile(keyPath, key, { mode: 0o600 })])
+    return await ServerCertificates.load({ certPath, keyPath })
+  } finally {
+    await rm(folder, { recursive: true })
+  }
 }
 
 export class TestAuthority {
