@@ -31,6 +31,8 @@ import { TokenAuth } from './auth/token-auth.ts'
 import type { Config } from './config/settings.ts'
 import { type EventWebhook, newEventWebhook } from './event-webhook.ts'
 import { newInviteWebhook, tellUndelivered } from './invite-webhook.ts'
+import { DecisionTimes } from './metrics/counters.ts'
+import type { ControlSnapshot } from './metrics/snapshot.ts'
 import type { UpstreamAddresses } from './pool/upstream-address.ts'
 import { newProviderParts } from './provider-parts.ts'
 import { BranchStore } from './store/branches.ts'
@@ -102,6 +104,7 @@ export class ControlPlane {
   readonly throttle: AuthThrottle
   readonly keyReplacement: KeyReplacement
   readonly credentials = new Credentials()
+  readonly tokenDecisions = new DecisionTimes()
   readonly authenticator: Authenticator
   readonly #ender: AccessEnder
   readonly #authQuery: AuthQuery
@@ -186,6 +189,12 @@ export class ControlPlane {
     this.authenticator = this.#newAuthenticator(options, box, tokenAccess)
   }
 
+  /** What the metrics show of it. */
+  get snapshot(): ControlSnapshot {
+    const { tokenDecisions, liveSessions, keyReplacement } = this
+    return { tokenDecisions, liveSessions: liveSessions.size, sealed: keyReplacement.counts }
+  }
+
   /** Listens for changes. Rejects when the metadata cannot be reached, or VAULT_ENC_KEY is not theirs. */
   async start(): Promise<void> {
     await this.changes.start()
@@ -219,6 +228,7 @@ export class ControlPlane {
     tokenAccess: TokenAccess,
   ): Authenticator {
     const { throttle, credentials, liveSessions, auditTrail, holdRecord } = this
+    const decisions = this.tokenDecisions
     const verifiers = new RoleVerifiers({
       authQuery: this.#authQuery,
       mocks: new MockVerifiers(box.deriveKey('made-up verifiers')),
@@ -230,6 +240,7 @@ export class ControlPlane {
       liveSessions,
       auditTrail,
       holds: holdRecord,
+      decisions,
       clock,
     })
     return new Authenticator({ verifiers, credentials, throttle, tokenAuth, clock, log })

@@ -1,7 +1,12 @@
 import type { ClientSession } from './client/client-session.ts'
 import type { DataPlane } from './data-plane.ts'
 import type { CounterBook } from './metrics/counter-book.ts'
-import type { MetricsSnapshot, PoolSnapshot, TenantSnapshot } from './metrics/snapshot.ts'
+import type {
+  ControlSnapshot,
+  MetricsSnapshot,
+  PoolSnapshot,
+  TenantSnapshot,
+} from './metrics/snapshot.ts'
 import type { PoolEntry } from './pool/pool-registry.ts'
 import { serverMoves } from './pool/server-state.ts'
 import { clientMoves } from './relay/client-state.ts'
@@ -14,7 +19,7 @@ const serverStates = Object.keys(serverMoves)
 export function metricsSnapshotOf(
   data: DataPlane,
   counters: CounterBook,
-  sealed: MetricsSnapshot['sealed'],
+  control: ControlSnapshot,
 ): MetricsSnapshot {
   return {
     pools: [...data.pools.entries()].map(poolSnapshotOf),
@@ -24,7 +29,7 @@ export function metricsSnapshotOf(
     counters: counters.process,
     connectionsBeforeLogin: data.quota.beforeLoginCount,
     isDraining: data.isDraining,
-    sealed,
+    ...control,
   }
 }
 

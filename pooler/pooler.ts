@@ -109,7 +109,7 @@ export class Pooler {
     control.credentials.onRenewed((ref, role) => data.pools.retireServersOf(ref, role))
     this.#processMetrics = new ProcessMetrics({ clock, version })
     const metricsText = new MetricsText({
-      snapshot: () => metricsSnapshotOf(data, counters, control.keyReplacement.counts),
+      snapshot: () => metricsSnapshotOf(data, counters, control.snapshot),
       processMetrics: this.#processMetrics,
     })
     const { throttle } = control

@@ -8,7 +8,13 @@ import type { AuditTrail } from '../access/audit-trail.ts'
 import type { HoldRecord } from '../access/hold-record.ts'
 import type { LiveSession, LiveSessions } from '../access/live-sessions.ts'
 import { RecordedPerson } from '../access/recorded-person.ts'
-import type { AllowedAccess, RefusedAccess, TokenAccess } from '../access/token-access.ts'
+import type {
+  AccessDecision,
+  AllowedAccess,
+  RefusedAccess,
+  TokenAccess,
+} from '../access/token-access.ts'
+import type { DecisionTimes } from '../metrics/counters.ts'
 import type { PersonWitness } from '../relay/person-witness.ts'
 import type { Tenant } from '../tenant/tenant.ts'
 
@@ -23,6 +29,8 @@ export interface PersonLogin {
   readonly notice: string | null
   /** Where the database checks tokens itself: the token, and a name for it; else null. */
   readonly upstreamSecret: { readonly name: string; readonly token: Secret<string> } | null
+  /** Why access was taken away, where it was; null: it was not. */
+  readonly endReason: string | null
   /** Once, when the client's connection has ended. */
   leave(reason: string, use: { readonly transactions: number; readonly bytes: number }): void
 }
@@ -53,7 +61,8 @@ export interface TokenAuthOptions {
   readonly liveSessions: LiveSessions
   readonly auditTrail: AuditTrail
   readonly holds: HoldRecord
-  readonly clock: Pick<Clock, 'wallMs'>
+  readonly decisions: DecisionTimes
+  readonly clock: Pick<Clock, 'wallMs' | 'monotonicMs'>
 }
 
 export class TokenAuth {
@@ -82,7 +91,9 @@ export class TokenAuth {
       warn: (endsAtMs) => question.warn(noticeOf(endsAtMs)),
     })
     try {
-      const decision = await tokenAccess.judge({ tenant, role, token, address, session })
+      const decision = await this.#timed(() =>
+        tokenAccess.judge({ tenant, role, token, address, session }),
+      )
       if (decision.isAllowed) {
         this.#record(question, sessionId, decision)
         liveSessions.bind(session, decision)
@@ -94,6 +105,19 @@ export class TokenAuth {
     } catch (error) {
       liveSessions.leave(session)
       throw error
+    }
+  }
+
+  async #timed(judge: () => Promise<AccessDecision>): Promise<AccessDecision> {
+    const { clock, decisions } = this.#options
+    const startMs = clock.monotonicMs()
+    let as: keyof DecisionTimes = 'undecided'
+    try {
+      const decision = await judge()
+      as = decision.isAllowed ? 'allowed' : 'refused'
+      return decision
+    } finally {
+      decisions[as].observeMs(clock.monotonicMs() - startMs)
     }
   }
 
@@ -129,6 +153,9 @@ export class TokenAuth {
         question.tenant.jitUpstream === 'token'
           ? { name: access.bearer.hash, token: question.token }
           : null,
+      get endReason() {
+        return ending.reason
+      },
       notice: access.endsAtMs === null ? null : noticeOf(access.endsAtMs),
       leave: (reason, use) => {
         liveSessions.leave(session)

@@ -10,6 +10,7 @@ import type { Log } from '../../shared/log.ts'
 import { errorResponseOf, PostgresError } from '../../shared/protocol/error-response.ts'
 import { sourceKey } from '../accept/address-filter.ts'
 import type { Admission } from '../accept/connection-quota.ts'
+import type { TenantCounters } from '../metrics/counters.ts'
 import type { ListenerMode } from '../startup/identify-tenant.ts'
 import { type Arrival, arrive } from './arrival.ts'
 import type { ClientServices } from './client-services.ts'
@@ -36,6 +37,8 @@ export class ClientConnection {
   #log: Log | null = null
   #session: ClientSession | null = null
   #tenantRef: string | null = null
+  /** Once its project is known, that project's, also when it is deleted meanwhile: then nobody reads them. */
+  #counters: TenantCounters | null = null
   #operator: string | null = null
   #isTls = false
   #deadline: Timer | null = null
@@ -93,6 +96,7 @@ export class ClientConnection {
   /** The project exists: what is counted from here on is counted with it. */
   noteTenant(ref: string): void {
     this.#tenantRef = ref
+    this.#counters = this.#services.counters.of(ref)
   }
 
   /** AuthenticationOk is about to be sent: the login deadline is met. */
@@ -165,8 +169,12 @@ export class ClientConnection {
     sayGoodbye(this.#socket, errorResponseOf(known, 'FATAL'), this.#services.clock)
   }
 
+  get counters(): TenantCounters {
+    return this.#counters ?? this.#services.counters.process
+  }
+
   count(code: ErrorCode): void {
-    this.#services.counters.of(this.#tenantRef).errors.count(code)
+    this.counters.errors.count(code)
   }
 
   /** Closes without a word: it was a probe, an operator who left, a cancel, or nobody. */

@@ -100,6 +100,10 @@ export class ClientSession implements PoolClient {
     this.#leaveCounts()
     const reason = end instanceof PoolerError ? end.code : end
     if (end instanceof PoolerError) this.#connection.count(end.code as ErrorCode)
+    const { counters } = this.#connection
+    counters.clientsLeft.count(reason)
+    const endReason = this.login.authenticated.person?.endReason ?? null
+    if (endReason !== null) counters.accessEnds.count(endReason)
     this.login.authenticated.person?.leave(reason, {
       bytes: (this.#relay?.bytesFromClient ?? 0) + (this.#relay?.bytesToClient ?? 0),
       transactions: this.#relay?.transactions ?? 0,

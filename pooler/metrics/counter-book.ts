@@ -7,7 +7,7 @@ export class CounterBook {
   readonly #tenants = new Map<string, TenantCounters>()
 
   /** `ref` of a project that exists; null: none is known. */
-  of(ref: string | null): TenantCounters | ProcessCounters {
+  of(ref: string | null): TenantCounters {
     if (ref === null) return this.process
     const known = this.#tenants.get(ref)
     if (known !== undefined) return known

@@ -32,12 +32,14 @@ export class TenantCounters {
   readonly errors = new Tally<ErrorCode>()
   /** Logins refused, by precise reason. */
   readonly refusals = new Tally()
+  /** After login, by how their connection ended. */
+  readonly clientsLeft = new Tally()
+  /** Sessions of people whose access was taken away or over, by why. */
+  readonly accessEnds = new Tally()
 }
 
 /** This process's: what belongs to no project that is known. */
-export class ProcessCounters {
-  readonly errors = new Tally<ErrorCode>()
-  readonly refusals = new Tally()
+export class ProcessCounters extends TenantCounters {
   /** From accept to AuthenticationOk, by method. */
   readonly logins: Readonly<Record<LoginMethod, Histogram>> = {
     'scram-sha-256': new Histogram(),
@@ -45,6 +47,13 @@ export class ProcessCounters {
     password: new Histogram(),
     token: new Histogram(),
   }
+}
+
+/** How long it took to decide on a token; `undecided`: it could not be. */
+export class DecisionTimes {
+  readonly allowed = new Histogram()
+  readonly refused = new Histogram()
+  readonly undecided = new Histogram()
 }
 
 export type LoginMethod = 'scram-sha-256' | 'scram-sha-256-plus' | 'password' | 'token'

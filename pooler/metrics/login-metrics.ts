@@ -1,7 +1,7 @@
 import { histogramSamples, type Metric } from './metric.ts'
 import type { MetricsSnapshot } from './snapshot.ts'
 
-/** What happens to connections before they belong to a pool. */
+/** What happens to connections before they belong to a pool, and to the process as a whole. */
 export function loginMetrics(snapshot: MetricsSnapshot): Metric[] {
   return [
     {
@@ -13,6 +13,22 @@ export function loginMetrics(snapshot: MetricsSnapshot): Metric[] {
           yield* histogramSamples('pooler_login_seconds', { method }, histogram)
         }
       },
+    },
+    {
+      type: 'histogram',
+      name: 'pooler_token_decision_seconds',
+      help: 'Decisions on tokens as passwords, by what was decided.',
+      *samples() {
+        for (const [decision, histogram] of Object.entries(snapshot.tokenDecisions)) {
+          yield* histogramSamples('pooler_token_decision_seconds', { decision }, histogram)
+        }
+      },
+    },
+    {
+      type: 'gauge',
+      name: 'pooler_access_sessions',
+      help: 'Live sessions of people.',
+      samples: () => [{ labels: {}, value: snapshot.liveSessions }],
     },
     {
       type: 'gauge',

@@ -182,6 +182,18 @@ export function tenantMetrics(tenants: readonly TenantSnapshot[]): Metric[] {
       'reason',
       (tenant) => tenant.counters.refusals,
     ),
+    perTenant(
+      'pooler_clients_left_total',
+      'Clients that left after login, by how their connection ended.',
+      'reason',
+      (tenant) => tenant.counters.clientsLeft,
+    ),
+    perTenant(
+      'pooler_access_ended_total',
+      'Sessions of people ended because their access was, by reason.',
+      'reason',
+      (tenant) => tenant.counters.accessEnds,
+    ),
   ]
 }
 

@@ -1,6 +1,6 @@
 // What the metrics ask of the rest of the process at scrape time. Numbers by state are the sizes of
 // the sets that hold them, counters are the live objects themselves.
-import type { PoolCounters, ProcessCounters, TenantCounters } from './counters.ts'
+import type { DecisionTimes, PoolCounters, ProcessCounters, TenantCounters } from './counters.ts'
 
 export interface PoolSnapshot {
   readonly tenantRef: string
@@ -33,13 +33,20 @@ export interface TenantSnapshot {
   readonly counters: TenantCounters
 }
 
-export interface MetricsSnapshot {
+export interface MetricsSnapshot extends ControlSnapshot {
   readonly pools: Iterable<PoolSnapshot>
   readonly tenants: Iterable<TenantSnapshot>
   readonly counters: ProcessCounters
   /** Sockets that have not logged in yet. */
   readonly connectionsBeforeLogin: number
   readonly isDraining: boolean
+}
+
+/** What the control plane has of it. */
+export interface ControlSnapshot {
+  readonly tokenDecisions: DecisionTimes
+  /** Sessions of people. */
+  readonly liveSessions: number
   /** Stored secrets by what they are and the key that they lie under; null: not counted yet. */
   readonly sealed: Readonly<Record<string, Readonly<Record<string, number>>>> | null
 }

@@ -1,6 +1,7 @@
 // What the metrics tell of clients' state: who keeps a server and why, and what became of prepared
 // statements.
 import { afterEach, expect, test } from 'vitest'
+import { DecisionTimes } from '../../pooler/metrics/counters.ts'
 import { MetricsText } from '../../pooler/metrics/metrics-text.ts'
 import { ProcessMetrics } from '../../pooler/metrics/process-metrics.ts'
 import { metricsSnapshotOf } from '../../pooler/metrics-snapshot-of.ts'
@@ -26,8 +27,9 @@ async function say(client: RawClient, ...messages: Buffer[]): Promise<void> {
 
 async function scrape() {
   const { plane, counters } = pooled.pooler
+  const control = { tokenDecisions: new DecisionTimes(), liveSessions: 0, sealed: null }
   const text = new MetricsText({
-    snapshot: () => metricsSnapshotOf(plane, counters, null),
+    snapshot: () => metricsSnapshotOf(plane, counters, control),
     processMetrics: new ProcessMetrics({ clock: systemClock, version: 'test' }),
   })
   const families = parsePrometheusText(await text.render())

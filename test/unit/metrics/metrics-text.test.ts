@@ -1,5 +1,10 @@
 import { expect, test } from 'vitest'
-import { PoolCounters, ProcessCounters, TenantCounters } from '../../../pooler/metrics/counters.ts'
+import {
+  DecisionTimes,
+  PoolCounters,
+  ProcessCounters,
+  TenantCounters,
+} from '../../../pooler/metrics/counters.ts'
 import { MetricsText } from '../../../pooler/metrics/metrics-text.ts'
 import { ProcessMetrics } from '../../../pooler/metrics/process-metrics.ts'
 import type { PoolSnapshot, TenantSnapshot } from '../../../pooler/metrics/snapshot.ts'
@@ -39,6 +44,8 @@ function newMetrics() {
       counters,
       connectionsBeforeLogin: 4,
       isDraining: false,
+      tokenDecisions: new DecisionTimes(),
+      liveSessions: 2,
       sealed: { password: { current: 7, previous: 2 } },
     }),
     processMetrics: new ProcessMetrics({ clock, version: '1.2.3' }),
