@@ -4,6 +4,7 @@ import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import {
   expectAccessible,
+  keepShot,
   looks,
   needsChromium,
   openWindow,
@@ -350,6 +351,7 @@ describe.each(looks)('in a browser, $name', (look) => {
     await page.getByText('refused or called off').waitFor()
     expect(page.url()).toBe(`${pooler.apiUrl}/`)
     await expectAccessible(page)
+    await keepShot(page, `sign in ${look.name}`)
 
     await page.goto(`/projects/${project.ref}/access`)
     await button.click()

@@ -1,6 +1,7 @@
 // Real Chromium, driven by playwright-core: Debian's package, nothing is downloaded.
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
+import { join } from 'node:path'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
 import { expect, type TestContext } from 'vitest'
 import { isProgramMissing } from './program.ts'
@@ -57,6 +58,13 @@ export async function openWindow(browser: Browser, baseURL: string, look: Look):
   }
   context.on('page', watch)
   return { context, page: await context.newPage(), faults }
+}
+
+/** With DASHBOARD_SHOTS=folder the journeys leave pictures of what they saw there, to be looked at. */
+export async function keepShot(page: Page, name: string): Promise<void> {
+  const { DASHBOARD_SHOTS: folder } = process.env
+  if (folder !== undefined)
+    await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true })
 }
 
 let axeSource: string | null = null

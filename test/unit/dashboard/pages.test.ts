@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { ProjectFigures } from '../../../pooler/api/api-deps.ts'
 import { connectionLine } from '../../../pooler/dashboard/public/connection-lines.ts'
 import { eventDetails, toneOf } from '../../../pooler/dashboard/public/event-text.ts'
 import { localInput, readExpiry } from '../../../pooler/dashboard/public/expiry.ts'
@@ -134,6 +135,13 @@ describe('figures', () => {
       checkouts,
     }
   }
+
+  test('are what the server sends, field by field', () => {
+    // The page may import nothing of the server's: the compiler holds the two beside each other here.
+    const sent: ProjectFigures & { readonly at: number } = sample(1, 0)
+    const drawn: Figures = sent
+    expect(drawn).toBe(sent)
+  })
 
   test('are rates between two looks, and a pool that goes counts as nothing', () => {
     const samples = [sample(0, 100), sample(2000, 300), sample(4000, 10)]

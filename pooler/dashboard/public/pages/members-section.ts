@@ -23,6 +23,8 @@ const roles: readonly MembershipRole[] = [
   'guest',
 ]
 
+const userIdPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+
 export function MembersSection() {
   const view = useContext(ProjectContext)
   const ref = view?.ref ?? ''
@@ -111,9 +113,11 @@ function AddQuestion({ onClose, onAdded }: { onClose: () => void; onAdded: () =>
   const [userId, setUserId] = useState('')
   const [role, setRole] = useState<string>('developer')
   const add = async () => {
-    await ask('PUT', projectApi(ref, `/members/${encodeURIComponent(userId.trim())}`), {
-      body: { role },
-    })
+    const id = userId.trim()
+    if (!userIdPattern.test(id)) {
+      throw new Error('This is no user ID. One looks like 6f7c1d9e-2b64-4c7e-9a52-0d7f3f4c1a11.')
+    }
+    await ask('PUT', projectApi(ref, `/members/${id}`), { body: { role } })
     tell('The member is added')
     onAdded()
   }

@@ -1,5 +1,5 @@
 // One project: its head, its sections, and the stream that keeps all of them up to date.
-import { useContext } from 'preact/hooks'
+import { useContext, useEffect, useRef } from 'preact/hooks'
 import { ApiFailure, projectApi } from '../ask.ts'
 import { membershipName } from '../format.ts'
 import { html, type Shown } from '../html.ts'
@@ -71,6 +71,12 @@ function Found({ ref_: ref, section }: ProjectPageProps) {
 function Whole({ view, section }: { view: ProjectView; section: Section }) {
   useTitle(`${sectionNames[section]} · ${view.name}`)
   const { state } = useContext(LiveContext)
+  const tabs = useRef<HTMLElement>(null)
+  // On a phone they are wider than the page: the one that is open is always in sight.
+  useEffect(() => {
+    const here = tabs.current?.querySelector('[aria-current]')
+    here?.scrollIntoView({ inline: 'center', block: 'nearest' })
+  }, [section])
   const shown = view.canRead ? sections : (['overview', 'access', 'record'] as const)
   return html`<${ProjectContext.Provider} value=${view}>
     <div class="project-head">
@@ -89,7 +95,7 @@ function Whole({ view, section }: { view: ProjectView; section: Section }) {
         ${view.parentRef !== null && html`<${Badge}>Branch<//>`}
       </div>
     </div>
-    <nav class="tabs" aria-label="Project">
+    <nav class="tabs" aria-label="Project" ref=${tabs}>
       ${shown.map(
         (one) => html`<a key=${one} href=${projectPath(view.ref, one)}
           aria-current=${one === section ? 'page' : undefined}>${sectionNames[one]}</a>`,

@@ -38,7 +38,7 @@ export function RecordSection() {
   )
   return html`<${Card} title="Record"
       hint=${view.isManager ? 'Who came in, who was refused and why, and who changed what.' : 'What concerns you.'}
-      action=${html`<span class="row"><a class="button" href=${exportLink('csv')} download>CSV</a><a class="button" href=${exportLink('ndjson')} download>NDJSON</a></span>`}>
+      action=${html`<span class="row"><a class="button" href=${exportLink('csv')} download>Export CSV</a><a class="button" href=${exportLink('ndjson')} download>Export NDJSON</a></span>`}>
     <${Filters} filter=${filter} onFilter=${setFilter} people=${view.isManager ? [...names] : []} />
     <${Events} key=${JSON.stringify(query)} path=${path} query=${query} names=${names} />
   <//>`

@@ -2,6 +2,7 @@
 import { useContext, useState } from 'preact/hooks'
 import { ApiFailure, ask, messageOf, projectApi } from '../ask.ts'
 import { type ExpiryChoice, localInput, readExpiry, rulePresets } from '../expiry.ts'
+import { plural } from '../format.ts'
 import { grantOf, networksOf, withGrants } from '../grants.ts'
 import { html } from '../html.ts'
 import { readTypedNetworks } from '../networks.ts'
@@ -18,6 +19,8 @@ export interface EditedRule {
   readonly userId: string
   readonly email: string | null
   readonly grant: Grant
+  /** Sessions that rest on it right now. */
+  readonly live: number
 }
 
 interface RuleSheetProps {
@@ -101,7 +104,7 @@ export function RuleSheet({ edited, onClose, onSaved }: RuleSheetProps) {
         edited === undefined
           ? html`<${PersonChoice} form=${form} onForm=${set} />
             <${RoleChoice} chosen=${form.roles} onChoice=${(roles: readonly string[]) => set({ roles })} />`
-          : html`<p><strong>${edited.email ?? edited.userId}</strong> as <code>${edited.grant.role}</code></p>`
+          : html`<${WhoIsEdited} edited=${edited} />`
       }
       <${ExpiryField} presets=${rulePresets} choice=${form.expiry} fault=${expiryFault}
         onChoice=${(expiry: ExpiryChoice) => set({ expiry })} />
@@ -118,6 +121,16 @@ export function RuleSheet({ edited, onClose, onSaved }: RuleSheetProps) {
       </footer>
     </form>
   <//>`
+}
+
+function WhoIsEdited({ edited }: { edited: EditedRule }) {
+  const { email, userId, grant, live } = edited
+  return html`<p><strong>${email ?? userId}</strong> as <code>${grant.role}</code></p>
+    ${
+      live > 0 &&
+      html`<p class="note">They are in right now (${plural(live, 'live session')}). What the changed
+        rule still allows goes on with its new end; what it does not is ended at once.</p>`
+    }`
 }
 
 function PersonChoice({ form, onForm }: { form: Form; onForm: (change: Partial<Form>) => void }) {

@@ -52,7 +52,12 @@ export function RulesTable(props: RulesTableProps) {
       chosen?.to === 'edit' &&
       chosen.row.user_id !== null &&
       html`<${RuleSheet}
-      edited=${{ userId: chosen.row.user_id, email: chosen.row.primary_email, grant: chosen.grant }}
+      edited=${{
+        userId: chosen.row.user_id,
+        email: chosen.row.primary_email,
+        grant: chosen.grant,
+        live: sessionsOn(sessions, chosen.row.user_id, chosen.grant.role).length,
+      }}
       onClose=${close} onSaved=${onChanged} />`
     }
     ${

@@ -14,14 +14,17 @@ interface SessionsTableProps {
 }
 
 export function SessionsTable({ sessions, onEnded }: SessionsTableProps) {
-  const ref = useContext(ProjectContext)?.ref ?? ''
+  const view = useContext(ProjectContext)
+  const ref = view?.ref ?? ''
   const [chosen, setChosen] = useState<LiveSession | null>(null)
   const end = async (session: LiveSession) => {
     await ask('DELETE', projectApi(ref, `/database/jit/sessions/${encodeURIComponent(session.id)}`))
     tell('The session is ended')
     onEnded()
   }
-  if (sessions.length === 0) return html`<${Empty} title="Nobody is in right now" />`
+  if (sessions.length === 0) {
+    return html`<${Empty} title=${view?.isManager ? 'Nobody is in right now' : 'You are not in right now'} />`
+  }
   return html`<table class="cards">
       <caption class="unseen">Live sessions</caption>
       <thead><tr><th>Member</th><th>Role</th><th>From</th><th>Since</th><th>Ends</th><th><span class="unseen">Actions</span></th></tr></thead>

@@ -33,7 +33,7 @@ export function StateSwitch({ resource, sessions }: StateSwitchProps) {
   const ref = view?.ref ?? ''
   const put = async (state: 'enabled' | 'disabled') => {
     await ask('PUT', projectApi(ref, '/jit-access'), { body: { state } })
-    tell(`Temporary access is ${state}`)
+    tell(`Temporary access is switched ${state === 'enabled' ? 'on' : 'off'}`)
     resource.reload()
   }
   const enforceTls = async () => {
