@@ -7,6 +7,7 @@ import { churn } from './load/churn.ts'
 import { copy } from './load/copy.ts'
 import { idle } from './load/idle.ts'
 import { logins } from './load/logins.ts'
+import { neighbours } from './load/neighbours.ts'
 import { distance, largeRows, pipeline, tpcb } from './load/pgbench-scenarios.ts'
 import { select } from './load/select.ts'
 import { soak } from './load/soak.ts'
@@ -30,6 +31,7 @@ const scenarios: readonly Scenario[] = [
   idle,
   distance,
   tenants,
+  neighbours,
   chaos,
   soak,
 ]

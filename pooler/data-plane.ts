@@ -31,6 +31,7 @@ import { type Opening, PoolRegistry } from './pool/pool-registry.ts'
 import { type NewBudget, ServerBudgets } from './pool/server-budgets.ts'
 import { Upstream } from './pool/upstream.ts'
 import type { UpstreamAddresses } from './pool/upstream-address.ts'
+import { Lane } from './relay/lanes.ts'
 import { cancelIfOverdue, overdue, type RelayTimeLimits } from './relay/overdue.ts'
 import { StatementCatalog } from './relay/statement-catalog.ts'
 import type { OpenTransport } from './relay/transport.ts'
@@ -326,6 +327,7 @@ export class DataPlane {
       peopleShare: isOwn ? 1 : config.jitPoolShare / (workers?.of ?? 1),
       upstreamBackoff: this.#backoffOf(`${dbHost}:${dbPort}`),
       openTransport: this.#options.openTransport,
+      lane: this.#laneOf(key.tenantRef),
       deadlines: this.#deadlines,
       counters: new PoolCounters(),
       statements: {
@@ -339,6 +341,12 @@ export class DataPlane {
     })
     if (this.holds.isPaused(key)) pool.pause()
     return pool
+  }
+
+  /** One for all pools of a project, for as long as it has any. */
+  #laneOf(tenantRef: string): Lane {
+    for (const { pool } of this.pools.entriesOf(tenantRef)) return pool.lane
+    return new Lane()
   }
 
   #backoffOf(upstream: string): ConnectBackoff {

@@ -75,6 +75,14 @@ export class WireClient {
     await this.#untilReady()
   }
 
+  /** The socket to somebody else, who asks from here on. */
+  release(): Socket {
+    this.#socket.pause()
+    this.#socket.removeAllListeners('data')
+    this.#socket.removeAllListeners('close')
+    return this.#socket
+  }
+
   async close(): Promise<void> {
     if (this.#isClosed) return
     const closed = new Promise((resolve) => this.#socket.once('close', resolve))

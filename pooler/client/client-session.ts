@@ -189,6 +189,7 @@ export class ClientSession implements PoolClient {
       witness: login.authenticated.person?.witness ?? null,
       mode: this.key.mode === 'transaction' ? 'transaction' : 'session',
       transport: login.tail.transport,
+      lane: this.#pool.lane,
       statements: this.key.mode === 'transaction' ? this.#pool.statements : null,
       stateCheck: config.poolerStateCheck,
       notifications:

@@ -4,6 +4,7 @@ import type { DeadlineQueue } from '../../shared/deadline-queue.ts'
 import type { Log } from '../../shared/log.ts'
 import type { PoolCounters } from '../metrics/counters.ts'
 import type { StatementOptions } from '../relay/client-statements.ts'
+import type { Lane } from '../relay/lanes.ts'
 import type { OpenTransport } from '../relay/transport.ts'
 import type { Budget } from './budget.ts'
 import type { ConnectBackoff } from './connect-backoff.ts'
@@ -82,6 +83,8 @@ export interface PoolOptions {
   /** Shared by all pools of one upstream. */
   readonly upstreamBackoff: ConnectBackoff
   readonly openTransport: OpenTransport
+  /** Of its project. */
+  readonly lane: Lane
   readonly deadlines: DeadlineQueue
   readonly counters: PoolCounters
   /** Prepared statements of this pool's clients. */

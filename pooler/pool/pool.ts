@@ -6,6 +6,7 @@ import { assert } from '../../shared/assert.ts'
 import { PoolerError } from '../../shared/errors.ts'
 import type { PoolCounters } from '../metrics/counters.ts'
 import type { StatementOptions } from '../relay/client-statements.ts'
+import type { Lane } from '../relay/lanes.ts'
 import type { ServerLink } from '../relay/server-link.ts'
 import { mutedSink } from '../relay/server-sink.ts'
 import type { Refusal, ServerSource, ServerWaiter } from '../relay/server-source.ts'
@@ -20,7 +21,7 @@ import { cancelServer } from './server-stop.ts'
 import { ServerSupply } from './server-supply.ts'
 import { SilentServers } from './silent-servers.ts'
 import { SoonRefused } from './soon-refused.ts'
-import { waitNotice } from './wait-notice.ts'
+import { tellLongWaiters } from './wait-notice.ts'
 import { WaitingLine } from './waiting-line.ts'
 import { WarmServers } from './warm-servers.ts'
 
@@ -74,6 +75,10 @@ export class Pool implements ServerSource {
 
   get servers(): ReadonlySet<ServerConnection> {
     return this.#servers
+  }
+
+  get lane(): Lane {
+    return this.#options.lane
   }
 
   get counters(): PoolCounters {
@@ -362,22 +367,13 @@ export class Pool implements ServerSource {
     else server.isRetired = true
   }
 
-  /** Once for each wait. */
   #tellWaiters(nowMs: number): void {
     const { times, limits } = this.#options
     const afterMs = times.queryWaitNotifyMs
     if (afterMs === 0 || this.oldestWaiterMs < afterMs) return
-    this.#line.tellLate(nowMs - afterMs, (waiter, place) =>
-      waiter.asides?.notify(
-        waitNotice({
-          seconds: Math.round(afterMs / 1000),
-          place,
-          waiters: this.#line.size,
-          size: limits().size,
-          hindrance: this.#supply.hindrance,
-        }),
-      ),
-    )
+    const { hindrance } = this.#supply
+    const seconds = Math.round(afterMs / 1000)
+    tellLongWaiters(this.#line, nowMs - afterMs, { seconds, size: limits().size, hindrance })
   }
 
   #refusalAtOnce(): Refusal | null {

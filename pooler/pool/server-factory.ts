@@ -135,6 +135,7 @@ export class ServerFactory implements Factory<PoolMember> {
       ...opened,
       openTransport,
       sink: mutedSink,
+      lane: this.#options.lane,
       clock,
       retireAtMs:
         times.serverLifetimeMs === 0 ? Number.POSITIVE_INFINITY : clock.monotonicMs() + lifetimeMs,

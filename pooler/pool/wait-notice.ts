@@ -1,7 +1,8 @@
-// What a client is told that has waited long for a server.
+// What clients are told that have waited long for a server, once for each wait.
 import { noticeResponse } from '../../shared/protocol/error-response.ts'
+import type { WaitingLine } from './waiting-line.ts'
 
-export interface WaitFacts {
+interface WaitFacts {
   readonly seconds: number
   /** From 1. */
   readonly place: number
@@ -12,9 +13,21 @@ export interface WaitFacts {
   readonly hindrance: string | null
 }
 
-export function waitNotice({ seconds, place, waiters, size, hindrance }: WaitFacts): Buffer {
+function waitNotice({ seconds, place, waiters, size, hindrance }: WaitFacts): Buffer {
   return noticeResponse(
     `waiting for a server for ${seconds} s: place ${place} of ${waiters} in the queue (pool size ${size})`,
     hindrance ?? 'Look for long or idle transactions, or raise pool_size.',
+  )
+}
+
+/** Those who came before `sinceMs` and have not been told. */
+export function tellLongWaiters(
+  line: WaitingLine,
+  sinceMs: number,
+  facts: Omit<WaitFacts, 'place' | 'waiters'>,
+): void {
+  const waiters = line.size
+  line.tellLate(sinceMs, (waiter, place) =>
+    waiter.asides?.notify(waitNotice({ ...facts, place, waiters })),
   )
 }

@@ -3,6 +3,7 @@ import type { PoolerError } from '../../shared/errors.ts'
 import type { ClientId } from '../../shared/ids.ts'
 import type { Attribution } from './attribution.ts'
 import type { StatementOptions } from './client-statements.ts'
+import type { Lane } from './lanes.ts'
 import type { NotificationSource } from './notification-source.ts'
 import type { PersonWitness } from './person-witness.ts'
 import type { PinReason } from './pin-reasons.ts'
@@ -35,6 +36,8 @@ export interface RelayOptions {
   readonly witness: PersonWitness | null
   readonly mode: 'transaction' | 'session'
   readonly transport: Transport
+  /** Of its project. */
+  readonly lane: Lane
   /** null in session mode: a client's statements are its server's. */
   readonly statements: StatementOptions | null
   /** After which transactions a shared server is asked what they left on it. */

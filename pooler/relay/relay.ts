@@ -12,6 +12,7 @@ import { Asides } from './asides.ts'
 import { ClientPump } from './client-pump.ts'
 import { type ClientState, clientMoves } from './client-state.ts'
 import { bodyBytesMaxOf, idleMessageOf } from './idle-messages.ts'
+import type { Lane } from './lanes.ts'
 import { PendingBytes } from './pending-bytes.ts'
 import { queryCanceled } from './query-canceled.ts'
 import { outputIsBlocked, owesMuch, ReadGate, serverIsBlocked, waits } from './read-gate.ts'
@@ -33,6 +34,8 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
   readonly person: string | null
   readonly transport: Transport
   readonly replyTransport: Transport
+  readonly lane: Lane
+  late: Buffer | null = null
   /** Monotonic ms of the last byte from the client, or of the last reply to it. */
   lastActiveMs: number
   bytesFromClient = 0
@@ -57,6 +60,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     this.person = options.person
     this.transport = options.transport
     this.replyTransport = options.transport
+    this.lane = options.lane
     this.#refused = new RefusedMessages(options.transport)
     this.#gate = new ReadGate(options.transport)
     this.times = new RelayTimes(options.transport, options.mode, this.#pump)
@@ -363,7 +367,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
   }
 
   /** Says `bytes` where that is possible, parts from the server, closes. */
-  #say(bytes: Buffer, end: RelayEnd, isAccessEnd = false): void {
+  #say(bytes: Buffer | null, end: RelayEnd, isAccessEnd = false): void {
     if (this.state === 'ended') return
     const canSay = this.#server === null || this.#server.isAtBoundary
     this.#part(isAccessEnd)
@@ -371,10 +375,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
   }
 
   #end(end: RelayEnd): void {
-    if (this.state === 'ended') return
-    const isOrderly = this.#server === null || this.#server.isAtBoundary
-    this.#part(false)
-    this.#close(null, isOrderly, end)
+    this.#say(null, end)
   }
 
   /** Gives up the server, or the place in the queue for one. */

@@ -3,6 +3,7 @@
 import type { Socket } from 'node:net'
 import type { PostgresError } from '../../shared/protocol/error-response.ts'
 import { reportedCharactersMax, reportedSettingsMax } from '../config/limits.ts'
+import type { Lane } from './lanes.ts'
 import type { ServerHold } from './person-witness.ts'
 import { ReplyTracker } from './reply-tracker.ts'
 import { ServerPump } from './server-pump.ts'
@@ -20,11 +21,15 @@ export interface ServerLinkOptions {
   readonly processId: number
   readonly cancelSecret: Buffer
   readonly sink: ServerSink
+  /** Of its project; without one it is never kept waiting. */
+  readonly lane?: Lane
 }
 
 export abstract class ServerLink implements TransportReader {
   readonly tracker = new ReplyTracker()
   readonly transport: Transport
+  readonly lane: Lane | undefined
+  late: Buffer | null = null
   readonly processId: number
   readonly cancelSecret: Buffer
   /** Names as the server spells them, by settingKey. */
@@ -66,6 +71,7 @@ export abstract class ServerLink implements TransportReader {
     this.processId = options.processId
     this.cancelSecret = options.cancelSecret
     this.sink = options.sink
+    this.lane = options.lane
     this.#pump = new ServerPump(this)
     this.transport = options.openTransport(options.socket, this)
   }

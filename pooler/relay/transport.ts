@@ -4,8 +4,13 @@
 import type { Socket } from 'node:net'
 import type { Clock } from '../../shared/clock.ts'
 import { lingerMs } from '../config/limits.ts'
+import type { Lane } from './lanes.ts'
 
 export interface TransportReader {
+  /** Whose turns its own are among; without one it is never kept waiting. */
+  readonly lane?: Lane | undefined
+  /** What has come and waits in the lane. */
+  late?: Buffer | null
   /** `chunk` is valid during the call: what is kept longer goes through `kept` (read-memory.ts). */
   onTransportData(chunk: Buffer): void
   /** What was queued has left; only after `write` said false. */

@@ -1,5 +1,6 @@
 // A turn is one call from the event loop into a reader: what it writes to one destination, however
 // many pieces, leaves at its end in one system call (with TLS in one record).
+import { isKeptInLane, takeKept } from './lanes.ts'
 import type { TransportReader } from './transport.ts'
 
 interface Writer {
@@ -18,6 +19,14 @@ export function flushAtTurnEnd(writer: Writer): void {
 }
 
 export function tellData(reader: TransportReader, chunk: Buffer): void {
+  const { lane } = reader
+  const kept = takeKept(reader)
+  if (kept !== null) run(reader, kept)
+  else if (lane !== undefined && isKeptInLane(lane, reader, chunk, run)) return
+  run(reader, chunk)
+}
+
+function run(reader: TransportReader, chunk: Buffer): void {
   const isOutermost = begin()
   try {
     reader.onTransportData(chunk)
@@ -40,6 +49,8 @@ export function tellDrain(reader: TransportReader): void {
 }
 
 export function tellClosed(reader: TransportReader, cause: Error | null): void {
+  const kept = takeKept(reader)
+  if (kept !== null) run(reader, kept)
   const isOutermost = begin()
   try {
     reader.onTransportClosed(cause)

@@ -2,6 +2,7 @@ import { PoolCounters } from '../../pooler/metrics/counters.ts'
 import { ConnectBackoff } from '../../pooler/pool/connect-backoff.ts'
 import { Pool } from '../../pooler/pool/pool.ts'
 import type { PoolOptions } from '../../pooler/pool/pool-options.ts'
+import { Lane } from '../../pooler/relay/lanes.ts'
 import { StatementCatalog } from '../../pooler/relay/statement-catalog.ts'
 import { openStreamTransport } from '../../pooler/relay/stream-transport.ts'
 import { systemClock } from '../../shared/clock.ts'
@@ -32,6 +33,7 @@ export function makePool(changes: Partial<PoolOptions> = {}): Pool {
     peopleShare: 1,
     upstreamBackoff: new ConnectBackoff(clock),
     openTransport: openStreamTransport,
+    lane: new Lane(),
     deadlines: new DeadlineQueue(clock),
     counters: new PoolCounters(),
     statements: {

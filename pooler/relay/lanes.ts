@@ -1,0 +1,118 @@
+// Whose turn it is when many sockets are ready at once. One look of the event loop may find hundreds
+// of a busy project in front of a neighbour's single one. Each project has a lane: a few of its turns
+// are taken as they come; what comes beyond them is read, kept, and taken a few at a time, lane by
+// lane, with a look for ready sockets in between. To its reader what is kept has not come yet.
+//
+// Measured beside 5,000 busy clients, and what it costs: see DECISIONS.md, "Lanes".
+import type { TransportReader } from './transport.ts'
+
+/** Of one lane, as they come, between two looks. */
+const turnsAtOnceMax = 4
+/** Of all lanes together, of what was kept, between two looks. */
+const lateTurnsMax = 4
+/** What is larger is bulk data, and is taken as it comes: a copy would cost more than the turn. */
+const keptBytesMax = 4096
+/** After so many turns of one lane in a row nothing is kept, until another lane shows itself. */
+const turnsAloneMin = 1_000_000
+
+/** Of a reader that stands in its lane and has been told by now what was kept for it. */
+const told = Buffer.alloc(0)
+
+export class Lane {
+  /** Taken as they came since the last look. */
+  turns = 0
+  #waiting: TransportReader[] = []
+  #next = 0
+
+  get isEmpty(): boolean {
+    return this.#next === this.#waiting.length
+  }
+
+  push(reader: TransportReader): void {
+    this.#waiting.push(reader)
+  }
+
+  /** Who came first of those that wait. */
+  take(): TransportReader {
+    const reader = this.#waiting[this.#next++] as TransportReader
+    if (this.isEmpty) {
+      this.#waiting = []
+      this.#next = 0
+    }
+    return reader
+  }
+}
+
+type Run = (reader: TransportReader, chunk: Buffer) => void
+
+/** Lanes with turns since the last look. */
+const used: Lane[] = []
+/** Lanes in which somebody waits; the next one is the first. */
+const late: Lane[] = []
+let isLookDue = false
+let lastLane: Lane | null = null
+/** In a row, of `lastLane`. */
+let lastTurns = 0
+
+/** True when `chunk` is kept: `run` is called with it later. Only while nothing of `reader` is. */
+export function isKeptInLane(
+  lane: Lane,
+  reader: TransportReader,
+  chunk: Buffer,
+  run: Run,
+): boolean {
+  if (isAlone(lane)) return false
+  if (!isLookDue) {
+    isLookDue = true
+    // Runs before the event loop looks again.
+    setImmediate(takeLateTurns, run)
+  }
+  if (lane.isEmpty && lane.turns < turnsAtOnceMax) {
+    if (lane.turns === 0) used.push(lane)
+    lane.turns++
+    return false
+  }
+  if (chunk.length > keptBytesMax) return false
+  if (lane.isEmpty) late.push(lane)
+  if (reader.late == null) lane.push(reader)
+  reader.late = Buffer.from(chunk)
+  return true
+}
+
+/** What is kept for a reader, which goes before anything else that it is told. */
+export function takeKept(reader: TransportReader): Buffer | null {
+  const { late } = reader
+  if (late == null || late === told) return null
+  reader.late = told
+  return late
+}
+
+function isAlone(lane: Lane): boolean {
+  if (lane !== lastLane) {
+    lastLane = lane
+    lastTurns = 0
+    return false
+  }
+  if (lastTurns === turnsAloneMin) return lane.isEmpty
+  lastTurns++
+  return false
+}
+
+function takeLateTurns(run: Run): void {
+  isLookDue = false
+  for (const lane of used) lane.turns = 0
+  used.length = 0
+  for (let left = lateTurnsMax; left > 0 && late.length > 0; ) {
+    const lane = late.shift() as Lane
+    const reader = lane.take()
+    if (!lane.isEmpty) late.push(lane)
+    const chunk = takeKept(reader)
+    reader.late = null
+    if (chunk === null) continue
+    left--
+    run(reader, chunk)
+  }
+  if (late.length === 0 || isLookDue) return
+  isLookDue = true
+  setImmediate(takeLateTurns, run)
+}
