@@ -32,7 +32,7 @@ import { type NewBudget, ServerBudgets } from './pool/server-budgets.ts'
 import { Upstream } from './pool/upstream.ts'
 import type { UpstreamAddresses } from './pool/upstream-address.ts'
 import { Lane } from './relay/lanes.ts'
-import { cancelIfOverdue, overdue, type RelayTimeLimits } from './relay/overdue.ts'
+import { cancelIfOverdue, overdue } from './relay/overdue.ts'
 import { StatementCatalog } from './relay/statement-catalog.ts'
 import type { OpenTransport } from './relay/transport.ts'
 import type { ListenerMode } from './startup/identify-tenant.ts'
@@ -265,7 +265,6 @@ export class DataPlane {
     const { config, tenants } = this.#options
     this.pools.onTick()
     this.budgets.onTick()
-    const limits: RelayTimeLimits = config
     this.#isOverMemory =
       config.memorySoftLimit > 0 && process.memoryUsage.rss() > config.memorySoftLimit
     for (const connection of this.connections) {
@@ -273,11 +272,12 @@ export class DataPlane {
       if (relay === undefined || relay === null) continue
       const tenant = tenants.peek(connection.session?.key.tenantRef ?? '')
       const clientIdleTimeoutMs = tenant?.clientIdleTimeoutMs || config.clientIdleTimeoutMs
-      const error = overdue(relay, this.#ticker.nowMs, { ...limits, clientIdleTimeoutMs })
+      // Of thousands of clients in one turn: nothing is made for each.
+      const error = overdue(relay, this.#ticker.nowMs, config, clientIdleTimeoutMs)
       if (error !== null) relay.fail(error)
       else if (tenant !== null && connection.session?.isMisplacedIn(tenant) && relay.isAtRest)
         relay.fail(new PoolerError('ETERMINATED', { values: { reason: movedDatabase } }))
-      else cancelIfOverdue(relay, this.#ticker.nowMs, limits)
+      else cancelIfOverdue(relay, this.#ticker.nowMs, config)
     }
   }
 

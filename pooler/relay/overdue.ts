@@ -5,7 +5,6 @@ import type { Relay } from './relay.ts'
 
 /** Milliseconds; 0: off. */
 export interface RelayTimeLimits {
-  readonly clientIdleTimeoutMs: number
   readonly clientIdleInTransactionTimeoutMs: number
   /** Only where the server held belongs to a transaction pool. */
   readonly clientSendTimeoutMs: number
@@ -21,7 +20,12 @@ export function cancelIfOverdue(relay: Relay, nowMs: number, limits: RelayTimeLi
 }
 
 /** What a client is to be ended with at `nowMs` (monotonic); null: it is within its limits. */
-export function overdue(relay: Relay, nowMs: number, limits: RelayTimeLimits): PoolerError | null {
+export function overdue(
+  relay: Relay,
+  nowMs: number,
+  limits: RelayTimeLimits,
+  clientIdleTimeoutMs: number,
+): PoolerError | null {
   const silentMs = nowMs - relay.lastActiveMs
   const server = relay.server
   if (relay.state !== 'idle' && relay.state !== 'joined') return null
@@ -43,7 +47,7 @@ export function overdue(relay: Relay, nowMs: number, limits: RelayTimeLimits): P
     if (ms === 0 || silentMs <= ms) return null
     return new PoolerError('EIDLEINTRANSACTION', { values: { ms } })
   }
-  const ms = limits.clientIdleTimeoutMs
+  const ms = clientIdleTimeoutMs
   if (ms === 0 || silentMs <= ms) return null
   return new PoolerError('EIDLETIMEOUT', { values: { ms } })
 }
