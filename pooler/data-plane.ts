@@ -306,7 +306,6 @@ export class DataPlane {
       known = tenants.peek(key.tenantRef) ?? known
       return known
     }
-    const { dbHost, dbPort } = tenant()
     const isOwn = key.tokenName !== undefined
     const pool = new Pool({
       key,
@@ -325,7 +324,8 @@ export class DataPlane {
       waitersMax: config.poolWaitersMax,
       // With nobody beside them there is nothing to share.
       peopleShare: isOwn ? 1 : config.jitPoolShare / (workers?.of ?? 1),
-      upstreamBackoff: this.#backoffOf(`${dbHost}:${dbPort}`),
+      upstreamBackoff: () => this.#backoffOf(tenant()),
+      onUpstreamClosing: (address) => this.#leaveUpstream(address, tenant().dbPort),
       openTransport: this.#options.openTransport,
       lane: this.#laneOf(key.tenantRef),
       deadlines: this.#deadlines,
@@ -349,7 +349,15 @@ export class DataPlane {
     return new Lane()
   }
 
-  #backoffOf(upstream: string): ConnectBackoff {
+  /** It is one Postgres to all projects that it is an upstream of. */
+  #leaveUpstream(address: string, port: number): void {
+    for (const { key, pool } of this.pools.entries()) {
+      if (this.#options.tenants.peek(key.tenantRef)?.dbPort === port) pool.leaveAddress(address)
+    }
+  }
+
+  #backoffOf({ dbHost, dbPort }: Tenant): ConnectBackoff {
+    const upstream = `${dbHost}:${dbPort}`
     const known = this.#backoffs.get(upstream)
     if (known !== undefined) return known
     if (this.#backoffs.size >= upstreamsMax) this.#backoffs.clear()

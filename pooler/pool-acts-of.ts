@@ -26,7 +26,7 @@ export function poolActsOf(data: DataPlane, clock: Clock): (act: PoolAct) => boo
         return connection !== undefined
       }
       case 'is empty':
-        return poolsOf(act.target).every(({ slots }) => slots === 0)
+        return poolsOf(act.target).every(({ isEmpty }) => isEmpty)
       case 'is replaced': {
         const sinceMs = clock.monotonicMs() - (clock.wallMs() - act.sinceMs)
         return poolsOf(act.target).every(({ servers }) =>

@@ -4,6 +4,7 @@ import { type Clock, sleep } from '../../shared/clock.ts'
 
 const firstMs = 100
 const longestMs = 5000
+const pieceMs = 100
 
 export class ConnectBackoff {
   readonly #clock: Clock
@@ -25,9 +26,8 @@ export class ConnectBackoff {
     return Math.max(0, this.#readyAtMs - this.#clock.monotonicMs())
   }
 
-  async ready(): Promise<void> {
-    // In pieces, so that a success elsewhere lets everybody go on at once.
-    while (this.waitMs > 0) await sleep(this.#clock, Math.min(this.waitMs, firstMs))
+  ready(): Promise<void> {
+    return waitOut(() => this, this.#clock)
   }
 
   failed(): void {
@@ -41,5 +41,17 @@ export class ConnectBackoff {
   succeeded(): void {
     this.#failures = 0
     this.#readyAtMs = 0
+  }
+}
+
+/** `current`: an upstream that has moved has another backoff. Ends early where `isGivenUp`. */
+export async function waitOut(
+  current: () => ConnectBackoff,
+  clock: Clock,
+  isGivenUp: () => boolean = () => false,
+): Promise<void> {
+  // In pieces, so that a success elsewhere lets everybody go on at once.
+  for (let ms = current().waitMs; ms > 0 && !isGivenUp(); ms = current().waitMs) {
+    await sleep(clock, Math.min(ms, pieceMs))
   }
 }

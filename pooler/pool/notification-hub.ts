@@ -2,7 +2,7 @@
 // when it is lost, closed a while after the last one has left. Who is told when is the listeners'
 // business (relay/listening.ts).
 import { randomBytes } from 'node:crypto'
-import { type Clock, sleep } from '../../shared/clock.ts'
+import type { Clock } from '../../shared/clock.ts'
 import type { Log } from '../../shared/log.ts'
 import { sync } from '../../shared/protocol/frontend-messages.ts'
 import type { Notification } from '../../shared/protocol/notification.ts'
@@ -10,14 +10,17 @@ import { channelsPerConnectionMax } from '../config/limits.ts'
 import { listenStatement } from '../relay/listen-statements.ts'
 import type { NotificationListener, NotificationSource } from '../relay/notification-source.ts'
 import { mutedSink, type NotificationReader, type ServerSink } from '../relay/server-sink.ts'
-import { ConnectBackoff } from './connect-backoff.ts'
+import { ConnectBackoff, waitOut } from './connect-backoff.ts'
 import type { PoolUpstream } from './pool-options.ts'
 import type { ServerConnection } from './server-connection.ts'
+import { ServerOpenError } from './server-open-error.ts'
 
 export interface NotificationHubOptions {
   readonly upstream: Pick<PoolUpstream, 'listen'>
-  /** Shared by all that dial this upstream. */
-  readonly upstreamBackoff: ConnectBackoff
+  /** Of the upstream as it is now; shared by all that dial it. */
+  readonly upstreamBackoff: () => ConnectBackoff
+  /** See PoolOptions. */
+  readonly onUpstreamClosing: (address: string) => void
   readonly clock: Clock
   readonly log: Log
   readonly random: () => number
@@ -62,6 +65,7 @@ export class NotificationHub implements NotificationSource, NotificationReader {
   #unusedSinceMs = 0
   #isRunning = false
   #isClosed = false
+  #isParked = false
   /** A connection that listeners relied on was lost. */
   #hasGap = false
   #ended: Promise<void> = Promise.resolve()
@@ -91,6 +95,11 @@ export class NotificationHub implements NotificationSource, NotificationReader {
 
   get isConnected(): boolean {
     return this.#server !== null
+  }
+
+  /** Postgres counts no connection of this one, and none is about to be opened. */
+  get isAtRest(): boolean {
+    return !this.#isRunning
   }
 
   join(
@@ -123,6 +132,7 @@ export class NotificationHub implements NotificationSource, NotificationReader {
   forget(listener: NotificationListener): void {
     this.#joining.delete(listener)
     for (const [mark, one] of this.#marks) if (one === listener) this.#marks.delete(mark)
+    this.#closeIfParked()
   }
 
   onNotification(notification: Notification): void {
@@ -132,6 +142,7 @@ export class NotificationHub implements NotificationSource, NotificationReader {
       const listener = this.#marks.get(mark)
       this.#marks.delete(mark)
       if (listener !== undefined) tell(listener, () => listener.onMark())
+      this.#closeIfParked()
       return
     }
     const listeners = this.#listeners.get(channel)
@@ -165,6 +176,22 @@ export class NotificationHub implements NotificationSource, NotificationReader {
   retire(): void {
     this.retryNow()
     this.#lose('its project has changed')
+  }
+
+  /** Postgres is shutting down there. */
+  leaveAddress(address: string): void {
+    if (this.#server?.address === address) this.#lose('the database takes no connections')
+  }
+
+  /** Listeners stay, and hear nothing: it is closed as soon as no client keeps a server because of it. */
+  park(): void {
+    this.#isParked = true
+    this.#closeIfParked()
+  }
+
+  unpark(): void {
+    this.#isParked = false
+    this.#ask()
   }
 
   /** Tries at once again: the credentials or the upstream have changed. */
@@ -220,7 +247,7 @@ export class NotificationHub implements NotificationSource, NotificationReader {
   /** Sends the changes that are due, one statement at a time; opens the connection if need be. */
   #ask(): void {
     if (this.#server === null) {
-      if (!this.#isRunning && !this.#isClosed && this.#listeners.size > 0) {
+      if (!this.#isRunning && this.#isWanted) {
         this.#isRunning = true
         this.#ended = this.#run()
       }
@@ -245,7 +272,7 @@ export class NotificationHub implements NotificationSource, NotificationReader {
     const { listen } = this.#asked
     this.#asked = null
     this.#backoff.succeeded()
-    upstreamBackoff.succeeded()
+    upstreamBackoff().succeeded()
     for (const channel of listen) {
       this.#heard.add(channel)
       if (channel !== this.markChannel && !this.#listeners.has(channel)) {
@@ -259,6 +286,7 @@ export class NotificationHub implements NotificationSource, NotificationReader {
       this.#joining.delete(listener)
       tell(listener, () => listener.onJoined())
     }
+    this.#closeIfParked()
     this.#ask()
   }
 
@@ -273,30 +301,35 @@ export class NotificationHub implements NotificationSource, NotificationReader {
 
   /** Keeps a connection for as long as somebody listens. Never rejects. */
   async #run(): Promise<void> {
-    const { upstream, upstreamBackoff, log } = this.#options
+    const { upstream, upstreamBackoff, onUpstreamClosing, clock, log } = this.#options
+    const isGivenUp = (): boolean => !this.#isWanted
     for (;;) {
-      await this.#wait(upstreamBackoff)
-      await this.#wait(this.#backoff)
+      await waitOut(upstreamBackoff, clock, isGivenUp)
+      await waitOut(() => this.#backoff, clock, isGivenUp)
       if (!this.#isWanted) break
       try {
         await upstream.listen((server) => this.#serve(server))
       } catch (error) {
         this.#backoff.failed()
         log.warn({ err: error }, 'no connection to listen with')
+        const address = error instanceof ServerOpenError ? error.closingAddress : null
+        if (address !== null) onUpstreamClosing(address)
       }
     }
     this.#isRunning = false
   }
 
   get #isWanted(): boolean {
-    return !this.#isClosed && this.#listeners.size > 0
+    return !this.#isClosed && !this.#isHeldBack && this.#listeners.size > 0
   }
 
-  /** In pieces, so that it ends as soon as nobody listens any more. */
-  async #wait(backoff: ConnectBackoff): Promise<void> {
-    while (this.#isWanted && backoff.waitMs > 0) {
-      await sleep(this.#options.clock, Math.min(backoff.waitMs, 100))
-    }
+  /** Parked, and no client waits for it to listen, or for a mark. */
+  get #isHeldBack(): boolean {
+    return this.#isParked && this.#joining.size + this.#marks.size === 0
+  }
+
+  #closeIfParked(): void {
+    if (this.#isHeldBack) this.#lose(null)
   }
 
   /** Fulfilled when the connection is lost, or not needed any more. */
@@ -309,8 +342,8 @@ export class NotificationHub implements NotificationSource, NotificationReader {
       this.#server = server
       this.#lastHeardMs = this.#options.clock.monotonicMs()
       server.handTo(this.#sink)
-      if (this.#isClosed || !server.isUsable) {
-        this.#lose(this.#isClosed ? null : 'closed')
+      if (this.#isClosed || this.#isHeldBack || !server.isUsable) {
+        this.#lose(server.isUsable ? null : 'closed')
         return
       }
       this.#toUnlisten.clear()

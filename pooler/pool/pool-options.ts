@@ -80,8 +80,13 @@ export interface PoolOptions {
   readonly waitersMax: number
   /** Part of the servers that people with tokens may hold, 0 to 1; at least one server. */
   readonly peopleShare: number
-  /** Shared by all pools of one upstream. */
-  readonly upstreamBackoff: ConnectBackoff
+  /** Of the upstream as it is now; shared by all its pools. */
+  readonly upstreamBackoff: () => ConnectBackoff
+  /**
+   * Postgres took no new connection at this address, and may be shutting down: whoever has servers
+   * there gives them up.
+   */
+  readonly onUpstreamClosing: (address: string) => void
   readonly openTransport: OpenTransport
   /** Of its project. */
   readonly lane: Lane

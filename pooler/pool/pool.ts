@@ -3,7 +3,6 @@
 // A server that was busy a moment ago stays borrowed from the library and is handed on directly,
 // last in, first out, so that a transaction costs no promise.
 import { assert } from '../../shared/assert.ts'
-import { PoolerError } from '../../shared/errors.ts'
 import type { PoolCounters } from '../metrics/counters.ts'
 import type { StatementOptions } from '../relay/client-statements.ts'
 import type { Lane } from '../relay/lanes.ts'
@@ -15,6 +14,7 @@ import { IdleWatcher } from './idle-watcher.ts'
 import { NotificationHub } from './notification-hub.ts'
 import type { PoolKey } from './pool-key.ts'
 import type { PoolOptions } from './pool-options.ts'
+import { checkoutTimedOut, poolClosed, tooManyWaiters } from './pool-refusals.ts'
 import { ReturnedServers } from './returned-servers.ts'
 import type { ServerCloseReason, ServerConnection } from './server-connection.ts'
 import { cancelServer } from './server-stop.ts'
@@ -50,7 +50,11 @@ export class Pool implements ServerSource {
     this.#line = new WaitingLine({
       waitersMax: options.waitersMax,
       deadlines: options.deadlines,
-      onExpired: (waiter, waitedMs) => waiter.onNoServer(this.#checkoutTimeout(waitedMs)),
+      onExpired: (waiter, ms) => {
+        const { size } = options.limits()
+        const values = { ms, size, waiters: this.#line.size }
+        waiter.onNoServer(checkoutTimedOut(values, this.#supply.hindrance))
+      },
     })
     this.#silent = new SilentServers(options)
     this.#returned = new ReturnedServers(options, {
@@ -95,13 +99,17 @@ export class Pool implements ServerSource {
     return this.#options.limits().size
   }
 
+  /** Postgres counts no connection of ours. */
+  get isEmpty(): boolean {
+    return this.slots === 0 && this.hub.isAtRest
+  }
+
   get waiters(): number {
     return this.#line.size
   }
 
   get oldestWaiterMs(): number {
-    const sinceMs = this.#line.oldestSinceMs
-    return sinceMs === null ? 0 : this.#options.clock.monotonicMs() - sinceMs
+    return this.#line.oldestMs(this.#options.clock.monotonicMs())
   }
 
   get backoffMs(): number {
@@ -130,10 +138,10 @@ export class Pool implements ServerSource {
         return this.#join(server, waiter)
       }
     }
-    const refusal = this.#refusalAtOnce()
-    if (refusal !== null) this.#refusedSoon.add(waiter, refusal)
+    const { clock, limits, waitersMax } = this.#options
+    if (this.#isClosed) this.#refusedSoon.add(waiter, poolClosed())
+    else if (this.#line.isFull) this.#refusedSoon.add(waiter, tooManyWaiters(waitersMax))
     else {
-      const { clock, limits } = this.#options
       this.#line.add(waiter, clock.monotonicMs(), limits().checkoutTimeoutMs)
       this.#demand()
     }
@@ -183,18 +191,26 @@ export class Pool implements ServerSource {
   retireServers(): void {
     this.#supply.retryNow()
     this.hub.retire()
-    for (const server of this.#servers) server.isRetired = true
-    for (const server of this.#warm.takeAll()) this.#drop(server, 'retired')
+    this.#retire()
+  }
+
+  /** Postgres is shutting down there, and waits for the servers that it has. */
+  leaveAddress(address: string): void {
+    this.hub.leaveAddress(address)
+    this.#retire(address)
   }
 
   /** Clients wait, and servers are closed as they become free. */
   pause(): void {
     this.#isPaused = true
-    this.retireServers()
+    this.hub.park()
+    this.#retire()
   }
 
   resume(): void {
     this.#isPaused = false
+    this.#supply.retryNow()
+    this.hub.unpark()
     this.#demand()
   }
 
@@ -220,6 +236,13 @@ export class Pool implements ServerSource {
     for (const server of this.#warm.takeAll()) this.#drop(server, 'pool_closed')
     for (const server of this.#servers) server.isRetired = true
     await Promise.all([this.#supply.close(), this.hub.close()])
+  }
+
+  #retire(address: string | null = null): void {
+    for (const server of this.#servers) {
+      if (address === null || server.address === address) server.isRetired = true
+    }
+    for (const server of this.#warm.takeRetired()) this.#drop(server, 'retired')
   }
 
   #join(server: ServerConnection, waiter: ServerWaiter): ServerLink {
@@ -371,25 +394,7 @@ export class Pool implements ServerSource {
     const { times, limits } = this.#options
     const afterMs = times.queryWaitNotifyMs
     if (afterMs === 0 || this.oldestWaiterMs < afterMs) return
-    const { hindrance } = this.#supply
-    const seconds = Math.round(afterMs / 1000)
-    tellLongWaiters(this.#line, nowMs - afterMs, { seconds, size: limits().size, hindrance })
-  }
-
-  #refusalAtOnce(): Refusal | null {
-    if (this.#isClosed) {
-      return new PoolerError('ETERMINATED', { values: { reason: 'the pool was closed' } })
-    }
-    if (!this.#line.isFull) return null
-    return new PoolerError('EMAXWAITERS', { values: { limit: this.#options.waitersMax } })
-  }
-
-  #checkoutTimeout(waitedMs: number): PoolerError {
-    const { size } = this.#options.limits()
-    const detail = this.#supply.hindrance
-    return new PoolerError('ECHECKOUTTIMEOUT', {
-      values: { ms: waitedMs, size, waiters: this.#line.size },
-      ...(detail === null ? {} : { detail }),
-    })
+    const facts = { seconds: Math.round(afterMs / 1000), size: limits().size }
+    tellLongWaiters(this.#line, nowMs - afterMs, { ...facts, hindrance: this.#supply.hindrance })
   }
 }

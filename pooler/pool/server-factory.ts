@@ -5,6 +5,7 @@
 import type { Factory } from 'generic-pool'
 import { mutedSink } from '../relay/server-sink.ts'
 import type { BudgetMember, Decide } from './budget.ts'
+import { waitOut } from './connect-backoff.ts'
 import type { PoolOptions } from './pool-options.ts'
 import { ServerConnection } from './server-connection.ts'
 import type { OpenedServer } from './server-login.ts'
@@ -85,7 +86,7 @@ export class ServerFactory implements Factory<PoolMember> {
     if (!(await this.#takeSlot())) return new FailedOpen(new NotWanted())
     try {
       if (this.#isClosed) throw new PoolClosed()
-      await this.#options.upstreamBackoff.ready()
+      await waitOut(this.#options.upstreamBackoff, this.#options.clock)
       return this.#connection(await this.#options.upstream.open())
     } catch (cause) {
       this.#freeSlot()

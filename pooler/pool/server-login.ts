@@ -51,7 +51,9 @@ export async function openServer(options: OpenServerOptions): Promise<OpenedServ
       return { ...loggedIn, rest: conversation.release() }
     } catch (error) {
       conversation.release()
-      throw typed(error, options)
+      const failure = typed(error, options)
+      if (failure instanceof ServerOpenError) failure.address = upstream.address
+      throw failure
     }
   })
 }

@@ -3,6 +3,8 @@
 import { PoolerError } from '../../shared/errors.ts'
 import type { PostgresError } from '../../shared/protocol/error-response.ts'
 
+const cannotConnectNow = '57P03'
+
 export type OpenErrorKind = 'transient' | 'permanent'
 
 export interface ServerOpenErrorOptions {
@@ -17,12 +19,22 @@ export class ServerOpenError extends Error {
   readonly postgres: PostgresError | null
   /** What a client gets where Postgres said nothing: EUPSTREAM or EUPSTREAMAUTH. */
   readonly poolerError: PoolerError
+  /** Where Postgres said it, or was on its way to; null: nobody was reached. */
+  address: string | null = null
 
   constructor(kind: OpenErrorKind, poolerError: PoolerError, options: ServerOpenErrorOptions = {}) {
     super(poolerError.detail ?? poolerError.message, { cause: options.cause })
     this.kind = kind
     this.postgres = options.postgres ?? null
     this.poolerError = poolerError
+  }
+
+  /**
+   * Postgres takes no connection at this address just now. Where servers of ours still live there, it
+   * is shutting down and waits for them. Its text, which would say so, is in the language of its host.
+   */
+  get closingAddress(): string | null {
+    return this.postgres?.fields.sqlState === cannotConnectNow ? this.address : null
   }
 }
 

@@ -110,7 +110,7 @@ export class ServerSupply implements BudgetMember {
   }
 
   get backoffMs(): number {
-    return Math.max(this.#backoff.waitMs, this.#options.upstreamBackoff.waitMs)
+    return Math.max(this.#backoff.waitMs, this.#options.upstreamBackoff().waitMs)
   }
 
   /** Tries at once again: the credentials or the upstream have changed. */
@@ -205,7 +205,7 @@ export class ServerSupply implements BudgetMember {
       this.#options.counters.serversOpened++
       this.#lastFailure = null
       this.retryNow()
-      this.#options.upstreamBackoff.succeeded()
+      this.#options.upstreamBackoff().succeeded()
     }
     this.#events.onServer(server)
   }
@@ -214,7 +214,7 @@ export class ServerSupply implements BudgetMember {
     void this.#library.destroy(failed).catch(this.#onLibraryError)
     const failure = failed.cause
     if (failure instanceof PoolClosed || failure instanceof NotWanted) return
-    const { counters, log, upstreamBackoff } = this.#options
+    const { counters, log, upstreamBackoff, onUpstreamClosing } = this.#options
     counters.serverOpenFailures++
     if (!(failure instanceof ServerOpenError)) {
       this.#onLibraryError(failure)
@@ -223,7 +223,8 @@ export class ServerSupply implements BudgetMember {
       return
     }
     this.#lastFailure = failure
-    const { kind, message: reason } = failure
+    const { kind, message: reason, closingAddress } = failure
+    if (closingAddress !== null) onUpstreamClosing(closingAddress)
     if (isForMinimum && this.#events.wanted() === 0) {
       log.debug({ kind, reason }, 'server could not be opened, and nobody waits for it')
       this.#keepBackoff.failed()
@@ -232,7 +233,7 @@ export class ServerSupply implements BudgetMember {
     }
     log.warn({ kind, reason }, 'server could not be opened')
     if (failure.kind === 'transient') {
-      upstreamBackoff.failed()
+      upstreamBackoff().failed()
       return
     }
     this.#backoff.failed()

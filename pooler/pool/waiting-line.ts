@@ -51,9 +51,9 @@ export class WaitingLine {
     return this.#entries.size >= this.#options.waitersMax
   }
 
-  /** Monotonic ms since when the one who has waited longest waits; null: nobody does. */
-  get oldestSinceMs(): number | null {
-    return this.#first(true)?.sinceMs ?? null
+  /** For how long the one waits who has waited longest; 0: nobody does. */
+  oldestMs(nowMs: number): number {
+    return nowMs - (this.#first(true)?.sinceMs ?? nowMs)
   }
 
   /** Since when the one waits who is so many places behind the first of those who may go. */

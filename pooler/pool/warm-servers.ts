@@ -48,6 +48,12 @@ export class WarmServers {
     return this.#servers.splice(0)
   }
 
+  takeRetired(): ServerConnection[] {
+    const retired = this.#servers.filter(({ isRetired }) => isRetired)
+    for (const server of retired) this.remove(server)
+    return retired
+  }
+
   oldestOpenedBefore(ms: number): ServerConnection | undefined {
     return this.#servers.find(({ openedAtMs }) => openedAtMs < ms)
   }

@@ -3,6 +3,7 @@ import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { adminPassword, ConsoleWorld, codeOf } from '../support/console-world.ts'
 import { eventually } from '../support/eventually.ts'
+import { sharedPostgres } from '../support/postgres.ts'
 import { RawClient } from '../support/raw-client.ts'
 import { RunningPooler } from '../support/running-pooler.ts'
 
@@ -39,6 +40,24 @@ test('PAUSE waits for the transaction, RESUME lets those who wait go on', async 
   await admin.query(`resume ${world.project.ref}`)
   expect((await waiting).rows).toEqual([{ answer: 42 }])
   expect(await codeOf(admin.query(`resume ${world.project.ref}`))).toContain('is not paused')
+})
+
+test('PAUSE closes the connection that listens, and RESUME opens it again', async () => {
+  const admin = await world.connect()
+  const client = await world.app()
+  const heard: (string | undefined)[] = []
+  client.on('notification', ({ payload }) => heard.push(payload))
+  await client.query('listen news')
+  const pids = 'select pid from pg_stat_activity where datname = $1 and backend_type = $2'
+  const left = () => sharedPostgres().query(pids, [world.project.database, 'client backend'])
+  await eventually(async () => expect(await left()).toHaveLength(2))
+  await admin.query(`pause ${world.project.ref}`)
+  expect(await left()).toEqual([])
+  await admin.query(`resume ${world.project.ref}`)
+  await eventually(async () => {
+    await client.query("notify news, 'again'")
+    return heard.includes('again')
+  })
 })
 
 test('PAUSE can be cancelled, and stays in force', async () => {

@@ -1,8 +1,14 @@
 // Postgres is restarted, or short of connections, while clients work; a process that is full.
 import { afterEach, describe, expect, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
+import { allMoved, hubOf, Listener } from '../support/listeners.ts'
 import { PooledPostgres, type PooledPostgresOptions } from '../support/pooled-postgres.ts'
-import { type StartPostgresOptions, sharedPostgres, startPostgres } from '../support/postgres.ts'
+import {
+  type StartPostgresOptions,
+  sharedPostgres,
+  startPostgres,
+  type TestPostgres,
+} from '../support/postgres.ts'
 import type { RawClient } from '../support/raw-client.ts'
 import { LoginRefused } from '../support/raw-login.ts'
 import { describeReply, typesOf } from '../support/raw-replies.ts'
@@ -54,30 +60,89 @@ class Worker {
   }
 }
 
+/** Ten clients at work on four servers, others idle, one listening, while `disturb` does its worst. */
+async function underLoad(disturb: (own: TestPostgres) => Promise<void>): Promise<string[]> {
+  const own = await startOnOwn({ poolSize: 4 })
+  const idle: RawClient[] = []
+  for (let count = 0; count < 4; count += 1) idle.push(await pooled.client('transaction'))
+  for (const client of idle) expect(await pooled.value(client, 'select 1')).toBe('1')
+  const listener = await Listener.start(pooled)
+  expect(await listener.run('listen news')).toBe('CZ')
+  await allMoved(pooled)
+  const workers = Array.from({ length: 10 }, () => new Worker())
+  const running = workers.map((worker) => worker.run())
+  const done = () => workers.reduce((sum, { transactions }) => sum + transactions, 0)
+  await eventually(() => done() > 30)
+  await disturb(own)
+  const before = done()
+  await eventually(() => done() > before + 30, { timeoutMs: 30_000 })
+  for (const worker of workers) worker.isOver = true
+  await Promise.all(running)
+  for (const client of idle) {
+    expect(client.pending()).toEqual([])
+    expect(await pooled.value(client, 'select 2')).toBe('2')
+  }
+  expect(workers.every(({ transactions }) => transactions > 0)).toBe(true)
+  await eventually(() => hubOf(pooled).isConnected)
+  await eventually(async () => {
+    await pooled.value(idle[0] as RawClient, "select pg_notify('news', 'again')")
+    return listener.payloads.includes('again')
+  })
+  return workers.flatMap((worker) => worker.ends)
+}
+
+/** It ended by itself, because nobody was left: nothing harder than asked for was needed. */
+const endedSmartly = (own: TestPostgres): void => {
+  const log = own.recentLog.join('\n')
+  expect(log).toContain('received smart shutdown request')
+  expect(log).not.toMatch(/received (fast|immediate) shutdown request/)
+}
+
 describe.each(['fast', 'immediate'] as const)('a %s restart under load', (mode) => {
   test('costs each running transaction one error, and nobody else anything', async () => {
-    const own = await startOnOwn({ poolSize: 4 })
-    const idle: RawClient[] = []
-    for (let count = 0; count < 4; count += 1) idle.push(await pooled.client('transaction'))
-    for (const client of idle) expect(await pooled.value(client, 'select 1')).toBe('1')
-    const workers = Array.from({ length: 10 }, () => new Worker())
-    const running = workers.map((worker) => worker.run())
-    const done = () => workers.reduce((sum, { transactions }) => sum + transactions, 0)
-    await eventually(() => done() > 30)
-    await own.restart(mode)
-    const before = done()
-    await eventually(() => done() > before + 30, { timeoutMs: 30_000 })
-    for (const worker of workers) worker.isOver = true
-    await Promise.all(running)
-    for (const client of idle) {
-      expect(client.pending()).toEqual([])
-      expect(await pooled.value(client, 'select 2')).toBe('2')
-    }
-    const ends = workers.flatMap((worker) => worker.ends)
+    const ends = await underLoad((own) => own.restart(mode))
     // Four servers were there to be lost, those who waited for one went on waiting.
     expect(ends.length).toBeLessThanOrEqual(4)
     for (const end of ends) expect(end).toMatch(/^(57P0[12]|08006)$/)
-    expect(workers.every(({ transactions }) => transactions > 0)).toBe(true)
+  })
+})
+
+test('kill -9 of a backend under load costs each running transaction one error', async () => {
+  const ends = await underLoad(async (own) => {
+    own.kill9Backend((await pooled.running('pg_sleep')).pid)
+  })
+  expect(ends.length).toBeGreaterThan(0)
+  expect(ends.length).toBeLessThanOrEqual(4)
+  for (const end of ends) expect(end).toMatch(/^(57P0[12]|08006)$/)
+})
+
+describe('a smart restart under load', () => {
+  test('comes to its end once a newcomer is refused, and costs nobody anything', async () => {
+    const ends = await underLoad(async (own) => {
+      const halted = own.halt('smart')
+      await eventually(() => own.recentLog.some((line) => line.includes('smart shutdown request')))
+      // Needs a server that there is none of, and so finds out; it waits for Postgres to come back.
+      const newcomer = pooled.client('session')
+      await halted
+      endedSmartly(own)
+      await own.start()
+      expect(await pooled.value(await newcomer, 'select 3')).toBe('3')
+    })
+    expect(ends).toEqual([])
+  })
+
+  test('comes to its end while the pool is paused, and costs nobody anything', async () => {
+    const ends = await underLoad(async (own) => {
+      const pools = [...pooled.pooler.plane.pools.entries()].map(({ pool }) => pool)
+      for (const pool of pools) pool.pause()
+      await eventually(() => pools.every(({ isEmpty }) => isEmpty))
+      expect(await pooled.backends()).toEqual([])
+      await own.halt('smart')
+      endedSmartly(own)
+      await own.start()
+      for (const pool of pools) pool.resume()
+    })
+    expect(ends).toEqual([])
   })
 })
 

@@ -22,6 +22,7 @@ export const poolTimes: PoolOptions['times'] = {
 /** A pool on its own; `changes` says what a test is about. */
 export function makePool(changes: Partial<PoolOptions> = {}): Pool {
   const { clock = systemClock } = changes
+  const upstreamBackoff = new ConnectBackoff(clock)
   return new Pool({
     key: { tenantRef: 'ref', role: 'app', database: 'db', mode: 'transaction' },
     upstream: { open: unused, cancel: unused, terminate: unused, probe: unused, listen: unused },
@@ -31,7 +32,8 @@ export function makePool(changes: Partial<PoolOptions> = {}): Pool {
     budgets: [],
     waitersMax: 1000,
     peopleShare: 1,
-    upstreamBackoff: new ConnectBackoff(clock),
+    upstreamBackoff: () => upstreamBackoff,
+    onUpstreamClosing: () => {},
     openTransport: openStreamTransport,
     lane: new Lane(),
     deadlines: new DeadlineQueue(clock),

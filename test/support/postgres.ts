@@ -166,7 +166,7 @@ export class TestPostgres extends PostgresAccess {
     return this.#server.recentLog
   }
 
-  /** Stops it; its data stay for `restart`. */
+  /** Stops it; its data stay for `start`. */
   async halt(mode: StopMode = 'fast'): Promise<void> {
     await this.#server.stop(mode)
   }
@@ -177,10 +177,14 @@ export class TestPostgres extends PostgresAccess {
     await rm(join(this.dataDirectory, '..'), { recursive: true, force: true })
   }
 
-  /** On the same port, with the same settings. */
+  /** After `halt`, on the same port, with the same settings. */
+  async start(): Promise<void> {
+    this.#server = await this.#start(this.port)
+  }
+
   async restart(mode: StopMode = 'fast'): Promise<void> {
     await this.halt(mode)
-    this.#server = await this.#start(this.port)
+    await this.start()
   }
 
   /** Kills a backend as the kernel's out-of-memory killer does: every session ends, Postgres recovers. */

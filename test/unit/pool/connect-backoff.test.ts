@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { ConnectBackoff } from '../../../pooler/pool/connect-backoff.ts'
+import { ConnectBackoff, waitOut } from '../../../pooler/pool/connect-backoff.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 
 /** Without jitter: the longest wait that there may be. */
@@ -53,4 +53,24 @@ test('a success anywhere lets everybody go on', async () => {
   expect(clock.timerCount).toBe(0)
   backoff.failed()
   expect(backoff.waitMs).toBe(100)
+})
+
+test('whoever waits goes by the upstream as it is now, not by the one that has gone', async () => {
+  const { clock, backoff: old } = newBackoff()
+  for (let failure = 1; failure <= 8; failure += 1) {
+    old.failed()
+    if (failure < 8) clock.advance(old.waitMs)
+  }
+  let current = old
+  let isOver = false
+  const waiting = waitOut(() => current, clock).then(() => {
+    isOver = true
+  })
+  clock.advance(100)
+  await Promise.resolve()
+  expect(isOver).toBe(false)
+  current = new ConnectBackoff(clock)
+  clock.advance(100)
+  await waiting
+  expect(old.waitMs).toBeGreaterThan(4000)
 })

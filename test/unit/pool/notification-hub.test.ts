@@ -68,6 +68,7 @@ class Heard implements NotificationListener {
 
 function world() {
   const clock = new ManualClock()
+  const upstreamBackoff = new ConnectBackoff(clock)
   const opened: FakeListener[] = []
   let open = 0
   const hub = new NotificationHub({
@@ -95,7 +96,8 @@ function world() {
         }
       },
     },
-    upstreamBackoff: new ConnectBackoff(clock),
+    upstreamBackoff: () => upstreamBackoff,
+    onUpstreamClosing: () => {},
     clock,
     log: nullLog,
     random: () => 0.5,
@@ -195,4 +197,45 @@ test('channels beyond the limit are refused whole, and a closed hub takes nobody
   expect(hub.channels).toBe(5000)
   await hub.close()
   expect(hub.join(new Heard(), new Set(['c1']))).toBe('refused')
+})
+
+test('parked, it closes its connection when nobody waits for it, and listens again afterwards', async () => {
+  const { hub, opened, openCount } = world()
+  const one = new Heard()
+  hub.join(one, new Set(['a']))
+  // Its client keeps a server until it has joined: that comes first.
+  hub.park()
+  expect(hub.isAtRest).toBe(false)
+  await eventually(() => one.events.includes('joined'))
+  await eventually(() => hub.isAtRest)
+  expect([openCount(), hub.isConnected, hub.clients]).toEqual([0, false, 1])
+  // A further client moves while it is parked, and nobody else is kept from their rest for long.
+  const other = new Heard()
+  hub.join(other, new Set(['b']))
+  await eventually(() => other.events.includes('joined'))
+  const mark = '1'.repeat(32)
+  await eventually(() => hub.isAtRest)
+  expect(hub.expect(other, mark)).toBe(false)
+  await eventually(() => other.events.filter((event) => event === 'joined').length === 2)
+  await eventually(() => hub.isAtRest)
+  hub.unpark()
+  await eventually(() => hub.isConnected && opened.at(-1)?.queries.length === 1)
+  expect(opened.at(-1)?.queries[0]).toContain('LISTEN "a";LISTEN "b"')
+  await hub.close()
+  expect(openCount()).toBe(0)
+})
+
+test('a mark that is on its way keeps a parked connection until it has come', async () => {
+  const { hub, opened } = world()
+  const one = new Heard()
+  hub.join(one, new Set(['a']))
+  await eventually(() => one.events.includes('joined'))
+  const mark = '1'.repeat(32)
+  expect(hub.expect(one, mark)).toBe(true)
+  hub.park()
+  expect(hub.isConnected).toBe(true)
+  opened[0]?.push(raw.notificationResponse(7, hub.markChannel, mark))
+  await eventually(() => hub.isAtRest)
+  expect(one.events).toEqual(['joined', 'mark'])
+  await hub.close()
 })
