@@ -3,6 +3,12 @@
 
 /** After a fault so long its errors may still come: the machine is busy, and clients wait in turn. */
 const graceMs = 5000
+
+/** From before it was asked for: when Postgres came to it nobody can tell. */
+interface Fault {
+  readonly startMs: number
+  endMs: number
+}
 const unexplainedMax = 50
 
 /** What a client may be told because its server, or all of Postgres, was taken away. */
@@ -19,26 +25,31 @@ export class SoakLedger {
   readonly unexplained: string[] = []
   explained = 0
   #unexplainedCount = 0
-  readonly #restarts: { readonly startMs: number; endMs: number }[] = []
-  /** Servers that were terminated, by database: each explains one lost client. */
-  readonly #terminated: { readonly database: string; readonly atMs: number; isUsed: boolean }[] = []
+  readonly #restarts: Fault[] = []
+  /**
+   * Servers that were terminated, by database: each explains one lost client. That its server was idle
+   * makes no difference: what a client had just sent there may have begun to run, or not.
+   */
+  readonly #terminated: (Fault & { readonly database: string; isUsed: boolean })[] = []
 
   get unexplainedCount(): number {
     return this.#unexplainedCount
   }
 
-  onTerminated(database: string): void {
-    this.#terminated.push({ database, atMs: performance.now(), isUsed: false })
+  /** `run` terminates one server in one of these databases. */
+  duringTermination<Result>(
+    databases: readonly string[],
+    run: () => Promise<Result>,
+  ): Promise<Result> {
+    const faults = databases.map((database) => ({ ...newFault(), database, isUsed: false }))
+    this.#terminated.push(...faults)
+    return during(faults, run)
   }
 
-  async duringRestart(restart: () => Promise<void>): Promise<void> {
-    const window = { startMs: performance.now(), endMs: Number.POSITIVE_INFINITY }
-    this.#restarts.push(window)
-    try {
-      await restart()
-    } finally {
-      window.endMs = performance.now() + graceMs
-    }
+  duringRestart(restart: () => Promise<void>): Promise<void> {
+    const fault = newFault()
+    this.#restarts.push(fault)
+    return during([fault], restart)
   }
 
   /** An error that a client of this database met. */
@@ -53,8 +64,8 @@ export class SoakLedger {
 
   /** A scene of chaos did not come to its end: a server killed beside it may have been its own. */
   onSceneError(database: string, sinceMs: number, name: string, error: unknown): void {
-    const isHit = (each: { readonly database: string; readonly atMs: number }): boolean =>
-      each.database === database && each.atMs > sinceMs
+    const isHit = (each: Fault & { readonly database: string }): boolean =>
+      each.database === database && each.endMs - graceMs > sinceMs
     if (this.#terminated.some(isHit)) this.explained += 1
     else this.onFault(`${database}, ${name}: ${String(error)}`)
   }
@@ -70,11 +81,28 @@ export class SoakLedger {
     const nowMs = performance.now()
     if (this.#restarts.some(({ startMs, endMs }) => nowMs > startMs && nowMs < endMs)) return true
     const kill = this.#terminated.find(
-      (each) => !each.isUsed && each.database === database && nowMs - each.atMs < graceMs,
+      (each) => !each.isUsed && each.database === database && nowMs < each.endMs,
     )
     if (kill === undefined) return false
     kill.isUsed = true
     return true
+  }
+}
+
+const newFault = (): Fault => ({
+  startMs: performance.now(),
+  endMs: Number.POSITIVE_INFINITY,
+})
+
+async function during<Result>(
+  faults: readonly Fault[],
+  run: () => Promise<Result>,
+): Promise<Result> {
+  try {
+    return await run()
+  } finally {
+    const endMs = performance.now() + graceMs
+    for (const fault of faults) fault.endMs = endMs
   }
 }
 

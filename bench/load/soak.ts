@@ -185,11 +185,11 @@ class SoakRun {
       const other = { ...app, user: app.user.replace(appRole, otherRole) }
       const sinceMs = performance.now()
       this.#lanesBusy += 1
-      // It picks a server of any project.
-      if (name === 'idle server terminated')
-        for (const each of projects) this.#ledger.onTerminated(each)
+      // This one picks a server of any project; the others look after those that they terminate.
+      const hit = name === 'idle server terminated' ? projects : []
+      const deps = { postgres, app, other, number: ++this.#started }
       try {
-        await chaosActions[name]?.({ postgres, app, other, number: ++this.#started })
+        await this.#ledger.duringTermination(hit, async () => chaosActions[name]?.(deps))
         this.#count(`chaos: ${name}`)
       } catch (error) {
         this.#ledger.onSceneError(app.database, sinceMs, `chaos: ${name}`, error)
@@ -204,13 +204,14 @@ class SoakRun {
       await pause(this.#random.below(killPauseMsMax))
       if (this.#isRestarting) continue
       const { database } = this.#random.pick(this.#addresses)
-      this.#ledger.onTerminated(database)
       try {
-        const killed = await this.#world.postgres.query(
-          `SELECT pg_terminate_backend(pid) FROM (
-             SELECT pid FROM pg_stat_activity WHERE usename = $1 AND datname = $2
-               AND query NOT LIKE '%chaos%' ORDER BY random() LIMIT 1) AS victim`,
-          [appRole, database],
+        const killed = await this.#ledger.duringTermination([database], () =>
+          this.#world.postgres.query(
+            `SELECT pg_terminate_backend(pid) FROM (
+               SELECT pid FROM pg_stat_activity WHERE usename = $1 AND datname = $2
+                 AND query NOT LIKE '%chaos%' ORDER BY random() LIMIT 1) AS victim`,
+            [appRole, database],
+          ),
         )
         if (killed.length > 0) this.#count('server terminated')
       } catch (error) {

@@ -14,9 +14,11 @@ export interface RelayTimeLimits {
 /** Cancels a query that has run for longer than allowed; its client goes on. */
 export function cancelIfOverdue(relay: Relay, nowMs: number, limits: RelayTimeLimits): void {
   const ms = limits.queryTimeoutMs
-  const isRunning = (relay.server?.tracker.readyOwed ?? 0) > 0
+  const isRunning = (relay.server?.tracker.readyOwed ?? 0) > 0 && !relay.isDeaf
   if (ms === 0 || !isRunning || nowMs - relay.times.busySinceMs <= ms) return
-  relay.cancelOverdue(new PoolerError('EQUERYTIMEOUT', { values: { ms } }))
+  relay.times.onBusy(nowMs)
+  relay.session.expectTimeout(new PoolerError('EQUERYTIMEOUT', { values: { ms } }))
+  void relay.cancel()
 }
 
 /** What a client is to be ended with at `nowMs` (monotonic); null: it is within its limits. */

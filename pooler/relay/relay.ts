@@ -5,6 +5,7 @@ import { assert } from '../../shared/assert.ts'
 import { PoolerError } from '../../shared/errors.ts'
 import type { ClientId } from '../../shared/ids.ts'
 import type { PostgresError } from '../../shared/protocol/error-response.ts'
+import { flush } from '../../shared/protocol/frontend-messages.ts'
 import { frontend } from '../../shared/protocol/message-types.ts'
 import { StateMachine } from '../../shared/state-machine.ts'
 import { finishingMsMax } from '../config/limits.ts'
@@ -26,8 +27,6 @@ import { giveUpServer, type Refusal, type ServerWaiter } from './server-source.t
 import { SessionState } from './session-state.ts'
 import { closeTransport, type Transport, type TransportReader } from './transport.ts'
 import { drop, forward, hold, type Verdict } from './verdicts.ts'
-
-const flush = Buffer.from([frontend.flush, 0, 0, 0, 4])
 
 export class Relay implements TransportReader, ServerSink, ServerWaiter {
   readonly clientId: ClientId
@@ -88,6 +87,11 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
 
   get isCutOff(): boolean {
     return !this.#pump.isAtBoundary
+  }
+
+  get isDone(): boolean {
+    if (this.#server === null || !this.#isThrough(this.#server)) return false
+    return !this.session.mustAsk && this.session.pinnedBy === null
   }
 
   get isDeaf(): boolean {
@@ -221,14 +225,6 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     else this.fail(new PoolerError('ESERVERLOST', { values: { reason } }))
   }
 
-  /** A query has run for too long: it is cancelled, and `error` stands for the server's word. */
-  cancelOverdue(error: PoolerError): void {
-    if (this.#server === null || this.isDeaf) return
-    this.times.onBusy(this.#options.ticker.nowMs)
-    this.session.expectTimeout(error)
-    void this.#options.source.cancel(this.#server)
-  }
-
   /** Ends the client with an error of ours; said only at a message boundary. */
   fail(error: PoolerError): void {
     this.#say(refusalBytes(error, 'FATAL'), error)
@@ -325,7 +321,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
   #finish(server: ServerLink): void {
     const { tracker, transport } = server
     // Else the server keeps the replies of a batch without Sync, and nobody hears that it is over.
-    if (tracker.isBatchOpen) transport.write(flush)
+    if (tracker.isBatchOpen) transport.write(flush())
     if (tracker.isSettled || tracker.needsClient) this.#endWork()
     this.#options.clock.after(finishingMsMax, () => {
       if (this.state === 'finishing') this.#endWork()
@@ -340,14 +336,19 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
   /** Gives a pooled server back once nothing needs it any more. */
   releaseIfDone(): void {
     const server = this.#server
-    if (server === null || this.state !== 'joined') return
-    if (this.#options.mode !== 'transaction' || !server.tracker.isReleasable) return
-    if (!this.#pump.isAtBoundary || !server.isBetweenMessages) return
-    if (this.session.isAwaited) return
+    if (server === null || !this.#isThrough(server) || !server.isBetweenMessages) return
+    // Its FATAL has been passed on: the client ends with it, when it closes.
+    if (server.fatal !== null && !this.isDone) return
     const { mustAsk, pinnedBy } = this.session
     if (mustAsk) this.session.ask(server)
     else if (pinnedBy === null) this.#release(server)
     else this.session.countPin(pinnedBy)
+  }
+
+  /** Nothing of the client's, or of ours for it, is under way at a pooled server. */
+  #isThrough({ tracker }: ServerLink): boolean {
+    if (this.state !== 'joined' || this.#options.mode !== 'transaction') return false
+    return tracker.isReleasable && this.#pump.isAtBoundary && !this.session.isAwaited
   }
 
   #release(server: ServerLink): void {
@@ -380,14 +381,13 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
 
   /** Gives up the server, or the place in the queue for one. */
   #part(isAccessEnd: boolean): void {
-    const { source } = this.#options
-    if (this.state === 'waiting') source.withdraw(this)
+    if (this.state === 'waiting') this.#options.source.withdraw(this)
     const server = this.#server
     if (server === null) return
     server.isCutOff = !this.#pump.isAtBoundary
     const isClean = !server.isCutOff && server.isAtBoundary && server.tracker.isSettled
     this.#detach(server)
-    giveUpServer(source, server, isClean, isAccessEnd)
+    giveUpServer(this.#options.source, server, isClean, isAccessEnd)
   }
 
   #close(bytes: Buffer | null, isOrderly: boolean, end: RelayEnd): void {

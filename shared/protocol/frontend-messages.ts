@@ -31,6 +31,8 @@ export const saslResponse = (data: Buffer): Buffer =>
 
 export const sync = (): Buffer => serialize.sync()
 
+export const flush = (): Buffer => serialize.flush()
+
 export const terminate = (): Buffer => serialize.end()
 
 /** Parse, Bind, Execute of one statement in text format through the unnamed statement and portal. */

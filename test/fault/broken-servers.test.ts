@@ -1,5 +1,5 @@
 // Servers that vanish, fall silent or break the protocol: their clients are told once, others never.
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { BareDataPlane } from '../support/bare-data-plane.ts'
 import { eventually } from '../support/eventually.ts'
 import { ModelServer } from '../support/model-server.ts'
@@ -139,4 +139,43 @@ test('a server that speaks while it is idle is heard, and not by a client that d
   expect(typesOf(replies)).toBe('STDCZ')
   expect(typesOf(await run(one, sql.rows('c1.2', 1)))).toMatch(/^S?TDCZ$/)
   expect(one.received.filter(({ type }) => 'NA'.includes(type))).toEqual([])
+})
+
+describe('a server that is terminated right behind its last reply', () => {
+  const committed = Buffer.concat([raw.commandComplete('COMMIT'), raw.readyForQuery('I')])
+
+  /** The replies and the FATAL come in one piece. */
+  async function endBehind(model: ModelServer, client: RawClient, text: string) {
+    const connection = model.connections.at(-1)
+    connection?.stall()
+    await client.query(text)
+    await eventually(() => connection?.isQuiet === false)
+    connection?.terminate('57P01', 'terminated', committed)
+  }
+
+  test('is none of the business of its client, who goes on with another', async () => {
+    const { model, pooler } = await world()
+    const client = await login(pooler, 'transaction')
+    for (let round = 0; round < 3; round++) {
+      await run(client, sql.begin())
+      await endBehind(model, client, sql.commit())
+      expect(typesOf(await client.untilReady())).toBe('CZ')
+      expect(typesOf(await run(client, sql.rows(`c1.${round}`, 1)))).toBe('TDCZ')
+    }
+  })
+
+  test('takes a client along whose session state it had, or whose own it is, with one error', async () => {
+    const { model, pooler } = await world()
+    for (const [port, text] of [
+      ['transaction', "select set_config('a.b', 'c', false)"],
+      ['session', sql.commit()],
+    ] as const) {
+      const client = await login(pooler, port)
+      await run(client, sql.begin())
+      await endBehind(model, client, text)
+      const replies = await client.readAll()
+      expect(typesOf(replies)).toBe('CZE')
+      expect(fieldsOf(replies)).toMatchObject({ S: 'FATAL', C: '57P01' })
+    }
+  })
 })

@@ -87,12 +87,13 @@ export class ModelConnection {
     return !this.#isWorking && this.#queue.length === 0
   }
 
-  /** A FATAL and the end, as when an administrator ends a backend. */
+  /** A FATAL and the end, as when an administrator ends a backend; in one piece behind `replies`. */
   terminate(
     sqlState = '57P01',
     text = 'terminating connection due to administrator command',
+    replies = Buffer.alloc(0),
   ): void {
-    this.#socket.end(raw.postgresError('FATAL', sqlState, text))
+    this.#socket.end(Buffer.concat([replies, raw.postgresError('FATAL', sqlState, text)]))
     this.#socket.destroySoon()
   }
 
