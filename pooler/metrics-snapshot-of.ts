@@ -23,6 +23,7 @@ export function metricsSnapshotOf(
 ): MetricsSnapshot {
   return {
     pools: [...data.pools.entries()].map(poolSnapshotOf),
+    budgets: [...data.budgets.tenants()].filter(({ limit }) => Number.isFinite(limit)),
     tenants: [...counters.entries()].map(
       ([tenantRef, one]): TenantSnapshot => ({ tenantRef, counters: one }),
     ),

@@ -14,6 +14,7 @@ interface Family {
 /** The same everywhere, or the worst of all. */
 const greatest = new Set([
   'pooler_servers_max',
+  'pooler_tenant_servers_max',
   'pooler_oldest_waiter_seconds',
   'pooler_backoff_seconds',
   'pooler_draining',

@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type Metric as PrometheusMetric, Registry } from 'prom-client'
 import { loginMetrics } from './login-metrics.ts'
 import type { Metric, Sample } from './metric.ts'
-import { poolMetrics, tenantMetrics } from './pool-metrics.ts'
+import { budgetMetrics, poolMetrics, tenantMetrics } from './pool-metrics.ts'
 import type { ProcessMetrics } from './process-metrics.ts'
 import type { MetricsSnapshot, TenantSnapshot } from './snapshot.ts'
 
@@ -30,6 +30,7 @@ export class MetricsText {
     const rest: TenantSnapshot = { tenantRef: 'other', counters: snapshot.counters }
     return textOf([
       ...poolMetrics([...snapshot.pools]),
+      ...budgetMetrics([...snapshot.budgets]),
       ...tenantMetrics([...snapshot.tenants, rest]),
       ...loginMetrics(snapshot),
       ...this.#processMetrics.metrics(),
@@ -41,6 +42,7 @@ export class MetricsText {
     const snapshot = this.#snapshot()
     return textOf([
       ...poolMetrics([...snapshot.pools].filter((pool) => pool.tenantRef === ref)),
+      ...budgetMetrics([...snapshot.budgets].filter((budget) => budget.tenantRef === ref)),
       ...tenantMetrics([...snapshot.tenants].filter((tenant) => tenant.tenantRef === ref)),
     ])
   }

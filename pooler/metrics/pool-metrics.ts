@@ -4,7 +4,7 @@
 import { pinReasons } from '../relay/pin-reasons.ts'
 import type { PoolCounters } from './counters.ts'
 import { histogramSamples, type Labels, type Metric, type Sample } from './metric.ts'
-import type { PoolSnapshot, TenantSnapshot } from './snapshot.ts'
+import type { BudgetSnapshot, PoolSnapshot, TenantSnapshot } from './snapshot.ts'
 import type { Tally } from './tally.ts'
 
 export function poolMetrics(pools: readonly PoolSnapshot[]): Metric[] {
@@ -151,6 +151,35 @@ function metricsOf(pools: readonly PoolSnapshot[]) {
         { labels, value: read(counters) },
       ]),
   }
+}
+
+/** Of projects that bound their servers over all pools. */
+export function budgetMetrics(budgets: readonly BudgetSnapshot[]): Metric[] {
+  const gauge = (name: string, help: string, read: (it: BudgetSnapshot) => number): Metric => ({
+    type: 'gauge',
+    name,
+    help,
+    *samples() {
+      for (const it of budgets) yield { labels: { tenant: it.tenantRef }, value: read(it) }
+    },
+  })
+  return [
+    gauge(
+      'pooler_tenant_servers_max',
+      'Server connections that all pools of a project may have together, where that is bounded.',
+      (it) => it.limit,
+    ),
+    gauge(
+      'pooler_tenant_servers',
+      'Server connections of such a project, as Postgres counts them.',
+      (it) => it.used,
+    ),
+    gauge(
+      'pooler_tenant_servers_wanted',
+      'Further server connections that pools of such a project want and have no room for.',
+      (it) => it.wanted,
+    ),
+  ]
 }
 
 export function tenantMetrics(tenants: readonly TenantSnapshot[]): Metric[] {

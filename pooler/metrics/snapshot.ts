@@ -33,8 +33,17 @@ export interface TenantSnapshot {
   readonly counters: TenantCounters
 }
 
+/** Of a project with `max_server_connections`. */
+export interface BudgetSnapshot {
+  readonly tenantRef: string
+  readonly limit: number
+  readonly used: number
+  readonly wanted: number
+}
+
 export interface MetricsSnapshot extends ControlSnapshot {
   readonly pools: Iterable<PoolSnapshot>
+  readonly budgets: Iterable<BudgetSnapshot>
   readonly tenants: Iterable<TenantSnapshot>
   readonly counters: ProcessCounters
   /** Sockets that have not logged in yet. */

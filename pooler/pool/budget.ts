@@ -20,6 +20,16 @@ export interface IdleServer {
   giveUp(): void
 }
 
+/** For operators. */
+export interface BudgetFigures {
+  /** Infinity: none. */
+  readonly limit: number
+  /** Servers of this process, from before they are opened until Postgres has closed its end. */
+  readonly used: number
+  /** Further servers that its pools want and there is no room for. */
+  readonly wanted: number
+}
+
 /** Called once, at once or later. False: nobody waits for the server any more. */
 export type Decide = (isGranted: boolean) => void
 
@@ -28,6 +38,7 @@ export interface Budget {
   readonly isContended: boolean
   /** Servers that may be opened without anybody's giving one up, as far as known. */
   readonly spare: number
+  readonly figures: BudgetFigures
   /** What there is no room in, for an operator: name and limit; null: there is room. */
   readonly shortage: string | null
   /** Nobody is in it, and nothing of it is used. */

@@ -4,7 +4,7 @@
 // make room; otherwise whoever's client has waited longest comes first, whatever its pool.
 import { assert } from '../../shared/assert.ts'
 import type { Clock, Timer } from '../../shared/clock.ts'
-import type { Budget, BudgetMember, Decide, IdleServer } from './budget.ts'
+import type { Budget, BudgetFigures, BudgetMember, Decide, IdleServer } from './budget.ts'
 
 interface Claim {
   readonly member: BudgetMember
@@ -47,6 +47,10 @@ export class ServerBudget implements Budget {
 
   get limit(): number {
     return this.#limit()
+  }
+
+  get figures(): BudgetFigures {
+    return { limit: this.#limit(), used: this.#used, wanted: this.#claims.size }
   }
 
   get isContended(): boolean {

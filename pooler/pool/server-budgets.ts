@@ -1,7 +1,7 @@
 // The budgets that a pool's servers count in: its tenant's, and the process's. Where workers share a
 // pool, its size is a budget too.
 import type { Clock } from '../../shared/clock.ts'
-import type { Budget } from './budget.ts'
+import type { Budget, BudgetFigures } from './budget.ts'
 import { type PoolKey, poolKeyText } from './pool-key.ts'
 import { ServerBudget } from './server-budget.ts'
 
@@ -34,6 +34,13 @@ export class ServerBudgets {
     if (this.#newShared === null || key.mode === 'direct') return [tenant, this.#process]
     const pool = this.#budget(poolKeyText(key), 'pool_size', limits.pool)
     return [pool, tenant, this.#process]
+  }
+
+  /** Of tenants that have pools. */
+  *tenants(): IterableIterator<{ readonly tenantRef: string } & BudgetFigures> {
+    for (const [key, { figures }] of this.#byKey) {
+      if (!key.includes('\0')) yield { tenantRef: key, ...figures }
+    }
   }
 
   /** The tenant's limits may have changed. */

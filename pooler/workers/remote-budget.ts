@@ -3,7 +3,7 @@
 // like those of pools, so that idle servers are given up and busy ones handed over by the same rules
 // as within a process. A permit is held from before a server is opened until Postgres has closed its end.
 import type { Clock } from '../../shared/clock.ts'
-import type { Budget, BudgetMember, Decide } from '../pool/budget.ts'
+import type { Budget, BudgetFigures, BudgetMember, Decide } from '../pool/budget.ts'
 import { ServerBudget } from '../pool/server-budget.ts'
 import type { PermitOrder, PermitReport } from './permit-messages.ts'
 
@@ -47,6 +47,11 @@ export class RemoteBudget implements Budget {
     this.#options = options
     const limit = (): number => Math.max(0, this.#held - this.#owed)
     this.#local = new ServerBudget(options.name, limit, options.clock)
+  }
+
+  get figures(): BudgetFigures {
+    const wanted = this.#ownClaims + this.#asked.length
+    return { limit: this.#options.limit(), used: this.#local.used, wanted }
   }
 
   get isContended(): boolean {

@@ -58,6 +58,18 @@ test('is kept by pools of both ports, and by direct hosts of replication', async
   expect(Math.max(...counts)).toBe(2)
 })
 
+test('shows how many there are, and how many are wanted and have no room', async () => {
+  const figures = () => [...pooled.pooler.plane.budgets.tenants()]
+  const clients = await Promise.all(Array.from({ length: 3 }, () => pooled.client('transaction')))
+  const begun = clients.map((client) => run(client, 'begin'))
+  const tenantRef = pooled.pooler.tenant.ref
+  await eventually(() => expect(figures()).toEqual([{ tenantRef, limit: 2, used: 2, wanted: 1 }]))
+  const [first] = await Promise.race(begun.map(async (one, index) => [index, await one] as const))
+  await run(clients[first] as RawClient, 'commit')
+  await Promise.all(begun)
+  await eventually(() => expect(figures()).toEqual([{ tenantRef, limit: 2, used: 2, wanted: 0 }]))
+})
+
 test('has an idle server of one pool closed, so that another can open one', async () => {
   const [one, other] = [await pooled.client('transaction'), await pooled.client('transaction')]
   await run(one, 'begin')

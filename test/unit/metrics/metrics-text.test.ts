@@ -7,7 +7,11 @@ import {
 } from '../../../pooler/metrics/counters.ts'
 import { MetricsText } from '../../../pooler/metrics/metrics-text.ts'
 import { ProcessMetrics } from '../../../pooler/metrics/process-metrics.ts'
-import type { PoolSnapshot, TenantSnapshot } from '../../../pooler/metrics/snapshot.ts'
+import type {
+  BudgetSnapshot,
+  PoolSnapshot,
+  TenantSnapshot,
+} from '../../../pooler/metrics/snapshot.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import { type ParsedFamily, parsePrometheusText } from '../../support/prometheus-text.ts'
 
@@ -35,11 +39,13 @@ function poolOf(tenantRef: string, more: Partial<PoolSnapshot> = {}): PoolSnapsh
 function newMetrics() {
   const clock = new ManualClock()
   const pools: PoolSnapshot[] = []
+  const budgets: BudgetSnapshot[] = []
   const tenants: TenantSnapshot[] = []
   const counters = new ProcessCounters()
   const text = new MetricsText({
     snapshot: () => ({
       pools,
+      budgets,
       tenants,
       counters,
       connectionsBeforeLogin: 4,
@@ -52,7 +58,7 @@ function newMetrics() {
   })
   const scrape = async () => parsePrometheusText(await text.render())
   const scrapeTenant = async (ref: string) => parsePrometheusText(await text.renderTenant(ref))
-  return { clock, pools, tenants, counters, text, scrape, scrapeTenant }
+  return { clock, pools, budgets, tenants, counters, text, scrape, scrapeTenant }
 }
 
 function sampleOf(
@@ -75,6 +81,19 @@ test('what is scraped keeps the rules of the format, with and without pools', as
   pools.push(poolOf('a'), poolOf('b'), poolOf('a', { role: 'reader' }))
   tenants.push({ tenantRef: 'a', counters: new TenantCounters() })
   expect([...(await scrape()).keys()]).toEqual(names)
+})
+
+test('a project that bounds its servers shows what it has, and is alone in its own answer', async () => {
+  const { budgets, scrape, scrapeTenant } = newMetrics()
+  budgets.push({ tenantRef: 'a', limit: 20, used: 19, wanted: 3 })
+  budgets.push({ tenantRef: 'b', limit: 5, used: 0, wanted: 0 })
+  for (const families of [await scrape(), await scrapeTenant('a')]) {
+    const of = (name: string) => sampleOf(families, name, { tenant: 'a' })
+    expect(of('pooler_tenant_servers_max')).toBe(20)
+    expect(of('pooler_tenant_servers')).toBe(19)
+    expect(of('pooler_tenant_servers_wanted')).toBe(3)
+  }
+  expect((await scrapeTenant('a')).get('pooler_tenant_servers')?.samples).toHaveLength(1)
 })
 
 test('gauges are what the snapshot says now, in base units', async () => {
