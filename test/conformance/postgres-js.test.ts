@@ -278,7 +278,7 @@ test('startup settings of the connection hold for every query', async () => {
   )
 })
 
-test('notifications are heard through the session port as they are direct', async () => {
+test('notifications are heard through both ports as they are direct', async () => {
   const heard = async (address: WayAddress) =>
     withSql(address, async (sql) => {
       const texts: string[] = []
@@ -305,5 +305,7 @@ test('notifications are heard through the session port as they are direct', asyn
     })
   const direct = await heard(ways.address('direct'))
   expect(direct).toEqual(['first', 'second', 'last'])
-  expect(await heard(ways.address('session'))).toEqual(direct)
+  for (const port of ['session', 'transaction'] as const) {
+    expect(await heard(ways.address(port)), `${port} port`).toEqual(direct)
+  }
 })
