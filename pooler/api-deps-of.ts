@@ -2,9 +2,8 @@
 import type { Clock } from '../shared/clock.ts'
 import { PoolerError } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
-import type { LiveSession } from './access/live-sessions.ts'
 import { WebSessions } from './access/web-sessions.ts'
-import type { ApiDeps, ApiSettings, SessionView } from './api/api-deps.ts'
+import type { ApiDeps, ApiSettings } from './api/api-deps.ts'
 import type { Config } from './config/settings.ts'
 import type { ControlPlane } from './control-plane.ts'
 import type { DataPlane } from './data-plane.ts'
@@ -13,6 +12,7 @@ import type { OtherWorkersLink } from './other-workers-link.ts'
 import { UpstreamAddressError, type UpstreamAddresses } from './pool/upstream-address.ts'
 import { figuresHereOf, sumFigures } from './project-figures-of.ts'
 import { serverVersionOf } from './project-query.ts'
+import { sessionBoardOf } from './session-views-of.ts'
 import { WebSessionStore } from './store/web-sessions.ts'
 
 export interface ApiParts {
@@ -22,7 +22,10 @@ export interface ApiParts {
   readonly addresses: UpstreamAddresses
   readonly metricsText: MetricsText
   /** null: this process is alone. */
-  readonly others: Pick<OtherWorkersLink, 'lift' | 'terminate' | 'metrics' | 'figures'> | null
+  readonly others: Pick<
+    OtherWorkersLink,
+    'lift' | 'terminate' | 'metrics' | 'figures' | 'sessions'
+  > | null
   readonly apiTls: ApiSettings['tls']
   readonly clock: Clock
   readonly log: Log
@@ -55,14 +58,7 @@ export function apiDepsOf(parts: ApiParts): ApiDeps {
     holds,
     assignableRoles,
     auditTrail,
-    liveSessions: {
-      list: async (ref) => {
-        const here = control.liveSessions.list(ref).map(sessionViewOf)
-        return [...here, ...(await control.presence.elsewhere(ref))]
-      },
-      end: (ref, sessionId, reason) =>
-        control.changes.announce({ kind: 'session-end', ref, sessionId, reason }),
-    },
+    liveSessions: sessionBoardOf(control, others),
     throttle: {
       list: async (ref) => {
         const blocked = control.throttle.list(ref)
@@ -142,19 +138,5 @@ function settingsOf({ config, data, apiTls }: ApiParts): ApiSettings {
     get sessionPort() {
       return data.portOf('session') ?? config.proxyPortSession
     },
-  }
-}
-
-function sessionViewOf(session: LiveSession): SessionView {
-  const { foundation } = session
-  return {
-    sessionId: session.sessionId,
-    userId: foundation?.member.userId ?? '',
-    email: foundation?.member.email ?? null,
-    role: session.role,
-    address: session.address,
-    applicationName: session.applicationName,
-    startedAtMs: session.startedAtMs,
-    endsAtMs: foundation?.endsAtMs ?? null,
   }
 }

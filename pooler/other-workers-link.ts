@@ -2,12 +2,16 @@
 // clients that are elsewhere, counts of clients, wrong secrets, the end of a project's connections.
 import type { Clock, Timer } from '../shared/clock.ts'
 import { PoolerError } from '../shared/errors.ts'
+import type { LiveSessions } from './access/live-sessions.ts'
+import type { SessionView } from './api/api-deps.ts'
 import type { AuthThrottle } from './auth/auth-throttle.ts'
 import type { OperatorThrottle } from './client/admin-login.ts'
+import { sessionsToldMax } from './config/limits.ts'
 import type { DataPlane, OtherWorkers } from './data-plane.ts'
 import { mergeMetrics } from './metrics/merged-metrics.ts'
 import type { MetricsText } from './metrics/metrics-text.ts'
 import { type FiguresHere, figuresHereOf } from './project-figures-of.ts'
+import { sessionViewsOf } from './session-views-of.ts'
 import type { WorkerLink } from './workers/worker-link.ts'
 
 /** A cancel is given up after less: a connection to the server, a request, its end. */
@@ -21,6 +25,7 @@ export interface ServedParts {
   /** Of the console's door. */
   readonly operatorThrottle: OperatorThrottle
   readonly metricsText: MetricsText
+  readonly liveSessions: LiveSessions
   readonly reload: () => Promise<void>
 }
 
@@ -60,7 +65,8 @@ export class OtherWorkersLink implements OtherWorkers {
   }
 
   /** What the others ask is answered from here on. */
-  serve({ data, throttle, operatorThrottle, metricsText, reload }: ServedParts): void {
+  serve(parts: ServedParts): void {
+    const { data, throttle, operatorThrottle, metricsText, liveSessions, reload } = parts
     const link = this.#link
     link.answer('reload', async () => {
       await reload()
@@ -83,6 +89,9 @@ export class OtherWorkersLink implements OtherWorkers {
       else throttle.noteWrong(ref, source)
       return null
     })
+    link.answer('sessions', ({ ref }) =>
+      sessionViewsOf(ref, liveSessions).slice(0, sessionsToldMax),
+    )
     link.answer('figures', ({ ref }) => figuresHereOf(ref, data))
     link.answer('lift', ({ ref, sources }) => {
       throttle.lift(ref, sources ?? undefined)
@@ -116,6 +125,11 @@ export class OtherWorkersLink implements OtherWorkers {
   /** Those of the workers that answer in time. */
   async figures(ref: string): Promise<readonly FiguresHere[]> {
     return (await this.#link.ask('figures', { ref })).answers
+  }
+
+  /** People who are in through the workers that answer in time. */
+  async sessions(ref: string): Promise<readonly SessionView[]> {
+    return (await this.#link.ask('sessions', { ref })).answers.flat()
   }
 
   /** Certificates are read again by the others. Rejects with what the first says who cannot use them. */

@@ -112,10 +112,10 @@ export class Pooler {
       snapshot: () => metricsSnapshotOf(data, counters, control.snapshot),
       processMetrics: this.#processMetrics,
     })
-    const { throttle } = control
+    const { throttle, liveSessions } = control
     const operatorThrottle = this.#admin.login
     const reload = () => this.reload()
-    others?.serve({ data, throttle, operatorThrottle, metricsText, reload })
+    others?.serve({ data, throttle, operatorThrottle, metricsText, liveSessions, reload })
     this.#api = createApiServer(
       apiDepsOf({
         config,

@@ -19,6 +19,9 @@ export const proxyHeadersAwaitedMax = 10_000
 /** Rows of one table that a worker tells another for the console: some megabytes in one message. */
 export const adminRowsToldMax = 20_000
 
+/** Live sessions of a project that a worker tells another: as those rows, a message of megabytes. */
+export const sessionsToldMax = 20_000
+
 /** Targets that operators pause, and projects that they disable, by hand. */
 export const poolHoldsMax = 1_000
 

@@ -1,6 +1,7 @@
 // What the primary and its workers tell each other, as plain data: it crosses a process as JSON.
 import type { FactName, PoolAct, ShutdownWay } from '../admin/admin-view.ts'
 import type { WorkerFacts } from '../admin/merged-facts.ts'
+import type { SessionView } from '../api/api-deps.ts'
 import type { ToldCounts } from '../client/client-counts.ts'
 import type { WorkerText } from '../metrics/merged-metrics.ts'
 import type { HeldBack, HoldChange } from '../pool/pool-holds.ts'
@@ -28,6 +29,11 @@ export interface Calls {
   readonly metrics: {
     readonly asked: { readonly ref: string | null }
     readonly answer: WorkerText
+  }
+  /** People who are in. */
+  readonly sessions: {
+    readonly asked: { readonly ref: string }
+    readonly answer: readonly SessionView[]
   }
   /** Of one project, for its live figures. */
   readonly figures: { readonly asked: { readonly ref: string }; readonly answer: FiguresHere }
