@@ -54,6 +54,7 @@ options:
   --pool-size <n>       servers of a pool (20)
   --seed <n>            of what happens by chance
   --against <folder>    another checkout of Latchkey, measured in the same rounds
+  --workers <n>         Latchkey once more with so many workers, measured in the same rounds
   --plain               a proxy that only passes bytes, measured in the same rounds
   --cpu-prof <folder>   Latchkey writes its processor profile there
   --dry                 keeps no results
@@ -79,6 +80,7 @@ async function main(): Promise<number> {
       seed: { type: 'string', default: String(Date.now() % 1_000_000) },
       against: { type: 'string' },
       'cpu-prof': { type: 'string' },
+      workers: { type: 'string' },
       plain: { type: 'boolean', default: false },
       dry: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -123,6 +125,7 @@ async function main(): Promise<number> {
       profileFolder: values['cpu-prof'] ?? null,
       nodeArgs: scenario.nodeArgs ?? [],
       hasPlainProxy: values.plain,
+      workers: values.workers === undefined ? null : wholeNumber(values.workers),
     }
     records.push(
       await runOne(scenario, await worlds.get(world, scenario.isAlone ?? false), options),

@@ -57,6 +57,15 @@ export function processMemoryMb(pid: number): { now: number; peak: number } {
   return { now: Math.round(kb('VmRSS') / 1024), peak: Math.round(kb('VmHWM') / 1024) }
 }
 
+/** Of a process and its children together. */
+export function treePeakMemoryMb(pid: number): number {
+  return [pid, ...childrenOf(pid)].reduce((sum, each) => sum + processMemoryMb(each).peak, 0)
+}
+
+export function resetTreePeakMemory(pid: number): void {
+  for (const each of [pid, ...childrenOf(pid)]) resetPeakMemory(each)
+}
+
 /** From here on `peak` is the highest since now (proc(5), clear_refs); where that is not allowed, of all time. */
 export function resetPeakMemory(pid: number): void {
   try {

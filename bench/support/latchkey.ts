@@ -18,6 +18,8 @@ export interface LatchkeyOptions {
   readonly nodeArgs: readonly string[]
   /** Where it finds Postgres, or what stands in front of that. */
   readonly upstreamPort: number
+  /** POOLER_WORKERS; 1 unless given. */
+  readonly workers?: number
 }
 
 export interface LatchkeyRun {
@@ -48,6 +50,7 @@ export async function startLatchkey(
     LOG_FORMAT: 'json',
     PROXY_HOST: '127.0.0.1',
     CLIENTS_MAX: '20000',
+    POOLER_WORKERS: String(options.workers ?? 1),
   }
   const certificate = await makeCertificate()
   const env = {
@@ -82,10 +85,12 @@ export async function startLatchkey(
   const transaction = await untilServing(service, () => addProject(projectRef, benchDatabase))
   const session = { ...transaction, port: sessionPort }
   await untilServing(service, () => checkLogin(transaction))
+  const hasWorkers = (options.workers ?? 1) > 1
+  const { name } = options
   return {
     service,
     apiUrl,
-    target: { name: options.name, pid: service.pid, hasPrepared: true, transaction, session },
+    target: { name, pid: service.pid, hasWorkers, hasPrepared: true, transaction, session },
     settings: { ...settings, pool_size: String(options.poolSize) },
     addProject,
     allowPeople: (ref, owner) => {

@@ -1,6 +1,12 @@
 // Rounds of one case: targets take turns, each round begins with another, and what disturbs one round
 // disturbs all its targets alike. Processor time and memory of each are read around its turn.
-import { machineCpu, processCpuMs, processMemoryMb, resetPeakMemory, treeCpuMs } from './cpu.ts'
+import {
+  machineCpu,
+  processCpuMs,
+  resetTreePeakMemory,
+  treeCpuMs,
+  treePeakMemoryMb,
+} from './cpu.ts'
 import type { Case, Measure } from './measure.ts'
 import { untilQuiet } from './quiet.ts'
 import type { Target } from './target.ts'
@@ -50,7 +56,7 @@ async function measured(
   round: number,
   turn: CaseOptions['turn'],
 ): Promise<Measure> {
-  if (target.pid !== null) resetPeakMemory(target.pid)
+  if (target.pid !== null) resetTreePeakMemory(target.pid)
   const before = read(world, target)
   const { seconds, latencies, ...done } = await turn(target, round)
   const after = read(world, target)
@@ -58,15 +64,18 @@ async function measured(
   const totalMs = Math.max(1, after.machine.totalMs - before.machine.totalMs)
   const oursMs = after.oursMs - before.oursMs + (cpuMs ?? 0)
   const busyMs = after.machine.busyMs - before.machine.busyMs
+  const frontMs = after.frontMs - before.frontMs
+  const isFront = target.hasWorkers === true && done.work > 0
   const none = { p50Ms: null, p95Ms: null, p99Ms: null, maxMs: null }
   return {
     target: target.name,
     round,
     ...done,
+    ...(isFront && { extra: { ...done.extra, frontCpuUs: (frontMs * 1000) / done.work } }),
     ...(latencies ?? none),
     perSecond: done.work === 0 ? null : done.work / (seconds ?? (after.ms - before.ms) / 1000),
     cpuUsPerUnit: cpuMs === null || done.work === 0 ? null : (cpuMs * 1000) / done.work,
-    peakMb: target.pid === null ? null : processMemoryMb(target.pid).peak,
+    peakMb: target.pid === null ? null : treePeakMemoryMb(target.pid),
     othersShare: Math.max(0, busyMs - oursMs) / totalMs,
     stolenShare: (after.machine.stolenMs - before.machine.stolenMs) / totalMs,
   }
@@ -75,7 +84,9 @@ async function measured(
 function read(world: World, target: Target) {
   return {
     ms: performance.now(),
-    poolerMs: target.pid === null ? 0 : processCpuMs(target.pid),
+    poolerMs: target.pid === null ? 0 : treeCpuMs(target.pid),
+    /** Of the process in front of workers alone. */
+    frontMs: target.pid === null ? 0 : processCpuMs(target.pid),
     // Postgres, ourselves, and programs of ours that have ended.
     oursMs: treeCpuMs(world.postgres.pid) + treeCpuMs(process.pid),
     machine: machineCpu(),

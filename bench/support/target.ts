@@ -6,6 +6,8 @@ export interface Target {
   readonly name: string
   /** The pooler's process; null: there is none in between. */
   readonly pid: number | null
+  /** It has children that do the work, as a process in front of workers does. */
+  readonly hasWorkers?: boolean
   /** Named statements of the protocol hold where servers go back after each transaction. */
   readonly hasPrepared: boolean
   /** Where servers go back to the pool after each transaction. */

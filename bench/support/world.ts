@@ -22,6 +22,8 @@ export interface WorldOptions {
   readonly delayMs: number
   /** A proxy that does nothing but pass bytes, as a further yardstick. */
   readonly hasPlainProxy: boolean
+  /** Latchkey once more with so many workers; null: not. */
+  readonly workers: number | null
 }
 
 export interface World {
@@ -54,12 +56,18 @@ export async function startWorld(options: WorldOptions): Promise<World> {
         ? null
         : await startPgBouncer(postgres, poolSize, hasPreparedIn(version), upstream.port)
     if (pgbouncer !== null) stops.push(() => pgbouncer.service.stop())
-    const start = async (name: string, folder: string, nodeArgs: readonly string[]) => {
+    const start = async (
+      name: string,
+      folder: string,
+      nodeArgs: readonly string[],
+      workers = 1,
+    ) => {
       const run = await startLatchkey(postgres, {
         name,
         folder,
         poolSize,
         nodeArgs,
+        workers,
         upstreamPort: upstream.port,
       })
       stops.push(() => run.service.stop())
@@ -69,6 +77,9 @@ export async function startWorld(options: WorldOptions): Promise<World> {
       options.isCompared && options.hasPlainProxy ? await startPlainProxy(postgres) : null
     if (plain !== null) stops.push(() => plain.service.stop())
     const other = against === null ? null : await start('against', resolve(against), [])
+    const workers = options.isCompared ? options.workers : null
+    const several =
+      workers === null ? null : await start(`${workers} workers`, ownFolder, [], workers)
     const nodeArgs = [...options.nodeArgs, ...profileArgs(profileFolder)]
     const latchkey = await start('latchkey', ownFolder, nodeArgs)
     return {
@@ -83,7 +94,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
           transaction: upstream,
           session: upstream,
         },
-        ...[pgbouncer?.target, plain?.target, other?.target].filter((it) => it !== undefined),
+        ...[pgbouncer, plain, other, several].flatMap((it) => (it === null ? [] : [it.target])),
         latchkey.target,
       ],
       settings: {
