@@ -1,5 +1,5 @@
 // `npm test`: form, types, then each kind of test, and one summary. `npm test -- unit fuzz` runs only
-// the steps that are named. The last line is `N passed, N failed`.
+// the steps that are named, `all-workers` only then. The last line is `N passed, N failed`.
 import { fork, spawn } from 'node:child_process'
 import { resolve } from 'node:path'
 import type { KindOutcome } from './support/run-kind.ts'
@@ -18,7 +18,12 @@ const root = resolve(import.meta.dirname, '..')
 /** What runs in the browser has the browser's types. */
 const browserModules = 'pooler/dashboard/public'
 const stepTimeoutMs = 10 * 60_000
-const kinds = ['unit', 'integration', 'fault', 'fuzz', 'conformance', 'streams', 'tidy'] as const
+const kinds = [
+  ...['unit', 'integration', 'fault', 'fuzz', 'conformance', 'streams', 'workers', 'tidy'],
+  'all-workers',
+]
+/** Long, and most of it is in another step too. */
+const onlyNamed = ['all-workers']
 
 const steps: readonly Step[] = [
   { name: 'lint', run: () => runCheck('lint', 'biome', ['check', '.']) },
@@ -96,7 +101,7 @@ async function main(names: readonly string[]): Promise<boolean> {
   }
   const outcomes: StepOutcome[] = []
   for (const { name, run } of steps) {
-    if (names.length > 0 && !names.includes(name)) continue
+    if (names.length > 0 ? !names.includes(name) : onlyNamed.includes(name)) continue
     print(`\n== ${name}`)
     const startMs = performance.now()
     const outcome = await run()

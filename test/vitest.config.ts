@@ -11,6 +11,17 @@ const streamSuites = [
   'test/integration/{failures,release,prepared,session-port,cancel}.test.ts',
 ]
 
+/** What has to hold with several workers as with one, as far as it does not look into the one. */
+const workerSuites = [
+  'test/conformance/conversations.test.ts',
+  'test/integration/{endings,prepared-model}.test.ts',
+]
+const allWorkerSuites = [
+  'test/conformance/**/*.test.ts',
+  'test/integration/{cancel,endings,prepared,prepared-model,session-port,settings}.test.ts',
+]
+const twoWorkers = { TEST_WORKERS: '2' }
+
 function kind(
   name: string,
   include: string | readonly string[],
@@ -25,7 +36,7 @@ function kind(
       include: [include].flat(),
       env,
       testTimeout: timeoutMs,
-      hookTimeout: 60_000,
+      hookTimeout: Math.max(60_000, timeoutMs),
       globalSetup: needsPostgres ? [postgresSetup] : [],
     },
   }
@@ -45,6 +56,8 @@ export default defineConfig({
       kind('fuzz', 'test/fuzz/**/*.test.ts', 120_000, false),
       kind('conformance', 'test/conformance/**/*.test.ts', 60_000, true),
       kind('streams', streamSuites, 60_000, true, { TEST_FAST_IO: 'off' }),
+      kind('workers', workerSuites, 180_000, true, twoWorkers),
+      kind('all-workers', allWorkerSuites, 180_000, true, twoWorkers),
       kind('tidy', 'test/*.test.ts', 60_000, false),
     ],
   },

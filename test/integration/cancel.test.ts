@@ -7,6 +7,7 @@ import { RawClient } from '../support/raw-client.ts'
 import type { LoginResult } from '../support/raw-login.ts'
 import * as raw from '../support/raw-messages.ts'
 import { errorFields, rowsOf, typesOf } from '../support/raw-replies.ts'
+import { needsOneProcess } from '../support/worker-host.ts'
 
 let pooled: PooledPostgres
 afterEach(() => pooled.stop())
@@ -179,7 +180,8 @@ test('process ids are positive, and keys differ from login to login', async () =
   expect(logins.some(({ login }) => backends.includes(login.processId))).toBe(false)
 })
 
-test('a client that waits for a server is taken out of the queue, and can go on', async () => {
+test('a client that waits for a server is taken out of the queue, and can go on', async (context) => {
+  needsOneProcess(context, 'a login where the pool has no server waits for one')
   await start()
   const holder = await pooled.client('transaction')
   await holder.query('begin')
@@ -198,7 +200,8 @@ test('a client that waits for a server is taken out of the queue, and can go on'
   expect(rowsOf(await waiting.client.untilReady())).toEqual([['now']])
 })
 
-test('each message of a waiting pipeline is answered by its own error', async () => {
+test('each message of a waiting pipeline is answered by its own error', async (context) => {
+  needsOneProcess(context, 'a login where the pool has no server waits for one')
   await start()
   const holder = await pooled.client('transaction')
   await holder.query('begin')
@@ -222,7 +225,8 @@ test('each message of a waiting pipeline is answered by its own error', async ()
   expect(waiting.client.pending()).toEqual([])
 })
 
-test('the key of a client that has given its server back does not reach who has it now', async () => {
+test('the key of a client that has given its server back does not reach who has it now', async (context) => {
+  needsOneProcess(context, 'a server never goes from a worker to another')
   await start()
   const before = await pooled.login('transaction')
   const after = await pooled.login('transaction')

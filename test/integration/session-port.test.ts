@@ -6,6 +6,7 @@ import { sharedPostgres } from '../support/postgres.ts'
 import { RawClient } from '../support/raw-client.ts'
 import * as raw from '../support/raw-messages.ts'
 import { cstringsOf, rowsOf, typesOf } from '../support/raw-replies.ts'
+import { needsOneProcess } from '../support/worker-host.ts'
 
 let pooled: PooledPostgres
 afterEach(() => pooled.stop())
@@ -85,7 +86,8 @@ const leftovers: Record<string, { leave: string; look: string; gone: string }> =
   },
 }
 
-test.each(Object.entries(leftovers))('%s is gone for the next client', async (_what, it) => {
+test.for(Object.entries(leftovers))('%s is gone for the next client', async ([, it], context) => {
+  needsOneProcess(context, 'a server never goes from a worker to another')
   await start()
   await pooled.postgres.query(`grant pg_monitor to "${pooled.role}"`)
   for (const goes of [

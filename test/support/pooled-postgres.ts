@@ -1,7 +1,9 @@
 // The data plane alone in front of real Postgres: one project with one role and a database of its
-// own, and what Postgres itself says of the servers. Everybody is let in.
-import type { Config } from '../../pooler/config/settings.ts'
+// own, and what Postgres itself says of the servers. Everybody is let in. With TEST_WORKERS it is a
+// project of several workers instead, which nobody looks into.
+import { type Config, configKeyOf, settingNames } from '../../pooler/config/settings.ts'
 import type { Tenant, TenantRole } from '../../pooler/tenant/tenant.ts'
+import { newProjectRef } from '../../shared/ids.ts'
 import { Secret } from '../../shared/secret.ts'
 import { BareDataPlane } from './bare-data-plane.ts'
 import { eventually } from './eventually.ts'
@@ -10,6 +12,7 @@ import { RawClient, type RawClientOptions } from './raw-client.ts'
 import type { LoginOptions, LoginResult } from './raw-login.ts'
 import { rowsOf } from './raw-replies.ts'
 import { makeRole, makeTenant } from './tenants.ts'
+import { looksInside, testWorkers, WorkerHost } from './worker-host.ts'
 
 export type Port = 'transaction' | 'session'
 
@@ -47,29 +50,21 @@ export class PooledPostgres {
   readonly role: string
   readonly database: string
   readonly password = password
-  readonly pooler: BareDataPlane
+  readonly #front: Front
   readonly #clients: RawClient[] = []
   readonly #isAtHome: boolean
 
   private constructor(
     postgres: PostgresAccess,
     home: PostgresHome,
-    options: PooledPostgresOptions,
+    front: Front,
+    isAtHome: boolean,
   ) {
     this.postgres = postgres
     this.role = home.role
     this.database = home.database
-    this.#isAtHome = options.home === undefined
-    const { poolSize = 2, checkoutTimeoutMs = 30_000, upstreamPort = postgres.port } = options
-    const row = makeRole(home.role, new Secret(password), { poolSize, checkoutTimeoutMs })
-    const tenant = makeTenant({
-      dbHost: postgres.host,
-      dbPort: upstreamPort,
-      dbDatabase: home.database,
-      roles: new Map([[home.role, row]]),
-      ...options.tenant,
-    })
-    this.pooler = new BareDataPlane({ tenant, config: options.config ?? {} })
+    this.#front = front
+    this.#isAtHome = isAtHome
   }
 
   static async start(
@@ -77,9 +72,15 @@ export class PooledPostgres {
     options: PooledPostgresOptions = {},
   ): Promise<PooledPostgres> {
     const home = options.home ?? (await PooledPostgres.makeHome(postgres, options.attributes))
-    const pooled = new PooledPostgres(postgres, home, options)
-    await pooled.pooler.plane.start()
-    return pooled
+    const open = testWorkers > 1 ? openWorkers : openDataPlane
+    const front = await open(postgres, home, options)
+    return new PooledPostgres(postgres, home, front, options.home === undefined)
+  }
+
+  /** The one process; where there are several, the test is left out. */
+  get pooler(): BareDataPlane {
+    if (this.#front instanceof BareDataPlane) return this.#front
+    return looksInside('its data plane')
   }
 
   static async makeHome(postgres: PostgresAccess, attributes = ''): Promise<PostgresHome> {
@@ -95,9 +96,10 @@ export class PooledPostgres {
   }
 
   target(port: Port): RawClientOptions & LoginOptions {
-    const { transactionPort, sessionPort } = this.pooler
+    const { transactionPort, sessionPort } = this.#front
     const number = port === 'transaction' ? transactionPort : sessionPort
-    return { port: number, user: this.pooler.userOf(this.role), database: null, waitMs: 15_000 }
+    const user = this.#front.userOf(this.role)
+    return { port: number, user, password: this.password, database: null, waitMs: 15_000 }
   }
 
   /** Straight to Postgres, as the same role. */
@@ -162,7 +164,7 @@ export class PooledPostgres {
 
   /** Fails unless in the end no client, waiter or busy server is left, here and in Postgres. */
   async settled(): Promise<void> {
-    await this.pooler.settled()
+    await this.#front.settled()
     await eventually(async () => {
       const backends = await this.backends()
       const busy = backends.filter(({ state }) => state !== 'idle')
@@ -174,8 +176,62 @@ export class PooledPostgres {
   async stop(): Promise<void> {
     for (const client of this.#clients) client.close()
     await this.settled()
-    await this.pooler.stop()
-    await eventually(async () => (await this.backends()).length === 0)
+    await this.#front.stop()
+    await eventually(async () => {
+      const backends = await this.backends()
+      if (backends.length > 0) throw new Error(JSON.stringify(backends))
+    })
     if (this.#isAtHome) await PooledPostgres.removeHome(this.postgres, this)
   }
+}
+
+/** What clients come to. */
+type Front = Pick<BareDataPlane, 'transactionPort' | 'sessionPort' | 'userOf' | 'settled' | 'stop'>
+
+async function openDataPlane(
+  postgres: PostgresAccess,
+  home: PostgresHome,
+  options: PooledPostgresOptions,
+): Promise<Front> {
+  const { poolSize = 2, checkoutTimeoutMs = 30_000, upstreamPort = postgres.port } = options
+  const row = makeRole(home.role, new Secret(password), { poolSize, checkoutTimeoutMs })
+  const tenant = makeTenant({
+    dbHost: postgres.host,
+    dbPort: upstreamPort,
+    dbDatabase: home.database,
+    roles: new Map([[home.role, row]]),
+    ...options.tenant,
+  })
+  return BareDataPlane.start({ tenant, config: options.config ?? {} })
+}
+
+async function openWorkers(
+  postgres: PostgresAccess,
+  home: PostgresHome,
+  options: PooledPostgresOptions,
+): Promise<Front> {
+  if (options.tenant !== undefined) return looksInside('a project as only a test makes it')
+  const host = await WorkerHost.sharedWith(environmentOf(options.config ?? {}))
+  const { poolSize = 2, checkoutTimeoutMs = 30_000, upstreamPort = postgres.port } = options
+  const ref = newProjectRef()
+  const user = { dbUser: home.role, dbPassword: new Secret(password), poolSize }
+  await host.stores.tenants.put(ref, {
+    dbHost: postgres.host,
+    dbPort: upstreamPort,
+    dbDatabase: home.database,
+    ipVersion: 'v4',
+    users: [{ ...user, poolCheckoutTimeoutMs: checkoutTimeoutMs }],
+  })
+  return {
+    transactionPort: host.ports.transaction,
+    sessionPort: host.ports.session,
+    userOf: (role) => `${role}.${ref}`,
+    settled: () => host.settled(ref),
+    stop: async () => void (await host.stores.tenants.remove(ref)),
+  }
+}
+
+function environmentOf(config: Partial<Config>): Record<string, string> {
+  const given = settingNames.filter((name) => config[configKeyOf(name)] !== undefined)
+  return Object.fromEntries(given.map((name) => [name, String(config[configKeyOf(name)] ?? '')]))
 }

@@ -23,6 +23,7 @@ import {
   type TestProject,
   type TestRole,
 } from './running-projects.ts'
+import { looksInside, testWorkers, WorkerHost } from './worker-host.ts'
 
 export type Mode = 'transaction' | 'session'
 
@@ -54,8 +55,8 @@ export interface ApiAnswer {
 export const poolerDomain = 'pooler.test'
 
 export class RunningPooler {
-  readonly pooler: Pooler
-  readonly captured: CapturedLog
+  readonly #pooler: Pooler | WorkerHost
+  readonly #captured: CapturedLog
   /** PEM file of the authority that signed the pooler's certificate, and its text. */
   readonly caFile: string
   readonly ca: string
@@ -64,21 +65,30 @@ export class RunningPooler {
   readonly #apiJwtSecret: string
   readonly #undo: readonly Undo[]
 
-  private constructor(parts: Parts, pooler: Pooler, undo: readonly Undo[]) {
-    this.pooler = pooler
-    this.captured = parts.captured
+  private constructor(parts: Parts, pooler: Pooler | WorkerHost, undo: readonly Undo[]) {
+    this.#pooler = pooler
+    this.#captured = parts.captured
     this.caFile = parts.caFile
     this.ca = parts.ca
     this.metadataUrl = parts.metadataUrl
     this.#apiJwtSecret = parts.apiJwtSecret
     this.#undo = undo
-    this.#projects = new RunningProjects(pooler)
+    const stores = pooler instanceof Pooler ? pooler.control : pooler.stores
+    this.#projects = new RunningProjects(stores, (ref, version) => {
+      const known = this.pooler.control.tenantCache.peek(ref)
+      return (known?.version ?? version) >= version
+    })
   }
 
   static async start(options: RunningPoolerOptions = {}): Promise<RunningPooler> {
     const undo: Undo[] = []
     try {
       const parts = await prepare(options, undo)
+      if (testWorkers > 1) {
+        const host = await WorkerHost.start(parts.settings)
+        undo.push(() => host.end())
+        return new RunningPooler({ ...parts, metadataUrl: host.metadataUrl }, host, undo)
+      }
       const pooler = await Pooler.start({ config: parts.config, log: parts.captured.log })
       undo.push(() => pooler.stop())
       return new RunningPooler(parts, pooler, undo)
@@ -88,12 +98,23 @@ export class RunningPooler {
     }
   }
 
+  /** The one process; where there are several, the test is left out. */
+  get pooler(): Pooler {
+    return this.#pooler instanceof Pooler ? this.#pooler : looksInside('its parts')
+  }
+
+  get captured(): CapturedLog {
+    return this.#pooler instanceof Pooler ? this.#captured : looksInside('its log')
+  }
+
   portOf(mode: Mode = 'transaction'): number {
-    return this.pooler.data.portOf(mode) as number
+    const pooler = this.#pooler
+    return pooler instanceof Pooler ? (pooler.data.portOf(mode) as number) : pooler.ports[mode]
   }
 
   get apiUrl(): string {
-    return this.pooler.apiUrl
+    const pooler = this.#pooler
+    return pooler instanceof Pooler ? pooler.apiUrl : `http://127.0.0.1:${pooler.ports.api}`
   }
 
   /** With a database of its own; roles with stored passwords unless `auth` says `query`. */
@@ -154,6 +175,10 @@ export class RunningPooler {
 
   /** No clients, no server in anybody's hands, nobody waiting, nobody among the live sessions. */
   async settled(): Promise<void> {
+    if (this.#pooler instanceof WorkerHost) {
+      await this.#pooler.settled(null)
+      return
+    }
     const { data, control } = this.pooler
     await eventually(() => {
       const pools = [...data.pools.entries()].map(({ pool }) => pool)
@@ -176,7 +201,7 @@ export class RunningPooler {
   async stop(): Promise<void> {
     await undoAll(this.#undo)
     await this.#projects.remove()
-    expectNoSecretIn(this.captured.text)
+    expectNoSecretIn(this.#captured.text)
   }
 
   #apiJwt(): Promise<string> {
@@ -202,7 +227,7 @@ async function prepare({ env = {}, databaseUrl }: RunningPoolerOptions, undo: Un
   const apiJwtSecret = randomBytes(24).toString('hex')
   const vaultKey = randomBytes(32).toString('hex')
   for (const secret of [apiJwtSecret, vaultKey, sharedPostgres().password]) noteSecret(secret)
-  const config = loadConfig({
+  const settings = {
     DATABASE_URL: metadataUrl,
     API_JWT_SECRET: apiJwtSecret,
     VAULT_ENC_KEY: vaultKey,
@@ -215,8 +240,9 @@ async function prepare({ env = {}, databaseUrl }: RunningPoolerOptions, undo: Un
     GLOBAL_DOWNSTREAM_CERT_PATH: certFile,
     GLOBAL_DOWNSTREAM_KEY_PATH: keyFile,
     ...env,
-  })
-  return { config, captured: new CapturedLog(), metadataUrl, apiJwtSecret, caFile, ca }
+  }
+  const config = loadConfig(settings)
+  return { settings, config, captured: new CapturedLog(), metadataUrl, apiJwtSecret, caFile, ca }
 }
 
 async function writeCertificate(folder: string) {

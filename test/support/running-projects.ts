@@ -2,7 +2,7 @@
 // and roles of its own in the shared Postgres, so that test files never meet.
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { TokenScope } from '../../pooler/access/token-scope.ts'
-import type { Pooler } from '../../pooler/pooler.ts'
+import type { ControlPlane } from '../../pooler/control-plane.ts'
 import type { RuleInput } from '../../pooler/store/rules.ts'
 import type { MembershipRole } from '../../pooler/store/schema.ts'
 import type { TenantInput, TenantUserInput } from '../../pooler/store/tenant-input.ts'
@@ -52,13 +52,19 @@ export interface PersonOptions {
   readonly scope?: TokenScope
 }
 
+/** Where they are written. */
+export type ProjectStores = Pick<ControlPlane, 'tenants' | 'members' | 'tokens' | 'rules'>
+
 export class RunningProjects {
-  readonly #pooler: Pooler
+  readonly #stores: ProjectStores
+  readonly #isKnown: (ref: string, version: number) => boolean
   readonly #databases: string[] = []
   readonly #roles: string[] = []
 
-  constructor(pooler: Pooler) {
-    this.#pooler = pooler
+  /** `isKnown`: whether the process has heard of that version of a project. */
+  constructor(stores: ProjectStores, isKnown: (ref: string, version: number) => boolean) {
+    this.#stores = stores
+    this.#isKnown = isKnown
   }
 
   async make(options: ProjectOptions): Promise<TestProject> {
@@ -77,7 +83,7 @@ export class RunningProjects {
     const users: TenantUserInput[] = [userOf(people, user)]
     if (auth === 'stored') users.push(userOf(app, user))
     else users.push(userOf(await this.role('manager', 'SUPERUSER'), { isManager: true }))
-    await this.#pooler.control.tenants.put(ref, {
+    await this.#stores.tenants.put(ref, {
       dbHost: sharedPostgres().host,
       dbPort: sharedPostgres().port,
       dbDatabase: database,
@@ -92,13 +98,13 @@ export class RunningProjects {
 
   /** Puts what is given over what is stored, and waits until the process knows. */
   async change({ ref }: TestProject, input: Partial<TenantInput>): Promise<void> {
-    const { tenants, tenantCache } = this.#pooler.control
+    const { tenants } = this.#stores
     const details = await tenants.findDetails(ref)
     if (details === null) throw new Error(`project ${ref} is gone`)
     const { dbHost, dbPort, dbDatabase } = details.tenant
     const kept = { dbHost, dbPort, dbDatabase, users: details.users }
     const { tenant } = await tenants.put(ref, { ...kept, ...input })
-    await eventually(() => (tenantCache.peek(ref)?.version ?? tenant.version) >= tenant.version)
+    await eventually(() => this.#isKnown(ref, tenant.version))
   }
 
   async role(prefix: string, attributes = ''): Promise<TestRole> {
@@ -111,7 +117,7 @@ export class RunningProjects {
   }
 
   async person(project: TestProject, options: PersonOptions): Promise<TestPerson> {
-    const { members, tokens, rules } = this.#pooler.control
+    const { members, tokens, rules } = this.#stores
     const userId = randomUUID()
     const email = `${uniqueName('person')}@example.com`
     await members.put(userId, { email, name: 'Somebody' })

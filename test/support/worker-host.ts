@@ -1,0 +1,143 @@
+// Latchkey with several workers, for suites that are written for one process: started as an operator
+// starts it, one for all projects of a test file that want the same settings (TEST_WORKERS).
+import { randomBytes } from 'node:crypto'
+import { afterAll, beforeEach, type TestContext } from 'vitest'
+import { type Database, openDatabase } from '../../pooler/store/database.ts'
+import { MemberStore } from '../../pooler/store/members.ts'
+import { RuleStore } from '../../pooler/store/rules.ts'
+import { TenantStore } from '../../pooler/store/tenants.ts'
+import { TokenStore } from '../../pooler/store/tokens.ts'
+import { SecretBox } from '../../shared/crypto/secret-box.ts'
+import { nullLog } from '../../shared/log.ts'
+import { Secret } from '../../shared/secret.ts'
+import { eventually } from './eventually.ts'
+import { expectNoSecretIn, noteSecret } from './known-secrets.ts'
+import { freePorts, MainProcess, type Ports, portSettings } from './main-process.ts'
+import { sharedPostgres, uniqueName } from './postgres.ts'
+
+/** Processes that the poolers under test have; 1: the test's own. */
+export const testWorkers = Number(process.env.TEST_WORKERS ?? '1')
+
+let currentTest: TestContext | null = null
+
+/** Where a test asks for what is inside of one process, it is left out with several. */
+export function looksInside(what: string): never {
+  currentTest?.skip(`looks into one process: ${what}`)
+  throw new Error(`${what} is inside of one process`)
+}
+
+/** For a test that is about clients of one process; `why` says what is different with several. */
+export function needsOneProcess(context: TestContext, why: string): void {
+  context.skip(testWorkers > 1, `needs one process: ${why}`)
+}
+
+interface Stores {
+  readonly tenants: TenantStore
+  readonly members: MemberStore
+  readonly tokens: TokenStore
+  readonly rules: RuleStore
+}
+
+type Settings = Readonly<Record<string, string>>
+
+export class WorkerHost {
+  readonly stores: Stores
+  readonly ports: Ports
+  readonly metadataUrl: string
+  readonly #database: Database
+  readonly #metadata: string
+  readonly #main: MainProcess
+
+  private constructor(parts: HostParts) {
+    const { database, vaultKey } = parts
+    this.#database = database
+    this.#metadata = parts.metadata
+    this.metadataUrl = sharedPostgres().url(parts.metadata)
+    this.#main = parts.main
+    this.ports = parts.ports
+    this.stores = {
+      tenants: new TenantStore(database, new SecretBox({ current: new Secret(vaultKey) })),
+      members: new MemberStore(database),
+      tokens: new TokenStore(database),
+      rules: new RuleStore(database),
+    }
+  }
+
+  /** The one that has these settings; it ends with the test file. */
+  static sharedWith(settings: Settings): Promise<WorkerHost> {
+    const name = JSON.stringify(Object.entries(settings).toSorted())
+    const host = shared.get(name) ?? WorkerHost.start(settings)
+    shared.set(name, host)
+    return host
+  }
+
+  static async start(settings: Settings): Promise<WorkerHost> {
+    const metadata = uniqueName('metadata')
+    await sharedPostgres().createDatabase(metadata)
+    const database = openDatabase(sharedPostgres().url(metadata), nullLog)
+    await database.migrate()
+    const vaultKey = settings.VAULT_ENC_KEY ?? randomBytes(32).toString('hex')
+    const ports = await freePorts()
+    const main = new MainProcess({
+      env: {
+        API_JWT_SECRET: randomBytes(24).toString('hex'),
+        PROXY_HOST: '127.0.0.1',
+        ...settings,
+        DATABASE_URL: sharedPostgres().url(metadata),
+        VAULT_ENC_KEY: vaultKey,
+        POOLER_WORKERS: String(testWorkers),
+        ...portSettings(ports),
+      },
+    })
+    noteSecret(vaultKey)
+    const host = new WorkerHost({ database, vaultKey, metadata, main, ports })
+    await main.ready()
+    return host
+  }
+
+  /** Clients of a project, or of all, over all workers. */
+  async clients(ref: string | null): Promise<number> {
+    const path = ref === null ? '/metrics' : `/metrics/${ref}`
+    const answer = await fetch(`http://127.0.0.1:${this.ports.api}${path}`)
+    const lines = (await answer.text()).split('\n')
+    return lines
+      .filter((line) => line.startsWith('pooler_clients{') || line.startsWith('pooler_waiters{'))
+      .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0)
+  }
+
+  async settled(ref: string | null): Promise<void> {
+    await eventually(async () => {
+      const clients = await this.clients(ref)
+      if (clients > 0) throw new Error(`${clients} clients or waiters`)
+    })
+  }
+
+  async end(): Promise<void> {
+    this.#main.kill('SIGTERM')
+    await eventually(() => !this.#main.isRunning).catch(() => {})
+    await this.#main.end()
+    await this.#database.close()
+    await sharedPostgres().dropDatabase(this.#metadata)
+    expectNoSecretIn(this.#main.stdout + this.#main.stderr)
+  }
+}
+
+interface HostParts {
+  readonly database: Database
+  readonly vaultKey: string
+  readonly metadata: string
+  readonly main: MainProcess
+  readonly ports: Ports
+}
+
+const shared = new Map<string, Promise<WorkerHost>>()
+
+if (testWorkers > 1) {
+  beforeEach((context) => {
+    currentTest = context
+  })
+  afterAll(async () => {
+    for (const host of shared.values()) await (await host).end()
+    shared.clear()
+  })
+}
