@@ -9,6 +9,8 @@ import {
   looks,
   needsChromium,
   openWindow,
+  rowWith,
+  signIn,
   startBrowser,
   type Window,
 } from '../support/browser.ts'
@@ -49,16 +51,10 @@ afterEach(async () => {
 async function open(look: (typeof looks)[number], who = owner): Promise<void> {
   window = await openWindow(browser as Browser, pooler.apiUrl, look)
   page = window.page
-  await page.goto('/')
-  await page.getByLabel('Token').fill(who.token)
-  await page.getByRole('button', { name: 'Sign in' }).click()
-  await page.getByRole('button', { name: 'Sign out' }).waitFor()
+  await signIn(page, who.token)
 }
 
 const go = (section: string) => page.goto(`/projects/${project.ref}/${section}`)
-
-const rowWith = (table: string, text: string) =>
-  page.getByRole('table', { name: table }).getByRole('row').filter({ hasText: text })
 
 const dialog = (name: string) => page.getByRole('dialog', { name })
 
@@ -86,12 +82,12 @@ describe.each(looks)('$name', (looked) => {
     await page.getByRole('button', { name: 'Switch off' }).click()
     expect((await session.fatal()).M).toContain('EACCESSENDED')
     await expect.poll(() => access.getAttribute('aria-checked')).toBe('false')
-    await rowWith('Rules', person.email).getByText('Switched off').waitFor()
+    await rowWith(page, 'Rules', person.email).getByText('Switched off').waitFor()
     await look('switched off', looked)
     await access.click()
     await page.getByRole('button', { name: 'Switch on' }).click()
     await expect.poll(() => access.getAttribute('aria-checked')).toBe('true')
-    await rowWith('Rules', person.email).getByText('Active').waitFor()
+    await rowWith(page, 'Rules', person.email).getByText('Active').waitFor()
   })
 
   test('what stands in the way is told: TLS can be enforced there, a database that is away cannot', async () => {
@@ -122,7 +118,7 @@ describe.each(looks)('$name', (looked) => {
     const { role } = project.people
     await open(looked)
     await go('access')
-    await rowWith('Rules', person.email).getByText('1 live').waitFor()
+    await rowWith(page, 'Rules', person.email).getByText('1 live').waitFor()
     await page.getByRole('button', { name: `Edit ${role}` }).click()
     const sheet = dialog(`Edit ${role}`)
     await sheet.getByText('They are in right now (1 live session)').waitFor()
@@ -141,13 +137,13 @@ describe.each(looks)('$name', (looked) => {
     await sheet.getByRole('button', { name: 'Save' }).click()
     await sheet.getByText('Somebody changed these rules meanwhile').waitFor()
     await sheet.getByRole('button', { name: 'Cancel' }).click()
-    await rowWith('Rules', person.email).getByText('new', { exact: true }).waitFor()
+    await rowWith(page, 'Rules', person.email).getByText('new', { exact: true }).waitFor()
 
     await page.getByRole('button', { name: `Edit ${role}` }).click()
     await sheet.getByLabel('Only from these addresses').fill('192.0.2.0/24')
     await sheet.getByRole('button', { name: 'Save' }).click()
     expect((await session.fatal()).M).toContain('EACCESSENDED')
-    await rowWith('Rules', person.email).getByText('192.0.2.0/24').waitFor()
+    await rowWith(page, 'Rules', person.email).getByText('192.0.2.0/24').waitFor()
   })
 
   test('a branch is made on a database of its own, found, and removed', async () => {
@@ -161,7 +157,7 @@ describe.each(looks)('$name', (looked) => {
     await sheet.getByLabel('Database').fill(project.database)
     await look('new branch', looked)
     await sheet.getByRole('button', { name: 'Make branch' }).click()
-    await rowWith('Branches', 'preview').waitFor()
+    await rowWith(page, 'Branches', 'preview').waitFor()
     await look('branches', looked)
     await page.getByRole('link', { name: 'preview' }).click()
     await page.getByRole('heading', { name: 'preview', level: 1 }).waitFor()
@@ -204,7 +200,7 @@ describe.each(looks)('$name', (looked) => {
     await page.getByRole('button', { name: 'Cancel' }).click()
     await page.getByRole('button', { name: `Remove ${other.email}` }).click()
     await page.getByRole('button', { name: 'Remove', exact: true }).click()
-    await rowWith('Members', other.email).waitFor({ state: 'detached' })
+    await rowWith(page, 'Members', other.email).waitFor({ state: 'detached' })
 
     await page.getByRole('button', { name: 'Invite' }).click()
     const sheet = dialog('Add rule')
@@ -229,7 +225,7 @@ describe.each(looks)('$name', (looked) => {
     await expect(PersonSession.enter(pooler, project, `sbp_${'0'.repeat(40)}`)).rejects.toThrow()
     await open(looked)
     await go('record')
-    await rowWith('Events', 'Logged in').waitFor()
+    await rowWith(page, 'Events', 'Logged in').waitFor()
     await page.getByLabel('Outcome').selectOption('allowed')
     await look('record', looked)
     const taken = async (format: string) => {
@@ -355,7 +351,7 @@ test('by the keyboard alone: signed in, a rule given and removed, and signed out
   await tabTo('Reason')
   await keyboard.type('by keyboard')
   await keyboard.press('Enter')
-  await rowWith('Rules', person.email).getByText('by keyboard').waitFor()
+  await rowWith(page, 'Rules', person.email).getByText('by keyboard').waitFor()
   // The focus is back where it was.
   expect(await focused()).toBe('Add rule')
   await tabTo(`Remove ${project.people.role} of ${person.email}`)

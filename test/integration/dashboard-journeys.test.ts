@@ -1,11 +1,13 @@
 // Whole journeys through the dashboard in real Chromium, against a running pooler and its database.
-import type { Browser, Page } from 'playwright-core'
+import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import {
   expectAccessible,
   looks,
   needsChromium,
   openWindow,
+  rowWith,
+  signIn,
   startBrowser,
 } from '../support/browser.ts'
 import { PersonSession } from '../support/person-session.ts'
@@ -31,17 +33,7 @@ afterAll(async () => {
   await pooler?.stop()
 })
 
-async function signIn(page: Page, token: string): Promise<void> {
-  await page.goto('/')
-  await page.getByLabel('Token').fill(token)
-  await page.getByRole('button', { name: 'Sign in' }).click()
-  await page.getByRole('button', { name: 'Sign out' }).waitFor()
-}
-
 const accessPath = () => `/projects/${project.ref}/access`
-
-const rowWith = (page: Page, table: string, text: string) =>
-  page.getByRole('table', { name: table }).getByRole('row').filter({ hasText: text })
 
 describe.each(looks)('$name', (look) => {
   test('a rule is given, seen elsewhere, changed and removed; a session is ended', async (context) => {

@@ -2,7 +2,13 @@
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+import {
+  type Browser,
+  type BrowserContext,
+  chromium,
+  type Locator,
+  type Page,
+} from 'playwright-core'
 import { expect, type TestContext } from 'vitest'
 import { isProgramMissing } from './program.ts'
 
@@ -59,6 +65,16 @@ export async function openWindow(browser: Browser, baseURL: string, look: Look):
   context.on('page', watch)
   return { context, page: await context.newPage(), faults }
 }
+
+export async function signIn(page: Page, token: string): Promise<void> {
+  await page.goto('/')
+  await page.getByLabel('Token').fill(token)
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.getByRole('button', { name: 'Sign out' }).waitFor()
+}
+
+export const rowWith = (page: Page, table: string, text: string): Locator =>
+  page.getByRole('table', { name: table }).getByRole('row').filter({ hasText: text })
 
 /** With DASHBOARD_SHOTS=folder the journeys leave pictures of what they saw there, to be looked at. */
 export async function keepShot(page: Page, name: string): Promise<void> {

@@ -13,6 +13,7 @@ import { tell } from '../parts/toasts.ts'
 import { ProjectContext } from '../project-context.ts'
 import type { CheckAnswer, Grant, Mapping, Member } from '../shapes.ts'
 import { useResource } from '../use-resource.ts'
+import { refuse, useTask } from '../use-task.ts'
 import { RoleChoice } from './role-choice.ts'
 
 export interface EditedRule {
@@ -61,45 +62,34 @@ function formOf(edited: EditedRule | undefined): Form {
   }
 }
 
+const refusalText = (error: unknown): string =>
+  error instanceof ApiFailure && error.status === 412
+    ? 'Somebody changed these rules meanwhile. Close this and look again.'
+    : messageOf(error)
+
 export function RuleSheet({ edited, onClose, onSaved }: RuleSheetProps) {
   const ref = useContext(ProjectContext)?.ref ?? ''
   const [form, setForm] = useState(() => formOf(edited))
-  const [fault, setFault] = useState<string | null>(null)
-  const [isBusy, setBusy] = useState(false)
   const [done, setDone] = useState<Done | null>(null)
+  const { isBusy, fault, start, clear } = useTask(async () => {
+    refuse(faultOf(form))
+    const result = await save(ref, form, edited)
+    onSaved()
+    if (result.link === null && result.warnings.length === 0) {
+      tell(edited === undefined ? 'The rule is given' : 'The rule is changed')
+      onClose()
+    } else setDone(result)
+  }, refusalText)
   const set = (change: Partial<Form>) => {
-    setFault(null)
+    clear()
     setForm((before) => ({ ...before, ...change }))
-  }
-  const submit = async (event: Event) => {
-    event.preventDefault()
-    const problem = faultOf(form)
-    setFault(problem)
-    if (problem !== null) return
-    setBusy(true)
-    try {
-      const result = await save(ref, form, edited)
-      onSaved()
-      if (result.link === null && result.warnings.length === 0) {
-        tell(edited === undefined ? 'The rule is given' : 'The rule is changed')
-        onClose()
-      } else setDone(result)
-    } catch (error) {
-      const isOld = error instanceof ApiFailure && error.status === 412
-      setFault(
-        isOld
-          ? 'Somebody changed these rules meanwhile. Close this and look again.'
-          : messageOf(error),
-      )
-      setBusy(false)
-    }
   }
   if (done !== null)
     return html`<${DoneSheet} done=${done} email=${form.email} onClose=${onClose} />`
   const title = edited === undefined ? 'Add rule' : `Edit ${edited.grant.role}`
   const { fault: expiryFault } = readExpiry(form.expiry, Date.now(), ruleDaysMax)
   return html`<${Dialog} title=${title} onClose=${onClose}>
-    <form onSubmit=${submit} novalidate>
+    <form onSubmit=${start} novalidate>
       ${
         edited === undefined
           ? html`<${PersonChoice} form=${form} onForm=${set} />

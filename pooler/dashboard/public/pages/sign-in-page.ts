@@ -1,8 +1,9 @@
 import { useState } from 'preact/hooks'
-import { ask, messageOf } from '../ask.ts'
+import { ask } from '../ask.ts'
 import { html } from '../html.ts'
 import { Field } from '../parts/fields.ts'
 import { signInFaultIn } from '../sign-in-faults.ts'
+import { refuse, useTask } from '../use-task.ts'
 import { useTitle } from '../use-title.ts'
 
 /** What went wrong is told once: the address is the page's own again. */
@@ -35,20 +36,12 @@ export function SignInPage({ onSignedIn }: { onSignedIn: () => Promise<void> }) 
 }
 
 function ProviderButton({ name }: { name: string }) {
-  const [fault, setFault] = useState<string | null>(null)
-  const [isBusy, setBusy] = useState(false)
-  const begin = async () => {
-    setBusy(true)
-    try {
-      const body = { return_to: location.pathname }
-      const answer = await ask<{ location: string }>('POST', '/auth/provider', { body })
-      location.assign(answer.body.location)
-    } catch (error) {
-      setFault(messageOf(error))
-      setBusy(false)
-    }
-  }
-  return html`<button class="primary wide" disabled=${isBusy} onClick=${begin}>
+  const { isBusy, fault, start } = useTask(async () => {
+    const body = { return_to: location.pathname }
+    const answer = await ask<{ location: string }>('POST', '/auth/provider', { body })
+    location.assign(answer.body.location)
+  })
+  return html`<button class="primary wide" disabled=${isBusy} onClick=${start}>
       ${isBusy ? 'On the way…' : `Sign in with ${name}`}
     </button>
     ${fault !== null && html`<p class="fault" role="alert">${fault}</p>`}`
@@ -62,30 +55,18 @@ interface TokenFormProps {
 
 function TokenForm({ isFirst, onSignedIn }: TokenFormProps) {
   const [token, setToken] = useState('')
-  const [fault, setFault] = useState<string | null>(null)
-  const [isBusy, setBusy] = useState(false)
-  const submit = async (event: Event) => {
-    event.preventDefault()
-    if (token.trim() === '') {
-      setFault('Paste your token')
-      return
-    }
-    setBusy(true)
-    try {
-      await ask('POST', '/auth/sign-in', { body: { token: token.trim() } })
-      setToken('')
-      await onSignedIn()
-    } catch (error) {
-      setFault(messageOf(error))
-      setBusy(false)
-    }
-  }
-  return html`<form onSubmit=${submit} novalidate>
+  const { isBusy, fault, start, clear } = useTask(async () => {
+    refuse(token.trim() === '' ? 'Paste your token' : null)
+    await ask('POST', '/auth/sign-in', { body: { token: token.trim() } })
+    setToken('')
+    await onSignedIn()
+  })
+  return html`<form onSubmit=${start} novalidate>
     <p class="muted">With a personal access token. It is exchanged for a session that ends by itself; the browser does not keep it.</p>
     <${Field} label="Token" type="password" value=${token} fault=${fault}
       onValue=${(value: string) => {
         setToken(value)
-        setFault(null)
+        clear()
       }}
       more=${{ autocomplete: 'off', autofocus: isFirst, placeholder: 'sbp_…', spellcheck: false }} />
     <button class=${isFirst ? 'primary wide' : 'wide'} disabled=${isBusy}>${isBusy ? 'Signing in…' : isFirst ? 'Sign in' : 'Sign in with the token'}</button>

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import { ask, messageOf } from '../ask.ts'
+import { ask } from '../ask.ts'
 import { type ExpiryChoice, readExpiry, tokenPresets } from '../expiry.ts'
 import { html } from '../html.ts'
 import { readTypedNetworks } from '../networks.ts'
@@ -7,6 +7,7 @@ import { Dialog } from '../parts/dialog.ts'
 import { Check, ExpiryField, Field, NetworksField } from '../parts/fields.ts'
 import type { Project, Token } from '../shapes.ts'
 import { useResource } from '../use-resource.ts'
+import { refuse, useTask } from '../use-task.ts'
 
 export interface NewToken extends Token {
   readonly token: string
@@ -54,28 +55,17 @@ export function TokenSheet({ onClose, onMade }: TokenSheetProps) {
     networks: '',
     expiry: { preset: '2592000', custom: '' },
   })
-  const [fault, setFault] = useState<string | null>(null)
-  const [isBusy, setBusy] = useState(false)
+  const { isBusy, fault, start, clear } = useTask(async () => {
+    refuse(faultOf(form))
+    onMade((await ask<NewToken>('POST', '/v1/access-tokens', { body: bodyOf(form) })).body)
+  })
   const set = (change: Partial<Form>) => {
-    setFault(null)
+    clear()
     setForm((before) => ({ ...before, ...change }))
-  }
-  const submit = async (event: Event) => {
-    event.preventDefault()
-    const problem = faultOf(form)
-    setFault(problem)
-    if (problem !== null) return
-    setBusy(true)
-    try {
-      onMade((await ask<NewToken>('POST', '/v1/access-tokens', { body: bodyOf(form) })).body)
-    } catch (error) {
-      setFault(messageOf(error))
-      setBusy(false)
-    }
   }
   const { fault: expiryFault } = readExpiry(form.expiry, Date.now(), tokenDaysMax)
   return html`<${Dialog} title="New token" onClose=${onClose}>
-    <form onSubmit=${submit} novalidate>
+    <form onSubmit=${start} novalidate>
       <${Field} label="Name" value=${form.name} onValue=${(name: string) => set({ name })}
         hint="What it is for: laptop, nightly job, …" more=${{ autofocus: true, maxlength: 255 }} />
       <${Field} label="Kind" value=${form.kind} onValue=${(kind: Form['kind']) => set({ kind })}

@@ -1,8 +1,8 @@
 // Sheets and questions on the browser's own dialog: it keeps the focus inside, makes the rest inert,
 // closes on Escape and gives the focus back.
-import { useEffect, useId, useRef, useState } from 'preact/hooks'
-import { messageOf } from '../ask.ts'
+import { useEffect, useId, useRef } from 'preact/hooks'
 import { html, type Shown } from '../html.ts'
+import { useTask } from '../use-task.ts'
 
 export interface DialogProps {
   readonly title: string
@@ -57,22 +57,12 @@ export interface QuestionProps {
 
 export function Question(props: QuestionProps) {
   const { title, children, confirm, isDangerous = false, onConfirm, onClose } = props
-  const [isBusy, setBusy] = useState(false)
-  const [fault, setFault] = useState<string | null>(null)
-  const run = async (event: Event) => {
-    event.preventDefault()
-    setBusy(true)
-    setFault(null)
-    try {
-      await onConfirm()
-      onClose()
-    } catch (error) {
-      setFault(messageOf(error))
-      setBusy(false)
-    }
-  }
+  const { isBusy, fault, start } = useTask(async () => {
+    await onConfirm()
+    onClose()
+  })
   return html`<${Dialog} title=${title} onClose=${onClose} kind="question">
-    <form onSubmit=${run}>
+    <form onSubmit=${start}>
       ${children}
       ${fault !== null && html`<p class="fault" role="alert">${fault}</p>`}
       <footer>
