@@ -4,6 +4,7 @@ import cluster from 'node:cluster'
 import { systemClock } from '../shared/clock.ts'
 import { createLog, type Log } from '../shared/log.ts'
 import type { ShutdownWay } from './admin/admin-view.ts'
+import { namesFromFiles, without } from './config/env-files.ts'
 import { inheritedSockets } from './config/inherited-sockets.ts'
 import { likelyTypos } from './config/likely-typos.ts'
 import { loadConfig } from './config/load-config.ts'
@@ -32,6 +33,9 @@ import { runVault } from './vault-command.ts'
 import { version } from './version.ts'
 import { serveAsWorker } from './worker-main.ts'
 import { Primary } from './workers/primary.ts'
+
+/** A successor reads them anew. */
+const settingsFromFiles = namesFromFiles(process.execArgv, process.env)
 
 const usage = `usage: node pooler/main.ts [command]
 
@@ -211,7 +215,8 @@ async function succeed(running: Running, log: Log): Promise<void> {
   const args = [...process.execArgv, ...process.argv.slice(1)]
   try {
     const command = [process.execPath, ...args] as const
-    const pid = await startSuccessor({ descriptors, env: process.env, command, clock: systemClock })
+    const env = without(process.env, settingsFromFiles)
+    const pid = await startSuccessor({ descriptors, env, command, clock: systemClock })
     log.info({ successor: pid }, 'a new process serves; this one finishes')
     end(running, () => service.handOver())
   } catch (error) {

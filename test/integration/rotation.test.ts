@@ -12,6 +12,7 @@ import { SignJWT } from 'jose'
 import { Client } from 'pg'
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import { TestAuthority, type TestCertificate } from '../support/certificates.ts'
+import { eventually } from '../support/eventually.ts'
 import { freePorts, MainProcess, type Ports, portSettings } from '../support/main-process.ts'
 import { OwnMetadata } from '../support/own-metadata.ts'
 
@@ -131,23 +132,25 @@ test('of a folder of certificates, the API shows the one that is asked for, as t
   expect(await shownByApi(ports.api, '')).toBe(serialOf(one))
 })
 
+const newSecret = () => randomBytes(32).toString('hex')
+
+const statusOf = async (port: number, path: string, secret: string): Promise<number> => {
+  const jwt = await new SignJWT({})
+    .setProtectedHeader({ alg: 'HS256' })
+    .setExpirationTime('5m')
+    .sign(new TextEncoder().encode(secret))
+  const headers = { authorization: `Bearer ${jwt}` }
+  return (await fetch(`http://127.0.0.1:${port}${path}`, { headers })).status
+}
+
 test('the secrets of the API and of the metrics: both are taken while both are set', async () => {
-  const [old, next] = [randomBytes(32).toString('hex'), randomBytes(32).toString('hex')]
-  const jwt = (secret: string) =>
-    new SignJWT({})
-      .setProtectedHeader({ alg: 'HS256' })
-      .setExpirationTime('5m')
-      .sign(new TextEncoder().encode(secret))
-  async function statuses(port: number): Promise<number[]> {
-    const asked = [old, next].flatMap((secret) =>
-      ['/api/tenants', '/metrics'].map(async (path) => {
-        const authorization = `Bearer ${await jwt(secret)}`
-        return (await fetch(`http://127.0.0.1:${port}${path}`, { headers: { authorization } }))
-          .status
-      }),
+  const [old, next] = [newSecret(), newSecret()]
+  const statuses = (port: number): Promise<number[]> =>
+    Promise.all(
+      [old, next].flatMap((secret) =>
+        ['/api/tenants', '/metrics'].map((path) => statusOf(port, path, secret)),
+      ),
     )
-    return await Promise.all(asked)
-  }
   const before = await start({ API_JWT_SECRET: old, METRICS_JWT_SECRET: old })
   expect(await statuses(before.ports.api)).toEqual([200, 200, 403, 403])
   const both = await start({
@@ -159,4 +162,44 @@ test('the secrets of the API and of the metrics: both are taken while both are s
   expect(await statuses(both.ports.api)).toEqual([200, 200, 200, 200])
   const after = await start({ API_JWT_SECRET: next, METRICS_JWT_SECRET: next })
   expect(await statuses(after.ports.api)).toEqual([403, 403, 200, 200])
+})
+
+test('a secret in a file of settings, by SIGUSR2: the next process has it as it stands there then', async () => {
+  const [old, next] = [newSecret(), newSecret()]
+  const file = join(folder, 'settings.env')
+  const ports = await freePorts()
+  const { API_JWT_SECRET: _, ...env } = { ...own.env, ...portSettings(ports) }
+  await writeFile(file, `API_JWT_SECRET=${old}\n`)
+  const main = new MainProcess({ env, nodeArgs: [`--env-file=${file}`] })
+  processes.push(main)
+  await main.ready()
+  const successors = () =>
+    [...main.stdout.matchAll(/"successor":(\d+)/g)].map(([, pid]) => Number(pid))
+  const succeed = async () => {
+    const before = successors()
+    process.kill(before.at(-1) ?? main.pid, 'SIGUSR2')
+    await eventually(() => successors().length > before.length, { timeoutMs: 60_000 })
+  }
+  const statuses = async () => [
+    await statusOf(ports.api, '/api/tenants', old),
+    await statusOf(ports.api, '/api/tenants', next),
+  ]
+  try {
+    expect(await statuses()).toEqual([200, 403])
+    await writeFile(file, `API_JWT_SECRET=${next}\nAPI_JWT_SECRET_PREVIOUS=${old}\n`)
+    await succeed()
+    await eventually(async () => expect(await statuses()).toEqual([200, 200]))
+    // What is gone from the file is not inherited either.
+    await writeFile(file, `API_JWT_SECRET=${next}\n`)
+    await succeed()
+    await eventually(async () => expect(await statuses()).toEqual([403, 200]))
+  } finally {
+    for (const pid of successors()) {
+      try {
+        process.kill(pid, 'SIGKILL')
+      } catch {
+        // It has ended by itself.
+      }
+    }
+  }
 })

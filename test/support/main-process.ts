@@ -16,6 +16,8 @@ export interface MainOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Instead of the program alone. */
   readonly args?: readonly string[]
+  /** In front of the program. */
+  readonly nodeArgs?: readonly string[]
   /** Where the tree is; this one unless given. */
   readonly root?: string
   /** By `npm start`; signals then go to all of its group, as Ctrl-C in a terminal does. */
@@ -49,10 +51,18 @@ export class MainProcess {
   #stderr = ''
 
   /** Nothing of the tester's own environment reaches it but the way to the programs. */
-  constructor({ env = {}, args = [], root = checkout, isByNpm = false }: MainOptions = {}) {
+  constructor({
+    env = {},
+    args = [],
+    nodeArgs = [],
+    root = checkout,
+    isByNpm = false,
+  }: MainOptions = {}) {
     const { PATH = '' } = process.env
     const main = resolve(root, 'pooler/main.ts')
-    const [file, ...words] = isByNpm ? ['npm', 'start'] : [process.execPath, main, ...args]
+    const [file, ...words] = isByNpm
+      ? ['npm', 'start']
+      : [process.execPath, ...nodeArgs, main, ...args]
     this.#isGroup = isByNpm
     this.#child = spawn(file as string, words, {
       cwd: root,
