@@ -45,6 +45,7 @@ export async function resetServer(
   link.applied.clear()
   link.statements.clear()
   link.profile = null
+  link.startup = null
   link.dirtyBy = null
   link.needsResetAll = false
   link.isListening = false

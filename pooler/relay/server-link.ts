@@ -41,6 +41,8 @@ export abstract class ServerLink implements TransportReader {
   readonly applied = new Map<string, string>()
   /** The profile that this server's settings are known to equal; null: unknown. */
   profile: SettingsProfile | null = null
+  /** The startup settings of the client that had it last: of which it is known whether they are set. */
+  startup: ReadonlyMap<string, string> | null = null
   /** Prepared statements of ours that it has; in transaction mode. */
   readonly statements = new ServerStatements()
   /** Why this server must be reset before another client has it; null: it need not. */

@@ -18,6 +18,8 @@ export type HeldState = (typeof heldStates)[number]
 export interface SessionAnswer {
   /** By lower-case name; null: there is no such setting. */
   readonly settings: ReadonlyMap<string, string | null>
+  /** Of these, those that the session has not set, or has reset; where that was asked. */
+  readonly unset: ReadonlySet<string>
   readonly held: HeldState | null
   /** Channels that it listens to: their bytes in the server's encoding, one character each. */
   readonly channels: ReadonlySet<string>
@@ -35,15 +37,18 @@ WITH asked (name) AS (
   UNION SELECT 'session_authorization' WHERE $2::boolean
   UNION SELECT 'role' WHERE $2::boolean AND pg_catalog.current_setting('role') OPERATOR(pg_catalog.<>) 'none'
   UNION SELECT pg_catalog.unnest($1::text[])
-), found (name, value, bytes) AS (
-  SELECT name, value, pg_catalog.octet_length(name) OPERATOR(pg_catalog.+) pg_catalog.octet_length(value)
+), listed (name, source) AS (
+  SELECT pg_catalog.lower(name), source FROM pg_catalog.pg_settings WHERE $3::boolean
+), found (name, value, source, bytes) AS (
+  SELECT read.name, value, source, pg_catalog.octet_length(read.name) OPERATOR(pg_catalog.+) pg_catalog.octet_length(value)
   FROM (SELECT pg_catalog.lower(name), pg_catalog.current_setting(name, true) FROM asked) AS read (name, value)
-  WHERE name OPERATOR(pg_catalog.<>) ALL ('{${[...transactionSettings].join(',')}}')
+  LEFT JOIN listed ON listed.name OPERATOR(pg_catalog.=) read.name
+  WHERE read.name OPERATOR(pg_catalog.<>) ALL ('{${[...transactionSettings].join(',')}}')
 )
-SELECT 'setting', name, value FROM found WHERE (bytes OPERATOR(pg_catalog.>) ${settingBytesMax}) IS NOT TRUE
-UNION ALL SELECT 'held', 'large setting', '1' FROM found WHERE bytes OPERATOR(pg_catalog.>) ${settingBytesMax}`
+SELECT 'setting', name, value, source FROM found WHERE (bytes OPERATOR(pg_catalog.>) ${settingBytesMax}) IS NOT TRUE
+UNION ALL SELECT 'held', 'large setting', '1', NULL FROM found WHERE bytes OPERATOR(pg_catalog.>) ${settingBytesMax}`
 const heldSql = `
-SELECT 'held', held, '1' FROM (
+SELECT 'held', held, '1', NULL FROM (
   SELECT 'advisory lock' FROM pg_catalog.pg_locks
   WHERE locktype OPERATOR(pg_catalog.=) 'advisory' AND pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()
   UNION SELECT 'temporary object' FROM pg_catalog.pg_class
@@ -52,29 +57,41 @@ SELECT 'held', held, '1' FROM (
   UNION SELECT 'prepared in SQL' FROM pg_catalog.pg_prepared_statements WHERE from_sql
 ) AS state (held)
 UNION ALL (
-  SELECT 'channel', pg_catalog.encode(pg_catalog.convert_to(channel, pg_catalog.getdatabaseencoding()), 'hex'), '1'
+  SELECT 'channel', pg_catalog.encode(pg_catalog.convert_to(channel, pg_catalog.getdatabaseencoding()), 'hex'), '1', NULL
   FROM pg_catalog.pg_listening_channels() AS channel LIMIT ${sharedChannelsMax + 1}
 )`
 
-/** One statement's messages and a Sync. */
-export function questionMessages(names: ReadonlySet<string>, asksHeld: boolean): Buffer {
+/** One statement's messages and a Sync. `asksSource`: what is unset matters. */
+export function questionMessages(
+  names: ReadonlySet<string>,
+  asksSource: boolean,
+  asksHeld: boolean,
+): Buffer {
   const sql = asksHeld ? `${settingsSql} UNION ALL ${heldSql}` : settingsSql
   const isAny = names.has(anySetting)
   const asked = [...names].filter((name) => name !== anySetting)
-  return Buffer.concat([extendedQuery(sql, [arrayOf(asked), String(isAny)]), sync()])
+  return Buffer.concat([
+    extendedQuery(sql, [arrayOf(asked), String(isAny), String(asksSource)]),
+    sync(),
+  ])
 }
 
 /** `rows` as the question's statement gives them. */
 export function answerOf(rows: readonly (readonly (string | null)[])[]): SessionAnswer {
   const settings = new Map<string, string | null>()
+  const unset = new Set<string>()
   const channels = new Set<string>()
   let held: HeldState | null = null
-  for (const [kind, name, value] of rows) {
-    if (kind === 'setting' && typeof name === 'string') settings.set(name, value ?? null)
-    else if (kind === 'held') held = firstOf(held, name)
+  for (const [kind, name, value = null, source = null] of rows) {
+    if (kind === 'setting' && typeof name === 'string') {
+      settings.set(name, value)
+      // An application's own setting is not listed, and is empty where it has been reset.
+      const isGone = source === null ? name.includes('.') && value === '' : source !== 'session'
+      if (isGone) unset.add(name)
+    } else if (kind === 'held') held = firstOf(held, name)
     else if (kind === 'channel') channels.add(Buffer.from(name ?? '', 'hex').toString('latin1'))
   }
-  return { settings, held, channels }
+  return { settings, unset, held, channels }
 }
 
 /** The one that stands first in the list: 'large setting' lasts longest. */

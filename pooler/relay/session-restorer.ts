@@ -8,6 +8,7 @@ import {
   differenceOf,
   isReadOnlySetting,
   mustBeAwaited,
+  reapplyMessages,
   restoreCount,
   restoreMessages,
   type SettingsProfile,
@@ -35,23 +36,31 @@ export class SessionRestorer {
 
   /**
    * Writes what brings `link` to `profile`; the transport holds it back so that it leaves together
-   * with the client's message. Returns read-only reports that the client has to be told.
+   * with the client's message. Settings of `anyway` are set even to what they are. Returns read-only
+   * reports that the client has to be told.
    */
-  restore(link: ServerLink, profile: SettingsProfile, person: string | null): readonly Setting[] {
+  restore(
+    link: ServerLink,
+    profile: SettingsProfile,
+    person: string | null,
+    anyway: readonly string[],
+  ): readonly Setting[] {
     this.isReapplying = false
     this.isRenaming = false
     link.transport.hold()
-    let difference = differenceOf(profile, link)
+    let difference = differenceOf(profile, link, anyway)
     if (link.lastPerson !== undefined && link.lastPerson !== person) {
       // What no tag shows (functions, DO) must not pass from one person to another.
       link.tracker.sentOwnQuery()
       link.transport.write(discardAll)
       link.applied.clear()
       link.statements.clear()
-      difference = differenceOf(profile, { reported: link.baseline, applied: nothingApplied })
+      const afresh = { reported: link.baseline, applied: nothingApplied }
+      difference = differenceOf(profile, afresh, anyway)
     }
     this.#write(link, difference)
     link.profile = profile
+    link.startup = this.#startup
     link.lastPerson = person
     if (person === null) link.hold = null
     this.isAwaited = mustBeAwaited(difference)
@@ -81,13 +90,14 @@ export class SessionRestorer {
   reapply(link: ServerLink): void {
     if (link.tracker.status === status.failed) return
     this.isDue = false
-    const set = this.#missing(link, link.reported)
-    if (set.length === 0) return
     this.isReapplying = true
     this.isRenaming = false
     link.transport.hold()
-    this.#write(link, { set, reset: [], tell: [] })
+    const set = [...this.#startup].filter(([name]) => !isReadOnlySetting(name))
+    link.tracker.sentOwnBatch(set.length)
+    link.transport.write(reapplyMessages(set))
     link.profile = null
+    for (const [name, value] of set) if (!link.reported.has(name)) link.applied.set(name, value)
   }
 
   /** While it is settled, and its transaction has not failed: leaves behind the ReadyForQuery. */

@@ -96,12 +96,17 @@ export interface SettingsDifference {
   readonly tell: readonly (readonly [name: string, value: string])[]
 }
 
-export function differenceOf(profile: SettingsProfile, server: ServerSettings): SettingsDifference {
+/** Settings of `anyway` are to be set even where the server has their value. */
+export function differenceOf(
+  profile: SettingsProfile,
+  server: ServerSettings,
+  anyway: readonly string[] = [],
+): SettingsDifference {
   const set: (readonly [string, string])[] = []
   const tell: (readonly [string, string])[] = []
   for (const [name, value] of profile.wanted) {
     const current = server.reported.get(name) ?? server.applied.get(name)
-    if (current === value) continue
+    if (current === value && !anyway.includes(name)) continue
     if (!readOnlyNames.has(name)) set.push([name, value])
     else if (current !== undefined) tell.push([name, current])
   }
@@ -128,6 +133,21 @@ export function restoreMessages(difference: SettingsDifference): Buffer {
   }
   messages.push(sync())
   return Buffer.concat(messages)
+}
+
+/** Where the session has not set it itself; an application's own setting is not listed. */
+const reapplySql = `
+SELECT pg_catalog.set_config($1, $2, false)
+WHERE COALESCE(
+  (SELECT source OPERATOR(pg_catalog.<>) 'session' FROM pg_catalog.pg_settings
+   WHERE pg_catalog.lower(name) OPERATOR(pg_catalog.=) $1),
+  COALESCE(pg_catalog.current_setting($1, true), '') OPERATOR(pg_catalog.=) ANY ('{"",none}')
+)`
+
+/** As restoreMessages, of settings that the client may have set since. */
+export function reapplyMessages(settings: SettingsDifference['set']): Buffer {
+  const each = settings.map(([name, value]) => extendedQuery(reapplySql, [name, value]))
+  return Buffer.concat([...each, sync()])
 }
 
 /** A setting's name as identifier; a class prefix (`app.user`) is quoted part by part. */

@@ -2,10 +2,10 @@
 // cannot follow, so that the client keeps its server (pinned) or the server is reset after it.
 
 import type { PoolerError } from '../../shared/errors.ts'
-import { parameterStatus } from '../../shared/protocol/backend-messages.ts'
 import { errorResponseOf, type PostgresError } from '../../shared/protocol/error-response.ts'
 import { frontend, status } from '../../shared/protocol/message-types.ts'
-import { type Attribution, nameSetting } from './attribution.ts'
+import { nameSetting } from './attribution.ts'
+import { ClientProfile } from './client-profile.ts'
 import type { ClientPump } from './client-pump.ts'
 import { type ClientStatements, clientStatements, errorForClient } from './client-statements.ts'
 import { readDataRow } from './data-row.ts'
@@ -17,13 +17,7 @@ import type { ServerLink } from './server-link.ts'
 import type { SessionSink } from './server-sink.ts'
 import { answerOf, questionMessages, type SessionAnswer } from './session-question.ts'
 import { SessionRestorer } from './session-restorer.ts'
-import {
-  isTooLarge,
-  profileOf,
-  type SettingsProfile,
-  settingKey,
-  withSetting,
-} from './session-settings.ts'
+import { isTooLarge } from './session-settings.ts'
 import { SessionSuspicion } from './session-suspicion.ts'
 import { isRoleTag, type SessionTag } from './session-tags.ts'
 import type { StalePlanRepair } from './stale-plan-repair.ts'
@@ -38,7 +32,6 @@ const answerRowsMax = 500
 export class SessionState implements SessionSink {
   readonly #transport: Transport
   readonly #person: string | null
-  readonly #attribution: Attribution
   readonly #witness: PersonWitness | null
   readonly #startup: ReadonlyMap<string, string>
   readonly #restorer: SessionRestorer
@@ -57,7 +50,7 @@ export class SessionState implements SessionSink {
   #asked: 'settings' | 'held' | 'division' = 'settings'
   #hasAskFailed = false
   #hasReset = false
-  #profile: SettingsProfile
+  readonly #profile: ClientProfile
   #pinnedBy: PinReason | null = null
   /** Of this hold. */
   #countedPin: PinReason | null = null
@@ -69,10 +62,10 @@ export class SessionState implements SessionSink {
   constructor(options: RelayOptions, pump: ClientPump, host: ListeningHost) {
     this.#transport = options.transport
     this.#person = options.person
-    this.#attribution = options.attribution
     this.#witness = options.witness
-    this.#profile = options.profile
-    this.#startup = options.startup
+    const { startup, attribution } = options
+    this.#profile = new ClientProfile(options.transport, attribution, startup, options.profile)
+    this.#startup = startup
     this.#counters = options.counters
     this.#asksAlways = options.stateCheck === 'always'
     this.#restorer = new SessionRestorer(options.startup)
@@ -130,12 +123,15 @@ export class SessionState implements SessionSink {
   attach(link: ServerLink): boolean {
     this.#statements?.names.attach(link)
     if (this.#restorer.isDue) {
-      for (const setting of this.#restorer.takeDue(this.#profile, link)) this.#tell(link, setting)
+      const due = this.#restorer.takeDue(this.#profile.settings, link)
+      for (const setting of due) this.#profile.tell(link, setting)
     }
-    const wanted = this.#attribution.onServer(this.#profile)
-    if (link.profile !== wanted || link.lastPerson !== this.#person) {
-      const tell = this.#restorer.restore(link, wanted, this.#person)
-      for (const setting of tell) this.#tell(link, setting)
+    const wanted = this.#profile.onServer
+    const overridden = this.#profile.overridden(link)
+    const isOverridden = overridden.length > 0 && link.startup !== this.#startup
+    if (link.profile !== wanted || link.lastPerson !== this.#person || isOverridden) {
+      const tell = this.#restorer.restore(link, wanted, this.#person, overridden)
+      for (const setting of tell) this.#profile.tell(link, setting)
     }
     if (this.listening?.isListening === true) {
       if (!this.isAwaited) link.transport.hold()
@@ -178,10 +174,12 @@ export class SessionState implements SessionSink {
     this.#isUnasked = false
     const names = new Set(this.#suspicion.settingsToAsk())
     if (names.has(anySetting)) for (const name of link.applied.keys()) names.add(name)
+    const mayBeUnset = names.size > 0 || this.#restorer.isDue
+    if (mayBeUnset) for (const name of this.#startup.keys()) names.add(name)
     const asksHeld = this.#suspicion.mayHold || this.pinnedBy !== null
     this.#asked = asksHeld ? 'held' : 'settings'
     link.tracker.sentOwnBatch(1)
-    link.transport.write(questionMessages(names, asksHeld))
+    link.transport.write(questionMessages(names, mayBeUnset && this.#startup.size > 0, asksHeld))
     this.#answer = []
   }
 
@@ -251,7 +249,7 @@ export class SessionState implements SessionSink {
     if (this.#statements === null) return null
     this.#isUnasked = true
     if (type === frontend.functionCall) this.#suspicion.onCode()
-    const verdict = this.#statements.messages.handle(message, link, this.#profile)
+    const verdict = this.#statements.messages.handle(message, link, this.#profile.settings)
     if (verdict === hold) this.#isHeld = true
     this.#statements.names.repair.tellLate(this.#transport)
     if (tracker.isFakeDue && link.isAtBoundary) {
@@ -262,11 +260,7 @@ export class SessionState implements SessionSink {
 
   onReport(name: string, reported: string, isOwn: boolean, link: ServerLink): void {
     if (isOwn && !this.#restorer.isReapplying) return
-    const value = this.#attribution.ownValue(name, reported)
-    if (name === nameSetting) link.isMisnamed = this.#attribution.nameFor(value) !== reported
-    const isNews = this.#profile.wanted.get(settingKey(name)) !== value
-    if (isNews) this.#profile = withSetting(this.#profile, name, value)
-    if (isNews || !isOwn) this.#transport.write(parameterStatus(name, value))
+    this.#profile.onReport(name, reported, isOwn, link)
   }
 
   onReady(link: ServerLink): void {
@@ -274,13 +268,9 @@ export class SessionState implements SessionSink {
     link.isMisnamed = false
     const startup = this.#startup.get(nameSetting)
     // A RESET took it: without a pooler that is the startup value.
-    if (startup !== undefined && this.#restorer.isDue && this.#ownName === '')
-      this.#tell(link, [nameSetting, startup])
-    this.#restorer.rename(link, this.#attribution.nameFor(this.#ownName))
-  }
-
-  get #ownName(): string {
-    return this.#profile.wanted.get(nameSetting) ?? ''
+    if (startup !== undefined && this.#restorer.isDue && this.#profile.ownName === '')
+      this.#profile.tell(link, [nameSetting, startup])
+    this.#restorer.rename(link, this.#profile.serverName)
   }
 
   onTag(tag: SessionTag, link: ServerLink): void {
@@ -292,6 +282,7 @@ export class SessionState implements SessionSink {
     if (this.#statements === null) return
     switch (tag) {
       case 'SET':
+        if (this.#suspicion.mayUnset) this.#restorer.onReset()
         this.#suspicion.onSetTag()
         return
       case 'RESET':
@@ -300,7 +291,7 @@ export class SessionState implements SessionSink {
         return
       case 'DISCARD ALL':
         this.#statements.names.onAllClosed()
-        this.#forgetApplied(link)
+        this.#profile.onDiscarded(link)
         this.#suspicion.clear()
         this.#pinnedBy = null
         // It took the channels as well: whether for good, the server says.
@@ -329,13 +320,6 @@ export class SessionState implements SessionSink {
     }
   }
 
-  /** The client's profile has another value from here on, and where it is reported the client hears. */
-  #tell(link: ServerLink, [name, value]: readonly [name: string, value: string]): void {
-    this.#profile = withSetting(this.#profile, name, value)
-    const spelling = link.spelling.get(name)
-    if (spelling !== undefined) this.#transport.write(parameterStatus(spelling, value))
-  }
-
   /** What runs is being cancelled: the client is told why. */
   expectTimeout(error: PoolerError): void {
     this.#timeout = error
@@ -355,45 +339,14 @@ export class SessionState implements SessionSink {
     }
   }
 
-  #takeAnswer({ settings, held }: SessionAnswer, link: ServerLink): void {
+  #takeAnswer(answer: SessionAnswer, link: ServerLink): void {
     link.profile = null
-    if (!lastingPins.has(this.#pinnedBy)) this.#pinnedBy = held
+    if (!lastingPins.has(this.#pinnedBy)) this.#pinnedBy = answer.held
     // What this server has is no longer written down: it stays with its client.
     if (this.#pinnedBy === 'large setting') return
-    for (const [name, value] of settings) {
-      if (value === null) {
-        this.#forget(name)
-        link.applied.delete(name)
-        continue
-      }
-      if (!link.reported.has(name)) link.applied.set(name, value)
-      const startup = this.#startup.get(name)
-      if (startup !== undefined && this.#isReset(name, value, link))
-        this.#tell(link, [name, startup])
-      else this.#profile = withSetting(this.#profile, name, this.#attribution.ownValue(name, value))
-    }
-    if (isTooLarge(this.#profile, answerRowsMax)) this.#pinnedBy = 'large setting'
-  }
-
-  /** A RESET took the setting to the server's own default; without a pooler, that is the startup value. */
-  #isReset(name: string, value: string, link: ServerLink): boolean {
-    if (!this.#hasReset) return false
-    if (link.reported.has(name)) return value === link.baseline.get(name)
-    return value !== this.#profile.wanted.get(name)
-  }
-
-  /** DISCARD ALL: what the client has set is gone, and its startup settings count again. */
-  #forgetApplied(link: ServerLink): void {
-    for (const name of link.applied.keys()) if (!this.#startup.has(name)) this.#forget(name)
-    link.applied.clear()
-    for (const [name, value] of this.#startup)
-      this.#profile = withSetting(this.#profile, name, value)
-  }
-
-  #forget(name: string): void {
-    if (!this.#profile.wanted.has(name)) return
-    const wanted = new Map(this.#profile.wanted)
-    wanted.delete(name)
-    this.#profile = profileOf(wanted)
+    const isAnyLost = this.#profile.take(answer, this.#hasReset, link)
+    // A server that it keeps is put right in front of its next message, others by its profile.
+    if (!this.#hasAskFailed) this.#restorer.isDue = isAnyLost && this.pinnedBy !== null
+    if (isTooLarge(this.#profile.settings, answerRowsMax)) this.#pinnedBy = 'large setting'
   }
 }

@@ -15,6 +15,8 @@ export class SessionSuspicion {
   mayHold = false
   /** A SET or RESET was done. */
   hasSet = false
+  /** A SET may give a setting its default. */
+  mayUnset = false
 
   get names(): ReadonlySet<string> {
     return this.#names ?? none
@@ -35,6 +37,7 @@ export class SessionSuspicion {
       this.#add(this.#names, name)
     }
     if (verdict.mayHold) this.mayHold = true
+    if (verdict.mayUnset) this.mayUnset = true
   }
 
   #add(to: Set<string>, name: string): void {
@@ -77,6 +80,7 @@ export class SessionSuspicion {
     this.#names?.clear()
     this.#inSets = null
     this.mayHold = false
+    this.mayUnset = false
     this.hasSet = false
   }
 }

@@ -13,16 +13,19 @@ import type { SettingsProfile } from './session-settings.ts'
 import { referencesIn } from './statement-references.ts'
 import type { StatementTexts } from './statement-texts.ts'
 import type { Translation } from './statement-translation.ts'
-import { type TextVerdict, unknownText, verdictOf, verdictOfBytes } from './text-verdict.ts'
+import {
+  lookedAtBytesMax,
+  type TextVerdict,
+  unknownText,
+  verdictOf,
+  verdictOfBytes,
+} from './text-verdict.ts'
 import { collect, drop, forward, hold, type Verdict } from './verdicts.ts'
 
 /** How a client's texts are understood. */
 export type TextSettings = Pick<SettingsProfile, 'environment' | 'hasBackslashes'>
 
 const ofStatement = 0x53 // S, in Describe and Close
-
-/** Of longer texts the server is asked: see text-verdict.ts. */
-const judgedCharactersMax = 16 * 1024
 
 /** In place of an offset: no NUL ends the name, or it has not come yet. */
 const malformed = -1
@@ -67,7 +70,8 @@ export class StatementMessages {
     const hasNames = !this.#statements.isEmpty
     const end = at + bodyBytes
     const isWhole = end <= chunk.length
-    if (hasNames && !isWhole && bodyBytes <= keptTextBytesMax) {
+    // What is not looked at may set anything, and nobody can list an application's own settings.
+    if (!isWhole && bodyBytes <= (hasNames ? keptTextBytesMax : lookedAtBytesMax)) {
       return this.#pump.wait(headerBytes + bodyBytes)
     }
     const verdict = verdictOfBytes(chunk, at, end - 1)
@@ -118,7 +122,7 @@ export class StatementMessages {
 
   /** What SQL may leave behind that runs statements prepared by protocol. */
   #runInSql({ judged, used }: Translation): void {
-    this.#texts.run(judged.length > judgedCharactersMax ? unknownText : verdictOf(judged))
+    this.#texts.run(judged.length > lookedAtBytesMax ? unknownText : verdictOf(judged))
     for (const { name } of used) this.#texts.use(name)
   }
 

@@ -20,8 +20,8 @@ export class StatementsInSql {
   readonly #catalog: StatementCatalog
   readonly #ledger: StatementLedger
   readonly #supply: StatementSupply
-  /** What Execute of a portal will run. */
-  readonly #portals = new Map<string, Translation>()
+  /** What Execute of a portal will run; made when first needed. */
+  #portals: Map<string, Translation> | null = null
   /** Of the latest Bind. */
   #batch = 0
   /** What the server said when it refused a statement in front of a Query. */
@@ -36,12 +36,12 @@ export class StatementsInSql {
   }
 
   get hasPortals(): boolean {
-    return this.#portals.size > 0
+    return this.#portals !== null
   }
 
   /** There is none on the server. */
   forgetPortals(): void {
-    this.#portals.clear()
+    this.#portals = null
     this.#isTagDue = false
   }
 
@@ -83,10 +83,10 @@ export class StatementsInSql {
     // Those of the transaction before are gone.
     if (isBetween && tracker.batches !== this.#batch) this.forgetPortals()
     this.#batch = tracker.batches
-    this.#portals.delete(portal)
-    if (translation !== null && this.#portals.size < portalsMax) {
-      this.#portals.set(portal, translation)
-    }
+    this.#portals?.delete(portal)
+    if (translation === null) return
+    this.#portals ??= new Map()
+    if (this.#portals.size < portalsMax) this.#portals.set(portal, translation)
   }
 
   /** In front of Parse of such a text, by which the server settles its columns. How many it needs. */
@@ -107,13 +107,13 @@ export class StatementsInSql {
 
   /** In front of Describe of a portal: Postgres looks its columns up once more. */
   onDescribe(portal: string): void {
-    const translation = this.#portals.get(portal)
+    const translation = this.#portals?.get(portal)
     if (translation !== undefined) this.onUse(translation, null)
   }
 
   /** True when the tracker has been told of this Execute. */
   onExecute(portal: string, { tracker }: ServerLink): boolean {
-    const translation = this.#portals.get(portal)
+    const translation = this.#portals?.get(portal)
     if (translation === undefined) return false
     const [dropped = null] = translation.deallocated
     this.onUse(translation, dropped?.statement ?? null)

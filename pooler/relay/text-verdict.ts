@@ -10,6 +10,8 @@ export interface TextVerdict {
   readonly configs: readonly string[]
   /** It may leave locks, temporary tables, held cursors or channels. */
   readonly mayHold: boolean
+  /** One of `sets` may be given its default, which for the client is that of its startup. */
+  readonly mayUnset: boolean
   /** It may name prepared statements. */
   readonly mayNameStatements: boolean
 }
@@ -18,6 +20,7 @@ export const harmless: TextVerdict = {
   sets: [],
   configs: [],
   mayHold: false,
+  mayUnset: false,
   mayNameStatements: false,
 }
 
@@ -29,6 +32,7 @@ export const unknownText: TextVerdict = {
   sets: [anySetting],
   configs: [anySetting],
   mayHold: true,
+  mayUnset: true,
   mayNameStatements: true,
 }
 
@@ -42,7 +46,7 @@ export const transactionSettings: ReadonlySet<string> = new Set([
 /** Longer texts are looked at each time, so that the memory is bounded by count. */
 const rememberedCharactersMax = 2048
 /** Beyond this, asking the server costs less than looking. */
-const lookedAtBytesMax = 16 * 1024
+export const lookedAtBytesMax = 16 * 1024
 const verdicts = new LRUCache<string, TextVerdict>({ max: 5000 })
 
 export function verdictOf(text: string): TextVerdict {
@@ -73,6 +77,7 @@ const setPattern = new RegExp(
 )
 const setConfigPattern = /\bset_config\s*\(\s*(?:'((?:[^']|'')+)')?(?:[^()]*?,\s*(true)\s*\))?/gi
 const callPattern = /(?:("(?:[^"]|"")+"|[a-z_][\w$]*)\s*\.\s*)?("(?:[^"]|"")+"|[a-z_][\w$]*)\s*\(/gi
+const unsetPattern = /\bdefault\b|\btime\s+zone\s+local\b/i
 const holdPattern = /\b(?:temp|temporary|hold|listen|prepare)\b/i
 
 function judge(text: string): TextVerdict {
@@ -95,7 +100,8 @@ function judge(text: string): TextVerdict {
   }
   const mayNameStatements = mayReferToStatements(text)
   if (sets.size + configs.size === 0 && !mayHold && !mayNameStatements) return harmless
-  return { sets: [...sets], configs: [...configs], mayHold, mayNameStatements }
+  const mayUnset = sets.size > 0 && unsetPattern.test(text)
+  return { sets: [...sets], configs: [...configs], mayHold, mayUnset, mayNameStatements }
 }
 
 /** Forms of SET that name their setting otherwise (Postgres manual, SET and the pages it refers to). */

@@ -28,8 +28,8 @@ const nothingLeft: StatementReader = (text) =>
   text.startsWith("SELECT 'setting'")
     ? {
         kind: 'answer',
-        parameters: 2,
-        columns: ['kind', 'name', 'value'],
+        parameters: 3,
+        columns: ['kind', 'name', 'value', 'source'],
         rows: [],
         commandTag: 'SELECT 0',
       }

@@ -6,7 +6,7 @@ import { BareDataPlane } from '../support/bare-data-plane.ts'
 import { sharedPostgres } from '../support/postgres.ts'
 import { RawClient } from '../support/raw-client.ts'
 import * as raw from '../support/raw-messages.ts'
-import { typesOf } from '../support/raw-replies.ts'
+import { rowsOf, typesOf } from '../support/raw-replies.ts'
 import { makeRole, makeTenant } from '../support/tenants.ts'
 
 const postgres = sharedPostgres()
@@ -62,9 +62,19 @@ test.each(spoilt)('%s from a client without a server ends it', async (_name, byt
 
 test('a client that stops in the middle of a message does not keep its server for ever', async () => {
   const client = await clientOf()
-  await client.send(raw.messageHeader('Q', 100))
+  await client.send(raw.messageHeader('Q', 100_000))
   await neighbourIsWell()
   const [error] = await client.readAll()
   expect(error?.body.toString()).toContain('left a message unfinished')
+  client.close()
+})
+
+test('nor does one that stops in a short message have a server', async () => {
+  const client = await clientOf()
+  const message = raw.query("select 'whole'")
+  await client.send(message.subarray(0, 10))
+  await neighbourIsWell()
+  await client.send(message.subarray(10))
+  expect(rowsOf(await client.untilReady())).toEqual([['whole']])
   client.close()
 })

@@ -46,8 +46,17 @@ describe('a text', () => {
       sets: names,
       configs: [],
       mayHold: false,
+      mayUnset: false,
       mayNameStatements: false,
     })
+  })
+
+  test.each([
+    'set work_mem to default',
+    'SET SESSION work_mem = DEFAULT; select 1',
+    'set time zone local',
+  ])('%j may take a setting back to its default', (text) => {
+    expect(verdict(text).mayUnset).toBe(true)
   })
 
   test.each([
@@ -59,6 +68,7 @@ describe('a text', () => {
       sets: [],
       configs: names,
       mayHold: false,
+      mayUnset: false,
       mayNameStatements: false,
     })
   })

@@ -1,0 +1,198 @@
+// Random clients that change settings, hold what pins them and prepare statements, each beside a twin
+// that does the same on Postgres itself in a database alike: on fewer servers than clients, each is
+// answered the same, byte for byte, and has the same at the end.
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { anySegmentation } from '../support/pipeline-driver.ts'
+import { PooledPostgres, type PostgresHome } from '../support/pooled-postgres.ts'
+import { identifier, sharedPostgres, uniqueName } from '../support/postgres.ts'
+import { RawClient } from '../support/raw-client.ts'
+import * as raw from '../support/raw-messages.ts'
+import { cstringsOf, describeReply } from '../support/raw-replies.ts'
+import type { SeededRandom } from '../support/seeded-random.ts'
+import { roundsMsMax, seededRounds } from '../support/seeded-rounds.ts'
+import type { Segmentation } from '../support/segments.ts'
+import { probes, randomStep, type Step } from '../support/session-twin.ts'
+
+const postgres = sharedPostgres()
+const rounds = 6
+const steps = 150
+const twins = uniqueName('twins')
+const otherRole = uniqueName('other')
+
+let home: PostgresHome
+beforeAll(async () => {
+  home = await PooledPostgres.makeHome(postgres)
+  await postgres.createRole(otherRole, null)
+  await postgres.query(`grant ${identifier(otherRole)} to ${identifier(home.role)}`)
+  const makeTables = ['one', 'two'].map(
+    (name) =>
+      `create schema ${name}; create table ${name}.t as select '${name}' as v;
+       grant usage on schema ${name} to public; grant select on ${name}.t to public;`,
+  )
+  await postgres.query(makeTables.join(''), undefined, home.database)
+  // As a copy it has the same object numbers.
+  const copy = `create database ${identifier(twins)} template ${identifier(home.database)}`
+  await postgres.query(`${copy} owner ${identifier(home.role)}`)
+})
+afterAll(async () => {
+  await postgres.dropDatabase(twins)
+  await PooledPostgres.removeHome(postgres, home)
+  await postgres.dropRole(otherRole)
+})
+
+interface Pair {
+  readonly pooled: RawClient
+  readonly direct: RawClient
+  readonly segmentation: Segmentation
+  readonly hasStartup: boolean
+  status: string
+  /** It may keep its server beyond its transaction. */
+  mayBePinned: boolean
+}
+
+const startups: readonly Record<string, string>[] = [
+  {},
+  {},
+  { application_name: 'startup' },
+  { options: '-c work_mem=6MB -c search_path=two', TimeZone: 'Asia/Tokyo' },
+  { DateStyle: 'German', 'kit.note': 'from the start', client_encoding: 'latin1' },
+]
+
+async function startPair(pooled: PooledPostgres, random: SeededRandom): Promise<Pair> {
+  const settings = random.pick(startups)
+  const segmentation = anySegmentation(random)
+  const one = await pooled.login('transaction', { settings, segmentation })
+  const options = { ...pooled.direct(), database: twins, settings, waitMs: 15_000 }
+  const direct = await RawClient.connect(options)
+  const twin = await direct.login(options)
+  expect([...one.login.parameters].sort()).toEqual([...twin.parameters].sort())
+  const hasStartup = Object.keys(settings).length > 0
+  return { pooled: one.client, direct, segmentation, hasStartup, status: 'I', mayBePinned: false }
+}
+
+/** Temporary tables and their schemas have numbers of their own; so has the backend's own. */
+const seen = ({ type, body }: raw.RawMessage): string =>
+  type === 'T'
+    ? `T ${columnsOf(body).join()}`
+    : `${type} ${body.toString('latin1').replace(/pg_temp_\d+/g, 'pg_temp')}`
+
+/** Several reports in a row come in the order in which that backend's settings were first changed. */
+function inOneOrder(told: string, at: number, all: readonly string[]): string {
+  if (!isReport(told)) return told
+  const from = all.findLastIndex((one, index) => index < at && !isReport(one)) + 1
+  const end = all.findIndex((one, index) => index > at && !isReport(one))
+  return all.slice(from, end === -1 ? all.length : end).sort()[at - from] as string
+}
+const isReport = (told: string): boolean => told.startsWith('S ')
+
+/** Name, type, size and format of each column, without the number of its table. */
+function columnsOf(body: Buffer): string[] {
+  const columns: string[] = []
+  for (let at = 2; at < body.length; ) {
+    const end = body.indexOf(0, at)
+    columns.push(`${body.toString('latin1', at, end)} ${body.toString('hex', end + 7, end + 19)}`)
+    at = end + 19
+  }
+  return columns
+}
+
+async function runBoth(pair: Pair, step: Step): Promise<raw.RawMessage[]> {
+  const bytes = Buffer.concat(step.messages)
+  const readies = step.messages.filter((message) => 'QS'.includes(message.toString('latin1', 0, 1)))
+  await pair.direct.send(bytes)
+  const wanted = await pair.direct.untilReadies(readies.length)
+  await pair.pooled.send(bytes, pair.segmentation)
+  const got = await pair.pooled.untilReadies(readies.length)
+  const wasFailed = pair.status === 'E'
+  pair.status = wanted.at(-1)?.body.toString() ?? ''
+  // In a failed transaction what the server lacks cannot be brought: refused all the same.
+  const isLoose = step.isNamed && (wasFailed || wanted.some(isFailure))
+  // Startup settings are put back by the next message, and their reports come with it.
+  const told = (replies: raw.RawMessage[]) =>
+    (isLoose ? replies.slice(-1) : replies)
+      .filter(({ type }) => !pair.hasStartup || type !== 'S')
+      .map(seen)
+      .map(inOneOrder)
+  const words = () =>
+    `${step.text}\n  got      ${got.map(describeReply).join(' ')}\n  expected ${wanted.map(describeReply).join(' ')}`
+  if (told(got).join('\n') !== told(wanted).join('\n')) throw new Error(words())
+  return wanted
+}
+const goesBack = /reset|discard|default/i
+const isFailure = ({ type, body }: raw.RawMessage) => type === 'Z' && body.toString() === 'E'
+
+/** The values that it was told last. */
+function reportsTo(client: RawClient): Record<string, string> {
+  const reports = client.received.filter(({ type }) => type === 'S')
+  return Object.fromEntries(reports.map(({ body }) => cstringsOf(body) as [string, string]))
+}
+
+const queryStep = (text: string): Step => ({
+  messages: [raw.query(text)],
+  text,
+  mayPin: false,
+  isNamed: false,
+})
+
+async function compare(pair: Pair): Promise<void> {
+  if (pair.status === 'E') await runBoth(pair, queryStep('rollback'))
+  for (const probe of probes) await runBoth(pair, queryStep(probe))
+  expect(reportsTo(pair.pooled)).toEqual(reportsTo(pair.direct))
+}
+
+async function play(random: SeededRandom): Promise<{ steps: number; pins: number }> {
+  const poolSize = 2 + random.int(2)
+  const config = { serverPreparedStatementsMax: random.pick([1, 3, 500]) }
+  const pooled = await PooledPostgres.start(postgres, { home, poolSize, config })
+  const pairs: Pair[] = []
+  const isHolder = ({ status, mayBePinned }: Pair) => mayBePinned || status !== 'I'
+  let pins = 0
+  const told: string[] = []
+  const end = (pair: Pair) => {
+    pair.pooled.close()
+    pair.direct.close()
+    pairs.splice(pairs.indexOf(pair), 1)
+  }
+  try {
+    for (let turn = 0; turn < steps; turn++) {
+      if (pairs.length < 5) pairs.push(await startPair(pooled, random))
+      const index = random.int(pairs.length)
+      const pair = pairs[index] as Pair
+      const others = pairs.filter((one) => one !== pair && isHolder(one)).length
+      if (random.chance(0.02)) {
+        end(pair)
+        continue
+      }
+      const next = randomStep(random, pair.status, otherRole)
+      // One server is left for those who hold none.
+      const mayHold = others < poolSize - 1
+      if (!mayHold && (next.mayPin || next.isNamed || /begin|savepoint/i.test(next.text))) continue
+      if (pair.hasStartup && next.messages.length > 1 && goesBack.test(next.text)) continue
+      told.push(`${turn} c${index} ${next.text}`)
+      await runBoth(pair, next)
+      if (next.mayPin && !pair.mayBePinned) {
+        pair.mayBePinned = true
+        pins++
+      }
+      if (next.text.startsWith('Qdiscard all') && pair.status === 'I') pair.mayBePinned = false
+      if (random.chance(0.1)) await compare(pair)
+    }
+    for (const pair of pairs) await compare(pair)
+    return { steps, pins }
+  } catch (error) {
+    const last = told.slice(-40).join('\n')
+    throw new Error(`${error instanceof Error ? error.message : error}\nafter\n${last}`)
+  } finally {
+    for (const pair of [...pairs]) end(pair)
+    await pooled.stop()
+  }
+}
+
+test(
+  'random clients have the session that Postgres itself would give them',
+  async () => {
+    const sums = await seededRounds('session model', rounds, play)
+    expect(sums.pins).toBeGreaterThan(0)
+  },
+  roundsMsMax(rounds),
+)

@@ -1,0 +1,213 @@
+// A client through the pooler beside a twin that does the same on Postgres itself. What a random step
+// of theirs is: settings in every form, transactions and savepoints, what pins, named statements.
+import * as raw from './raw-messages.ts'
+import type { SeededRandom } from './seeded-random.ts'
+
+export interface Step {
+  readonly messages: readonly Buffer[]
+  readonly text: string
+  /** It may leave something that keeps the client on its server. */
+  readonly mayPin: boolean
+  /** It uses names of prepared statements by protocol. */
+  readonly isNamed: boolean
+}
+
+/** Settings and values that they are given, as they stand in SQL. */
+const settings: Readonly<Record<string, readonly string[]>> = {
+  work_mem: ["'3MB'", "'5MB'"],
+  application_name: ["'a'", "'b c'", "''"],
+  timezone: ["'UTC'", "'Europe/Berlin'"],
+  datestyle: ["'ISO, DMY'", "'SQL, MDY'"],
+  intervalstyle: ["'iso_8601'", "'postgres'"],
+  search_path: ["'one'", "'two'", "'two, one'"],
+  extra_float_digits: ["'0'", "'3'"],
+  statement_timeout: ["'61s'", "'92s'"],
+  client_min_messages: ["'notice'", "'warning'"],
+  standard_conforming_strings: ["'on'", "'off'"],
+  client_encoding: ["'utf8'", "'latin1'"],
+  default_transaction_isolation: ["'serializable'", "'read committed'"],
+  'kit.note': ["'x'", "'it''s ä'"],
+  'kit."Odd name"': ["'y'"],
+}
+const names = Object.keys(settings)
+const plain = (name: string): string => name.replaceAll('"', '')
+
+/** Reads what a client has: of all settings, and of what only a server can hold. */
+export const probes: readonly string[] = [
+  ...names.map((name) => `select coalesce(current_setting('${plain(name)}', true), '')`),
+  "select current_user, session_user, current_setting('role')",
+  'select name, statement from pg_prepared_statements where from_sql order by 1',
+  'select name, is_holdable from pg_cursors where is_holdable order by 1',
+  "select relname from pg_class where relnamespace = pg_my_temp_schema() and relkind = 'r' order by 1",
+  "select objid from pg_locks where locktype = 'advisory' and pid = pg_backend_pid() order by 1",
+]
+
+const readers = [
+  'select v from t',
+  "select '2020-01-02 03:04:05+00'::timestamptz, interval '1 day 2 hours', 0.1::float8",
+  "select length('a\\nb'), 'ä'",
+  'show search_path',
+  'show work_mem',
+  'select current_user',
+  'create table public.t (v text)',
+  'nonsense',
+  '',
+  'table one.t; table two.t',
+]
+const transactions = {
+  none: ['begin', 'begin', 'begin', 'begin isolation level serializable', 'commit', 'rollback'],
+  open: [
+    'commit',
+    'commit',
+    'rollback',
+    'commit and chain',
+    'savepoint s',
+    'savepoint s',
+    'rollback to s',
+    'release s',
+    'select 1/0',
+    'begin',
+  ],
+}
+const pinning = [
+  'create temp table kept (a int)',
+  'create temp table kept as select 5 as a',
+  'create temp table brief (a int) on commit drop',
+  'insert into kept values (1), (2)',
+  'select count(*) from kept',
+  'drop table kept',
+  'declare held cursor with hold for select n from generate_series(1, 5) n',
+  'declare short cursor for select 1',
+  'fetch 2 from held',
+  'close held',
+  'close all',
+  "prepare own as select current_setting('work_mem')",
+  'prepare other as select 6',
+  'execute own',
+  'deallocate own',
+  'deallocate prepare other',
+  'deallocate all',
+  'select pg_try_advisory_lock(11)',
+  'select pg_try_advisory_lock(12), pg_try_advisory_lock_shared(13)',
+  'select pg_try_advisory_xact_lock(14)',
+  'select pg_advisory_unlock(11)',
+  'select pg_advisory_unlock_all()',
+  "do $$begin execute 'create temp table made (a int)'; exception when duplicate_table then null; end$$",
+  'select * from made',
+  'discard temp',
+]
+/** With the numbers of their parameters. */
+const prepared: readonly (readonly [string, readonly string[]])[] = [
+  ['select v from t', []],
+  ["select current_setting('work_mem')", []],
+  ['select $1::int + 1', ['41']],
+  ["set work_mem = '7MB'", []],
+  ["set local work_mem = '8MB'", []],
+  ["select set_config('application_name', $1, false)", ['bound']],
+  ["select set_config($1, '4MB', true)", ['work_mem']],
+  ['begin', []],
+  ['commit', []],
+  ['rollback', []],
+  ['reset all', []],
+  ["select 'a\\b'", []],
+  ['select pg_try_advisory_xact_lock(15)', []],
+]
+const statementNames = ['n0', 'n1', 'n2']
+
+const textOf = (messages: readonly Buffer[]): string =>
+  messages.map((bytes) => bytes.toString('utf8', 0, 1) + bytes.toString('utf8', 5)).join(' ')
+
+const step = (messages: readonly Buffer[], mayPin = false, isNamed = false): Step => ({
+  messages,
+  text: textOf(messages).replaceAll('\0', ' '),
+  mayPin,
+  isNamed,
+})
+
+function settingText(random: SeededRandom, otherRole: string): string {
+  if (random.chance(0.15)) {
+    return random.pick([
+      `set role "${otherRole}"`,
+      `set local role "${otherRole}"`,
+      'set role none',
+      'reset role',
+      'reset all',
+      'set session authorization default',
+      "set time zone 'Asia/Tokyo'",
+      "set names 'utf8'",
+      "set schema 'one'",
+      'set session characteristics as transaction read only',
+      'set session characteristics as transaction read write',
+      'set transaction isolation level serializable',
+    ])
+  }
+  const name = random.pick(names)
+  const value = random.pick(settings[name] as readonly string[])
+  const function_ = `set_config('${plain(name)}', ${value}, ${random.chance(0.7) ? 'false' : 'true'})`
+  return random.pick([
+    `set ${name} = ${value}`,
+    `set ${name} to ${value}`,
+    `SET SESSION ${name} = ${value}`,
+    `set local ${name} = ${value}`,
+    `reset ${name}`,
+    `set ${name} to default`,
+    `select ${function_}`,
+    `do $$begin perform ${function_}; end$$`,
+    `begin; set ${name} = ${value}; commit`,
+    `begin; set ${name} = ${value}; savepoint s; reset ${name}; rollback to s; commit`,
+    `set ${name} = ${value}; select 1/0`,
+  ])
+}
+
+function namedStep(random: SeededRandom): Step {
+  const messages: Buffer[] = []
+  for (let count = 1 + random.int(4); count > 0; count--) {
+    const statement = random.pick(statementNames)
+    const [text, values] = random.pick(prepared)
+    const use = () => [raw.bind({ statement, values }), raw.execute()]
+    const kind = random.weighted({ parse: 5, parseAnew: 5, use: 6, describe: 2, close: 1, sync: 1 })
+    if (kind === 'parse') messages.push(raw.parse(statement, text))
+    if (kind === 'parseAnew') {
+      messages.push(raw.closeMessage('statement', statement), raw.parse(statement, text), ...use())
+    }
+    if (kind === 'use') messages.push(...use())
+    if (kind === 'describe') messages.push(raw.describeMessage('statement', statement))
+    if (kind === 'close') messages.push(raw.closeMessage('statement', statement))
+    if (kind === 'sync') messages.push(raw.sync())
+  }
+  return step([...messages, raw.sync()], false, true)
+}
+
+/** What a client in this state does next: `status` as ReadyForQuery has it. */
+export function randomStep(random: SeededRandom, status: string, otherRole: string): Step {
+  const isIdle = status === 'I'
+  const kind = random.weighted({
+    setting: 12,
+    reader: 5,
+    transaction: isIdle ? 4 : 8,
+    pin: 5,
+    named: 6,
+    discard: isIdle ? 2 : 0,
+    several: 2,
+  })
+  if (kind === 'named') return namedStep(random)
+  const text = () => settingText(random, otherRole)
+  if (kind === 'several') {
+    return step(
+      [...Array.from({ length: 2 + random.int(3) }, text), 'show work_mem'].map(raw.query),
+    )
+  }
+  const sql = {
+    setting: text,
+    reader: () => random.pick(readers),
+    transaction: () => random.pick(transactions[isIdle ? 'none' : 'open']),
+    pin: () => random.pick(pinning),
+    discard: () =>
+      random.pick(['discard all', 'discard all', 'discard plans', 'discard sequences']),
+  }[kind]()
+  const isOne = !sql.includes(';') || sql.startsWith('do')
+  if (!isOne || random.chance(0.6)) return step([raw.query(sql)], kind === 'pin')
+  const asks = random.chance(0.5) ? [raw.describeMessage('portal')] : []
+  const messages = [raw.parse('', sql), raw.bind(), ...asks, raw.execute(), raw.sync()]
+  return step(messages, kind === 'pin')
+}
