@@ -30,7 +30,8 @@ const settingBytesMax = 4096
 
 // Names in lower case, because that is how they are compared. role, session_authorization and
 // settings of extensions are not listed by pg_settings and are asked for by name. Those of the
-// transaction that is over stay listed as set by the session.
+// transaction that is over stay listed as set by the session. Values are told as bytes, because the
+// client may have any encoding, and another one when they are restored.
 const settingsSql = `
 WITH asked (name) AS (
   SELECT name FROM pg_catalog.pg_settings WHERE $2::boolean AND source OPERATOR(pg_catalog.=) 'session'
@@ -45,7 +46,8 @@ WITH asked (name) AS (
   LEFT JOIN listed ON listed.name OPERATOR(pg_catalog.=) read.name
   WHERE read.name OPERATOR(pg_catalog.<>) ALL ('{${[...transactionSettings].join(',')}}')
 )
-SELECT 'setting', name, value, source FROM found WHERE (bytes OPERATOR(pg_catalog.>) ${settingBytesMax}) IS NOT TRUE
+SELECT 'setting', name, pg_catalog.encode(pg_catalog.convert_to(value, pg_catalog.getdatabaseencoding()), 'hex'), source
+FROM found WHERE (bytes OPERATOR(pg_catalog.>) ${settingBytesMax}) IS NOT TRUE
 UNION ALL SELECT 'held', 'large setting', '1', NULL FROM found WHERE bytes OPERATOR(pg_catalog.>) ${settingBytesMax}`
 const heldSql = `
 SELECT 'held', held, '1', NULL FROM (
@@ -84,7 +86,7 @@ export function answerOf(rows: readonly (readonly (string | null)[])[]): Session
   let held: HeldState | null = null
   for (const [kind, name, value = null, source = null] of rows) {
     if (kind === 'setting' && typeof name === 'string') {
-      settings.set(name, value)
+      settings.set(name, value === null ? null : Buffer.from(value, 'hex').toString())
       // An application's own setting is not listed, and is empty where it has been reset.
       const isGone = source === null ? name.includes('.') && value === '' : source !== 'session'
       if (isGone) unset.add(name)

@@ -124,12 +124,24 @@ export const mustBeAwaited = (difference: SettingsDifference): boolean =>
   difference.reset.some((name) => settingOrder(name) > 1) ||
   difference.set.some(([name]) => settingOrder(name) > 1)
 
+/** Not the same in every encoding that a client may have. */
+const beyondAscii = /\P{ASCII}/u
+/** All else goes as bytes of the database's encoding, taken to be UTF-8. */
+const hexOf = (value: string): string => Buffer.from(value).toString('hex')
+const valueSql =
+  "pg_catalog.convert_from(pg_catalog.decode($2, 'hex'), pg_catalog.getdatabaseencoding())"
+const bytesSql = `SELECT pg_catalog.set_config($1, ${valueSql}, false)`
+
 /** One batch that ends in a Sync. Values are bound, never spelled into SQL text. */
 export function restoreMessages(difference: SettingsDifference): Buffer {
   const messages: Buffer[] = []
   for (const name of difference.reset) messages.push(extendedQuery(`RESET ${quoteName(name)}`, []))
   for (const [name, value] of difference.set) {
-    messages.push(extendedQuery('SELECT pg_catalog.set_config($1, $2, false)', [name, value]))
+    messages.push(
+      beyondAscii.test(value)
+        ? extendedQuery(bytesSql, [name, hexOf(value)])
+        : extendedQuery('SELECT pg_catalog.set_config($1, $2, false)', [name, value]),
+    )
   }
   messages.push(sync())
   return Buffer.concat(messages)
@@ -137,7 +149,7 @@ export function restoreMessages(difference: SettingsDifference): Buffer {
 
 /** Where the session has not set it itself; an application's own setting is not listed. */
 const reapplySql = `
-SELECT pg_catalog.set_config($1, $2, false)
+SELECT pg_catalog.set_config($1, ${valueSql}, false)
 WHERE COALESCE(
   (SELECT source OPERATOR(pg_catalog.<>) 'session' FROM pg_catalog.pg_settings
    WHERE pg_catalog.lower(name) OPERATOR(pg_catalog.=) $1),
@@ -146,7 +158,7 @@ WHERE COALESCE(
 
 /** As restoreMessages, of settings that the client may have set since. */
 export function reapplyMessages(settings: SettingsDifference['set']): Buffer {
-  const each = settings.map(([name, value]) => extendedQuery(reapplySql, [name, value]))
+  const each = settings.map(([name, value]) => extendedQuery(reapplySql, [name, hexOf(value)]))
   return Buffer.concat([...each, sync()])
 }
 

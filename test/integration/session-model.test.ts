@@ -14,7 +14,7 @@ import type { Segmentation } from '../support/segments.ts'
 import { probes, randomStep, type Step } from '../support/session-twin.ts'
 
 const postgres = sharedPostgres()
-const rounds = 6
+const rounds = 3
 const steps = 150
 const twins = uniqueName('twins')
 const otherRole = uniqueName('other')

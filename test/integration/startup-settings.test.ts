@@ -84,3 +84,17 @@ test('an application’s own setting follows, however its SET was cut on the way
     expect(await read(client)).toContain(value)
   }
 })
+
+test('an application’s own setting keeps its characters through changes of the encoding', async () => {
+  const client = await pooled.client('transaction')
+  const other = await pooled.client('transaction')
+  const setOther = () => run(other, "set kit.note = 'ö'")
+  await run(client, "set kit.note = 'it''s ä'")
+  await setOther()
+  await run(client, "set client_encoding = 'latin1'")
+  await setOther()
+  await run(client, "set statement_timeout = '9s'")
+  await setOther()
+  const asked = "select encode(convert_to(current_setting('kit.note'), 'UTF8'), 'hex')"
+  expect(await run(client, asked)).toEqual([[Buffer.from("it's ä").toString('hex')]])
+})

@@ -163,6 +163,13 @@ describe('restore messages', () => {
     expect(bind?.body.includes(Buffer.from(evil))).toBe(true)
   })
 
+  test('give values beyond ASCII as bytes, whatever the client’s encoding', () => {
+    const messages = cut(restoreMessages({ set: [['app.user', 'ä ☃']], reset: [], tell: [] }))
+    const [parse, bind] = messages
+    expect(cstringsOf(parse?.body ?? Buffer.alloc(0))[1]).toContain("decode($2, 'hex')")
+    expect(bind?.body.includes(Buffer.from('ä ☃').toString('hex'))).toBe(true)
+  })
+
   test('quote names, so that a name cannot end the statement', () => {
     const [parse] = cut(restoreMessages({ set: [], reset: ['a"; select 1; --.b'], tell: [] }))
     expect(cstringsOf(parse?.body ?? Buffer.alloc(0))[1]).toBe('RESET "a""; select 1; --"."b"')
