@@ -100,12 +100,16 @@ export class ClientProfile {
     return isAnyLost
   }
 
-  /** DISCARD ALL: what the client has set is gone, and its startup settings count again. */
+  /**
+   * DISCARD ALL: what the client has set is gone, and its startup settings count again; those that are
+   * reported when the client is told, see SessionRestorer.takeDue.
+   */
   onDiscarded(link: ServerLink): void {
     for (const name of link.applied.keys()) if (!this.#startup.has(name)) this.#forget(name)
     link.applied.clear()
-    for (const [name, value] of this.#startup)
-      this.settings = withSetting(this.settings, name, value)
+    for (const [name, value] of this.#startup) {
+      if (!link.reported.has(name)) this.settings = withSetting(this.settings, name, value)
+    }
   }
 
   /** Of these the server does not say whether they are set. */

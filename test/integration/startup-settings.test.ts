@@ -98,3 +98,11 @@ test('an application’s own setting keeps its characters through changes of the
   const asked = "select encode(convert_to(current_setting('kit.note'), 'UTF8'), 'hex')"
   expect(await run(client, asked)).toEqual([[Buffer.from("it's ä").toString('hex')]])
 })
+
+test('a client is told of the encoding that DISCARD ALL has brought back', async () => {
+  const client = await pooled.client('transaction', { settings: { client_encoding: 'latin1' } })
+  for (const sql of ["set names 'utf8'", 'discard all', 'select 1']) await run(client, sql)
+  const reports = client.received.filter(({ type }) => type === 'S').map(({ body }) => body)
+  const told = reports.filter((body) => body.includes('client_encoding')).map(String)
+  expect(told).toEqual(['LATIN1', 'UTF8', 'LATIN1'].map((name) => `client_encoding\0${name}\0`))
+})
