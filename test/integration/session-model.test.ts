@@ -70,11 +70,17 @@ async function startPair(pooled: PooledPostgres, random: SeededRandom): Promise<
   return { pooled: one.client, direct, segmentation, hasStartup, status: 'I', mayBePinned: false }
 }
 
-/** Temporary tables and their schemas have numbers of their own; so has the backend's own. */
+/**
+ * Temporary tables and their schemas have numbers of their own. Of two names for one text an error of
+ * a batch that has both may tell the other one.
+ */
 const seen = ({ type, body }: raw.RawMessage): string =>
   type === 'T'
     ? `T ${columnsOf(body).join()}`
-    : `${type} ${body.toString('latin1').replace(/pg_temp_\d+/g, 'pg_temp')}`
+    : `${type} ${body
+        .toString('latin1')
+        .replace(/pg_temp_\d+/g, 'pg_temp')
+        .replace(/statement "n\d" requires/, 'statement requires')}`
 
 /** Several reports in a row come in the order in which that backend's settings were first changed. */
 function inOneOrder(told: string, at: number, all: readonly string[]): string {
