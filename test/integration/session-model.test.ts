@@ -7,7 +7,7 @@ import { PooledPostgres, type PostgresHome } from '../support/pooled-postgres.ts
 import { identifier, sharedPostgres, uniqueName } from '../support/postgres.ts'
 import { RawClient } from '../support/raw-client.ts'
 import * as raw from '../support/raw-messages.ts'
-import { cstringsOf, describeReply } from '../support/raw-replies.ts'
+import { cstringsOf, describeReply, errorFields } from '../support/raw-replies.ts'
 import type { SeededRandom } from '../support/seeded-random.ts'
 import { roundsMsMax, seededRounds } from '../support/seeded-rounds.ts'
 import type { Segmentation } from '../support/segments.ts'
@@ -111,8 +111,8 @@ async function runBoth(pair: Pair, step: Step): Promise<raw.RawMessage[]> {
   const got = await pair.pooled.untilReadies(readies.length)
   const wasFailed = pair.status === 'E'
   pair.status = wanted.at(-1)?.body.toString() ?? ''
-  // In a failed transaction what the server lacks cannot be brought: refused all the same.
-  const isLoose = step.isNamed && (wasFailed || wanted.some(isFailure))
+  // In a failed transaction, or without its table, what the server lacks cannot be brought: refused all the same.
+  const isLoose = step.isNamed && (wasFailed || wanted.some(isFailure) || wanted.some(isTableGone))
   // Startup settings are put back by the next message, and their reports come with it.
   const told = (replies: raw.RawMessage[]) =>
     (isLoose ? replies.slice(-1) : replies)
@@ -125,6 +125,8 @@ async function runBoth(pair: Pair, step: Step): Promise<raw.RawMessage[]> {
   return wanted
 }
 const goesBack = /reset|discard|default/i
+const isTableGone = ({ type, body }: raw.RawMessage) =>
+  type === 'E' && errorFields(body).C === '42P01'
 const isFailure = ({ type, body }: raw.RawMessage) => type === 'Z' && body.toString() === 'E'
 
 /** The values that it was told last. */
