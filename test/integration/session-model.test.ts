@@ -112,7 +112,8 @@ async function runBoth(pair: Pair, step: Step): Promise<raw.RawMessage[]> {
   const wasFailed = pair.status === 'E'
   pair.status = wanted.at(-1)?.body.toString() ?? ''
   // In a failed transaction, or without its table, what the server lacks cannot be brought: refused all the same.
-  const isLoose = step.isNamed && (wasFailed || wanted.some(isFailure) || wanted.some(isTableGone))
+  const isRefused = wasFailed || wanted.some(isFailure) || [...got, ...wanted].some(isTableGone)
+  const isLoose = step.isNamed && isRefused
   // Startup settings are put back by the next message, and their reports come with it.
   const told = (replies: raw.RawMessage[]) =>
     (isLoose ? replies.slice(-1) : replies)
