@@ -79,6 +79,8 @@ export class StatementLedger {
 
   /** A name that the server knows the statement by; null: there is none. */
   nameOf(serverName: string): string | null {
+    const { failed } = this
+    if (failed?.kind === 'taken' && failed.serverName === serverName) return failed.name
     if (serverName === this.#lastServerName) return this.#lastName
     for (const [name, statement] of this.#names.confirmed())
       if (statement.serverName === serverName) return name

@@ -80,7 +80,7 @@ const seen = ({ type, body }: raw.RawMessage): string =>
     : `${type} ${body
         .toString('latin1')
         .replace(/pg_temp_\d+/g, 'pg_temp')
-        .replace(/statement "n\d" requires/, 'statement requires')}`
+        .replace(/statement "n\d"/, 'statement')}`
 
 /** Several reports in a row come in the order in which that backend's settings were first changed. */
 function inOneOrder(told: string, at: number, all: readonly string[]): string {

@@ -109,7 +109,6 @@ const prepared: readonly (readonly [string, readonly string[]])[] = [
   ['commit', []],
   ['rollback', []],
   ['reset all', []],
-  ["select 'a\\b'", []],
   ['select pg_try_advisory_xact_lock(15)', []],
 ]
 const statementNames = ['n0', 'n1', 'n2']
