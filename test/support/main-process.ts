@@ -22,6 +22,8 @@ export interface MainOptions {
   readonly root?: string
   /** By `npm start`; signals then go to all of its group, as Ctrl-C in a terminal does. */
   readonly isByNpm?: boolean
+  /** After so long it is taken for one that hangs. */
+  readonly lifeMsMax?: number
 }
 
 const checkout = resolve(import.meta.dirname, '../..')
@@ -51,13 +53,8 @@ export class MainProcess {
   #stderr = ''
 
   /** Nothing of the tester's own environment reaches it but the way to the programs. */
-  constructor({
-    env = {},
-    args = [],
-    nodeArgs = [],
-    root = checkout,
-    isByNpm = false,
-  }: MainOptions = {}) {
+  constructor(options: MainOptions = {}) {
+    const { env = {}, args = [], nodeArgs = [], root = checkout, isByNpm = false } = options
     const { PATH = '' } = process.env
     const main = resolve(root, 'pooler/main.ts')
     const [file, ...words] = isByNpm
@@ -76,7 +73,7 @@ export class MainProcess {
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr += text
     })
-    const timer = setTimeout(() => this.kill('SIGKILL'), runningMsMax)
+    const timer = setTimeout(() => this.kill('SIGKILL'), options.lifeMsMax ?? runningMsMax)
     this.exited = once(this.#child, 'close').then(([code, signal]) => {
       clearTimeout(timer)
       return { code, signal }

@@ -38,6 +38,9 @@ interface Stores {
   readonly rules: RuleStore
 }
 
+/** It serves a whole test file. */
+const fileMsMax = 20 * 60_000
+
 type Settings = Readonly<Record<string, string>>
 
 export class WorkerHost {
@@ -79,6 +82,7 @@ export class WorkerHost {
     const vaultKey = settings.VAULT_ENC_KEY ?? randomBytes(32).toString('hex')
     const ports = await freePorts()
     const main = new MainProcess({
+      lifeMsMax: fileMsMax,
       env: {
         API_JWT_SECRET: randomBytes(24).toString('hex'),
         PROXY_HOST: '127.0.0.1',
