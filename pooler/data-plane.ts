@@ -31,12 +31,13 @@ import { type Opening, PoolRegistry } from './pool/pool-registry.ts'
 import { type NewBudget, ServerBudgets } from './pool/server-budgets.ts'
 import { Upstream } from './pool/upstream.ts'
 import type { UpstreamAddresses } from './pool/upstream-address.ts'
+import { poolLimitsOf } from './pool-limits-of.ts'
 import { Lane } from './relay/lanes.ts'
 import { cancelIfOverdue, overdue } from './relay/overdue.ts'
 import { StatementCatalog } from './relay/statement-catalog.ts'
 import type { OpenTransport } from './relay/transport.ts'
 import type { ListenerMode } from './startup/identify-tenant.ts'
-import { checkoutTimeoutMsOf, minPoolSizeOf, poolSizeOf, type Tenant } from './tenant/tenant.ts'
+import { minPoolSizeOf, poolSizeOf, type Tenant } from './tenant/tenant.ts'
 import type { TenantCache } from './tenant/tenant-cache.ts'
 
 export interface DataPlaneOptions {
@@ -310,10 +311,7 @@ export class DataPlane {
     const pool = new Pool({
       key,
       upstream: this.upstreamOf(tenant, key.role, key.database, opening),
-      limits: () => ({
-        size: key.mode === 'direct' ? 1 : poolSizeOf(tenant(), key.role),
-        checkoutTimeoutMs: checkoutTimeoutMsOf(tenant(), key.role),
-      }),
+      limits: poolLimitsOf(key, tenant),
       minSize: () =>
         isOwn || key.mode === 'direct' ? 0 : partOf(minPoolSizeOf(tenant(), key.role), workers),
       times: config,

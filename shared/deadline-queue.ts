@@ -57,12 +57,10 @@ export class DeadlineQueue {
     else if (this.#blanks > blanksKept && this.#blanks * 2 > this.#heap.length) this.#sweep()
   }
 
+  /** The timer stays: where clients come and go one by one, it would be set for each of them. */
   #clear(): void {
     this.#heap = []
     this.#blanks = 0
-    this.#timer?.cancel()
-    this.#timer = null
-    this.#timerDueMs = Number.POSITIVE_INFINITY
   }
 
   #sweep(): void {
@@ -122,8 +120,8 @@ function siftDown(heap: Entry[], from: number): void {
   let at = from
   for (;;) {
     let least = at
-    for (const child of [2 * at + 1, 2 * at + 2]) {
-      if (child < heap.length && heap[child]!.dueMs < heap[least]!.dueMs) least = child
+    for (let child = 2 * at + 1; child <= 2 * at + 2 && child < heap.length; child++) {
+      if (heap[child]!.dueMs < heap[least]!.dueMs) least = child
     }
     if (least === at) return
     swap(heap, at, least)

@@ -256,7 +256,7 @@ export class Pool implements ServerSource {
     const server = link as ServerConnection
     assert(server.state === 'joined', 'a server comes back from the client that held it')
     server.handTo(mutedSink)
-    this.#heldByPeople.delete(server)
+    if (this.#heldByPeople.size > 0) this.#heldByPeople.delete(server)
     const { counters } = this.#options
     counters.transactions += server.tracker.transactions
     counters.queries += server.tracker.queries

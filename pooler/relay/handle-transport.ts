@@ -14,6 +14,7 @@ import {
   kept,
   lend,
   readBytesMax,
+  sharedBytes,
   sharedMemory,
   takeBackLent,
 } from './read-memory.ts'
@@ -28,7 +29,14 @@ import {
 } from './tcp-handle.ts'
 import { sendQueueBytesMax, type Transport, type TransportReader } from './transport.ts'
 import { WriteArena } from './write-arena.ts'
-import { flushAtTurnEnd, isTurnOpen, tellClosed, tellData, tellDrain } from './write-turn.ts'
+import {
+  flushAtTurnEnd,
+  flushWaiting,
+  isTurnOpen,
+  tellClosed,
+  tellData,
+  tellDrain,
+} from './write-turn.ts'
 
 const binding = findStreamBinding()
 const state = binding?.streamBaseState ?? new Int32Array(0)
@@ -149,9 +157,9 @@ export class HandleTransport implements Transport, HandleOwner {
     const memory = this.#memory as Buffer
     // An idle transport must not keep an arena that has been replaced.
     this.#memory = null
-    if (!this.#socket.destroyed && !this.#isHungUp)
-      this.#send(arena.view(memory, this.#from, this.#from + bytes))
+    const view = arena.view(memory, this.#from, this.#from + bytes)
     arena.close()
+    if (!this.#socket.destroyed && !this.#isHungUp) this.#send(view)
   }
 
   hold(): void {
@@ -194,10 +202,9 @@ export class HandleTransport implements Transport, HandleOwner {
     if (byteCount === 0 || this.#socket.destroyed) return undefined
     // Node may have started to read again, when the socket was set to flow.
     if (!this.#isReading) this.#readStop()
-    const memory = this.#bulk ?? sharedMemory
-    lend(memory)
-    const isBulk = this.#bulk !== null
-    tellData(this.#reader, isBulk ? memory.subarray(0, byteCount) : viewOfShared(byteCount))
+    const bulk = this.#bulk
+    lend(bulk === null ? sharedBytes : bulk.buffer)
+    tellData(this.#reader, bulk === null ? viewOfShared(byteCount) : bulk.subarray(0, byteCount))
     return this.#nextMemory(byteCount, takeBackLent())
   }
 
@@ -234,13 +241,22 @@ export class HandleTransport implements Transport, HandleOwner {
     const isLast = this.#from + this.#regionBytes === arena.at && this.#memory === arena.memory
     if (this.#regionBytes === 0 || !isLast || !arena.hasRoom(bytes)) {
       this.flush()
-      arena.open(bytes)
+      this.#openRegion(bytes)
       this.#from = arena.at
       this.#memory = arena.memory
       if (isTurnOpen()) flushAtTurnEnd(this)
     }
     arena.append(chunk)
     this.#regionBytes += bytes
+  }
+
+  #openRegion(bytes: number): void {
+    if (arena.open(bytes)) return
+    flushWaiting()
+    if (arena.open(bytes)) return
+    // Others hold theirs.
+    arena.replace()
+    arena.open(bytes)
   }
 
   #send(bytes: Buffer): void {

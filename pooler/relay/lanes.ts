@@ -43,30 +43,19 @@ export class Lane {
   }
 }
 
-type Run = (reader: TransportReader, chunk: Buffer) => void
-
 /** Lanes with turns since the last look. */
 const used: Lane[] = []
 /** Lanes in which somebody waits; the next one is the first. */
 const late: Lane[] = []
-let isLookDue = false
 let lastLane: Lane | null = null
 /** In a row, of `lastLane`. */
 let lastTurns = 0
 
-/** True when `chunk` is kept: `run` is called with it later. Only while nothing of `reader` is. */
-export function isKeptInLane(
-  lane: Lane,
-  reader: TransportReader,
-  chunk: Buffer,
-  run: Run,
-): boolean {
-  if (isAlone(lane)) return false
-  if (!isLookDue) {
-    isLookDue = true
-    // Runs before the event loop looks again.
-    setImmediate(takeLateTurns, run)
-  }
+/**
+ * True when `chunk` is kept, and `takeLateTurns` will come to it. Only while nothing of `reader` is, and
+ * not for a lane that is alone.
+ */
+export function isKeptInLane(lane: Lane, reader: TransportReader, chunk: Buffer): boolean {
   if (lane.isEmpty && lane.turns < turnsAtOnceMax) {
     if (lane.turns === 0) used.push(lane)
     lane.turns++
@@ -87,7 +76,8 @@ export function takeKept(reader: TransportReader): Buffer | null {
   return late
 }
 
-function isAlone(lane: Lane): boolean {
+/** Asked once for each turn: nobody else has had one for long, so there is nobody to wait for. */
+export function isAlone(lane: Lane): boolean {
   if (lane !== lastLane) {
     lastLane = lane
     lastTurns = 0
@@ -98,8 +88,8 @@ function isAlone(lane: Lane): boolean {
   return false
 }
 
-function takeLateTurns(run: Run): void {
-  isLookDue = false
+/** Before the event loop looks again: `run` is called for some that wait. True while more do. */
+export function takeLateTurns(run: (reader: TransportReader, chunk: Buffer) => void): boolean {
   for (const lane of used) lane.turns = 0
   used.length = 0
   for (let left = lateTurnsMax; left > 0 && late.length > 0; ) {
@@ -112,7 +102,5 @@ function takeLateTurns(run: Run): void {
     left--
     run(reader, chunk)
   }
-  if (late.length === 0 || isLookDue) return
-  isLookDue = true
-  setImmediate(takeLateTurns, run)
+  return late.length > 0
 }

@@ -8,13 +8,15 @@ export const readBytesMax = 64 * 1024
 export const bulkBytesMin = 16 * 1024
 
 export const sharedMemory = Buffer.allocUnsafeSlow(readBytesMax)
+export const sharedBytes: ArrayBufferLike = sharedMemory.buffer
 
 /** What is read from right now: the next read overwrites it. */
 let lent: ArrayBufferLike | null = null
 let isLentKept = false
 
-export function lend(memory: Buffer): void {
-  lent = memory.buffer
+/** The array buffer itself: to ask a Buffer for its own is a call into V8. */
+export function lend(memory: ArrayBufferLike): void {
+  lent = memory
   isLentKept = false
 }
 
@@ -25,7 +27,7 @@ export function takeBackLent(): boolean {
 }
 
 /** True for bytes in memory that must be copied if it is to last. */
-export const isShared = (bytes: Buffer): boolean => bytes.buffer === sharedMemory.buffer
+export const isShared = (bytes: Buffer): boolean => bytes.buffer === sharedBytes
 
 /** The same bytes, to be kept beyond the call that brought them. */
 export function kept(bytes: Buffer): Buffer {

@@ -1,8 +1,8 @@
 // Which of our prepared statements a server has: as confirmed, and as it will be when everything
 // that has been sent succeeds. What is sent, and when, is prepared-statements.ts.
 import { NameForecast } from './name-forecast.ts'
+import { SlotForecast } from './slot-forecast.ts'
 
-const unnamed = ''
 const there = {}
 /** In place of a client's text: it is not known which one the unnamed statement has. */
 const unknownText = {}
@@ -14,7 +14,7 @@ export class ServerStatements {
   #lastUsed = ''
   /** On the server in a form that must not be used any more: closed before they are made anew. */
   readonly #suspects = new Set<string>()
-  readonly #unnamed = new NameForecast<object>()
+  readonly #unnamed = new SlotForecast<object>()
 
   get size(): number {
     return this.#names.size + this.#suspects.size
@@ -113,28 +113,28 @@ export class ServerStatements {
 
   /** Whose text the unnamed statement will have; null: there will be none. */
   get unnamed(): object | null {
-    return this.#unnamed.get(unnamed)
+    return this.#unnamed.value
   }
 
   isUnnamedUncertain(batch: number): boolean {
-    return this.#unnamed.isUncertain(unnamed, batch)
+    return this.#unnamed.isUncertain(batch)
   }
 
   expectUnnamed(text: object | null, batch: number): void {
-    this.#unnamed.expect(unnamed, text, batch)
+    this.#unnamed.expect(text, batch)
   }
 
   confirmUnnamed(text: object | null): void {
-    this.#unnamed.confirm(unnamed, text)
+    this.#unnamed.confirm(text)
   }
 
   lapseUnnamed(): void {
-    this.#unnamed.lapse(unnamed)
+    this.#unnamed.lapse()
   }
 
   /** A message of ours has used the unnamed statement, or a Parse of it has failed. */
   spoilUnnamed(): void {
-    this.#unnamed.set(unnamed, unknownText)
+    this.#unnamed.set(unknownText)
   }
 
   /** Whether it will be there may have changed. */

@@ -3,6 +3,7 @@
 import { clientStatementBytesMax, statementNameBytesMax } from '../config/limits.ts'
 import { NameForecast } from './name-forecast.ts'
 import type { ServerStatements } from './server-statements.ts'
+import { SlotForecast } from './slot-forecast.ts'
 import type { Statement, StatementCatalog } from './statement-catalog.ts'
 import { statementKey } from './statement-frames.ts'
 import { type Operation, StatementOperations, type Unnamed } from './statement-operations.ts'
@@ -13,7 +14,7 @@ export class StatementLedger {
   readonly #catalog: StatementCatalog
   readonly #statementsMax: number
   readonly #names = new NameForecast<Statement>()
-  readonly #unnamed = new NameForecast<Unnamed>()
+  readonly #unnamed = new SlotForecast<Unnamed>()
   readonly #operations = new StatementOperations()
   /** Of names and texts, those on their way included. */
   #bytes = 0
@@ -44,7 +45,7 @@ export class StatementLedger {
   }
 
   get unnamed(): Unnamed | null {
-    return this.#unnamed.get(unnamed)
+    return this.#unnamed.value
   }
 
   get lastServerName(): string {
@@ -97,7 +98,7 @@ export class StatementLedger {
   /** As NameForecast.isUncertain. */
   isUncertain(name: string, batch: number): boolean {
     return name === unnamed
-      ? this.#unnamed.isUncertain(unnamed, batch)
+      ? this.#unnamed.isUncertain(batch)
       : this.#names.isUncertain(statementKey(name), batch)
   }
 
@@ -117,7 +118,7 @@ export class StatementLedger {
         this.#names.expect(statementKey(operation.name), null, batch)
         break
       case 'query':
-        this.#unnamed.expect(unnamed, null, batch)
+        this.#unnamed.expect(null, batch)
         server.expectUnnamed(null, batch)
         break
       case 'drop':
@@ -128,7 +129,7 @@ export class StatementLedger {
         break
       case 'unnamed':
         this.unnamedBytes += bytesOfUnnamed(operation.unnamed)
-        if (operation.isClients) this.#unnamed.expect(unnamed, operation.unnamed, batch)
+        if (operation.isClients) this.#unnamed.expect(operation.unnamed, batch)
         server.expectUnnamed(operation.unnamed, batch)
         break
     }
@@ -151,7 +152,7 @@ export class StatementLedger {
         break
       case 'query':
         server.confirmUnnamed(null)
-        this.#unnamed.confirm(unnamed, null)
+        this.#unnamed.confirm(null)
         break
       case 'drop':
         server.confirm(operation.standIn, false)
@@ -163,7 +164,7 @@ export class StatementLedger {
       case 'unnamed':
         this.unnamedBytes -= bytesOfUnnamed(operation.unnamed)
         server.confirmUnnamed(operation.unnamed)
-        if (operation.isClients) this.#unnamed.confirm(unnamed, operation.unnamed)
+        if (operation.isClients) this.#unnamed.confirm(operation.unnamed)
         break
       case 'taken':
         // A DEALLOCATE on its way has freed the name, here and on the server.
@@ -192,7 +193,7 @@ export class StatementLedger {
       case 'unnamed':
         server.lapseUnnamed()
         // Postgres drops the one before it looks at the text of the next.
-        if (isCause && operation.isClients) this.#unnamed.set(unnamed, null)
+        if (isCause && operation.isClients) this.#unnamed.set(null)
         if (isCause) server.spoilUnnamed()
         break
       case 'query':
@@ -254,11 +255,11 @@ export class StatementLedger {
         this.#names.lapse(statementKey(operation.name))
         break
       case 'query':
-        this.#unnamed.lapse(unnamed)
+        this.#unnamed.lapse()
         break
       case 'unnamed':
         this.unnamedBytes -= bytesOfUnnamed(operation.unnamed)
-        if (operation.isClients) this.#unnamed.lapse(unnamed)
+        if (operation.isClients) this.#unnamed.lapse()
         break
     }
   }

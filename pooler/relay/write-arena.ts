@@ -1,26 +1,30 @@
 // Where small writes of one turn are put together: each transport has at most one region, which grows
 // while it is the last one. Empty again when every region has been sent.
 //
-//   memory:  │ region of one │ region of another │ free │
-//                                                ↑ at
+//   memory:  │ region of one │ … │ region of another │ free │
+//            ↑ 0             ↑ 1 KB                  ↑ at
 const arenaBytes = 64 * 1024
-/** Most turns write once: a view of that size, from the start, is made once and found again. */
-const viewBytesMax = 4096
+/** Regions begin at multiples of this. */
+const slotBytes = 1024
 
 export class WriteArena {
   memory: Buffer = Buffer.allocUnsafeSlow(arenaBytes)
   at = 0
   #openRegions = 0
-  #views: Buffer[] = []
+  /** Of one slot each, by length: making a view costs more than a small write's copy. */
+  #views: Buffer[][] = []
 
   hasRoom(bytes: number): boolean {
     return this.at + bytes <= arenaBytes
   }
 
-  /** A region begins at `at`, with room for so much. */
-  open(bytes: number): void {
-    if (!this.hasRoom(bytes)) this.replace()
+  /** A region begins at the next slot. False: there is no room for so much there. */
+  open(bytes: number): boolean {
+    const at = Math.ceil(this.at / slotBytes) * slotBytes
+    if (at + bytes > arenaBytes) return false
+    this.at = at
     this.#openRegions++
+    return true
   }
 
   /** Into the last region. */
@@ -36,9 +40,13 @@ export class WriteArena {
 
   /** Of `memory`, which may be one that has been replaced. */
   view(memory: Buffer, from: number, end: number): Buffer {
-    if (from > 0 || end > viewBytesMax || memory !== this.memory) return memory.subarray(from, end)
-    this.#views[end] ??= memory.subarray(0, end)
-    return this.#views[end]
+    const bytes = end - from
+    if (bytes > slotBytes || memory !== this.memory) return memory.subarray(from, end)
+    const slot = from / slotBytes
+    this.#views[slot] ??= []
+    const views = this.#views[slot]
+    views[bytes] ??= memory.subarray(from, end)
+    return views[bytes]
   }
 
   /** What there was belongs to a write under way, or to regions that will yet be sent from it. */

@@ -1,28 +1,59 @@
-// A turn is one call from the event loop into a reader: what it writes to one destination, however
-// many pieces, leaves at its end in one system call (with TLS in one record).
-import { isKeptInLane, takeKept } from './lanes.ts'
+// A turn is one round of the event loop: whatever has come on any socket is read first, then what was
+// written to each destination leaves, however many pieces, in one system call (with TLS in one
+// record). Reading and writing by turns for each socket costs a tenth more: see DECISIONS.md, "A round is
+// read before it is answered".
+//
+//   poll:   read A → read B → … → read P → flush 16 → read Q → …
+//   check:  what waits in lanes (lanes.ts) → flush the rest
+import { isAlone, isKeptInLane, takeKept, takeLateTurns } from './lanes.ts'
 import type { TransportReader } from './transport.ts'
 
 interface Writer {
   /** Gives to the kernel what was written during the turn. */
   flush(): void
+  destroy(cause: Error): void
 }
 
-const waiting: Writer[] = []
-let isOpen = false
+/** So many are not kept waiting for whoever else is read in this round. */
+const writersMax = 16
 
-export const isTurnOpen = (): boolean => isOpen
+/** Filled up to `waitingCount`; its length is not touched, because setting it costs a call into V8. */
+const waiting: (Writer | null)[] = []
+let waitingCount = 0
+let isReading = false
+let isEndDue = false
+
+/** Something of the round is being read: what is written leaves at the turn's end. */
+export const isTurnOpen = (): boolean => isReading
 
 /** Of a writer that has not been flushed since its first write of this turn. */
 export function flushAtTurnEnd(writer: Writer): void {
-  waiting.push(writer)
+  waiting[waitingCount++] = writer
+}
+
+/** The turn ends for those that wait. */
+export function flushWaiting(): void {
+  for (let index = 0; index < waitingCount; index++) {
+    const writer = waiting[index] as Writer
+    waiting[index] = null
+    try {
+      writer.flush()
+    } catch (error) {
+      // The others are to have theirs.
+      writer.destroy(error as Error)
+    }
+  }
+  waitingCount = 0
 }
 
 export function tellData(reader: TransportReader, chunk: Buffer): void {
   const { lane } = reader
   const kept = takeKept(reader)
   if (kept !== null) run(reader, kept)
-  else if (lane !== undefined && isKeptInLane(lane, reader, chunk, run)) return
+  else if (lane !== undefined && !isAlone(lane)) {
+    endLater()
+    if (isKeptInLane(lane, reader, chunk)) return
+  }
   run(reader, chunk)
 }
 
@@ -61,18 +92,32 @@ export function tellClosed(reader: TransportReader, cause: Error | null): void {
   }
 }
 
-/** False within another turn, whose end is the end of both. */
+/** False within the reading of another. */
 function begin(): boolean {
-  if (isOpen) return false
-  isOpen = true
+  if (isReading) return false
+  isReading = true
   return true
 }
 
 function end(): void {
+  isReading = false
+  if (waitingCount >= writersMax) flushWaiting()
+  else if (waitingCount > 0) endLater()
+}
+
+function endLater(): void {
+  if (isEndDue) return
+  isEndDue = true
+  setImmediate(onRoundEnd)
+}
+
+function onRoundEnd(): void {
+  let isMoreLate = true
   try {
-    for (let index = 0; index < waiting.length; index++) (waiting[index] as Writer).flush()
+    isMoreLate = takeLateTurns(run)
   } finally {
-    waiting.length = 0
-    isOpen = false
+    flushWaiting()
+    isEndDue = false
+    if (isMoreLate) endLater()
   }
 }
