@@ -1,7 +1,12 @@
 // Clients that connect, ask once and leave, as functions without a pool of their own do.
 import { faultsOf, latencies } from '../support/measure.ts'
 import { runCase, type Turn } from '../support/rounds.ts'
-import { type Scenario, type ScenarioResult, secondsOf } from '../support/scenario.ts'
+import {
+  type Scenario,
+  type ScenarioResult,
+  secondsOf,
+  warmUpSecondsOf,
+} from '../support/scenario.ts'
 import type { Target } from '../support/target.ts'
 import { WireClient } from '../support/wire-client.ts'
 
@@ -21,7 +26,9 @@ export const churn: Scenario = {
         rounds: options.rounds,
         // Postgres itself has no certificate here, and a process to make for each login.
         targets: world.targets.filter(({ name }) => !isTls || name !== 'direct'),
-        turn: (target, round) => comeAndGo(target, isTls, round === 0 ? 1 : seconds),
+        seconds,
+        warmUpSeconds: warmUpSecondsOf(options, true, 2),
+        turn: (target, turnSeconds) => comeAndGo(target, isTls, turnSeconds),
       })
       options.onCase(done)
       cases.push(done)

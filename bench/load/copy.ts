@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { faultsOf } from '../support/measure.ts'
 import { Program } from '../support/program.ts'
 import { runCase, type Turn } from '../support/rounds.ts'
-import type { Scenario, ScenarioResult } from '../support/scenario.ts'
+import { type Scenario, type ScenarioResult, warmUpSecondsOf } from '../support/scenario.ts'
 import type { Target } from '../support/target.ts'
 
 const fileMb = 100
@@ -28,6 +28,7 @@ export const copy: Scenario = {
         name: `copy ${direction}`,
         unit: 'MB',
         rounds: options.rounds,
+        warmUpSeconds: warmUpSecondsOf(options, true),
         targets: world.targets,
         turn: async (target: Target) => {
           if (direction === 'in') await world.postgres.emptyCopyRows()

@@ -22,14 +22,14 @@ export const idle: Scenario = {
     const cases = []
     for (const isTls of [false, true]) {
       // A handshake costs both sides a few milliseconds, and each client this process as much memory.
-      const clients = options.isQuick ? 3000 : isTls ? 4000 : clientsMax
+      const clients = options.isQuick ? 2000 : isTls ? 4000 : clientsMax
       const done = await runCase(world, {
         name: `idle, ${isTls ? 'TLS' : 'plain'}, ${clients} clients`,
         unit: 'logins',
         rounds: 1,
         targets: world.targets.filter(({ pid }) => pid !== null),
         turn: (target) => crowd(target, clients, isTls),
-        hasWarmUp: false,
+        warmUpSeconds: 0,
       })
       options.onCase(done)
       cases.push(done)

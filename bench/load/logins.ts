@@ -7,7 +7,12 @@ import { projectRef } from '../support/latchkey.ts'
 import { faultsOf } from '../support/measure.ts'
 import { appRole } from '../support/postgres.ts'
 import { runCase } from '../support/rounds.ts'
-import { type Scenario, type ScenarioResult, secondsOf } from '../support/scenario.ts'
+import {
+  type Scenario,
+  type ScenarioResult,
+  secondsOf,
+  warmUpSecondsOf,
+} from '../support/scenario.ts'
 import type { Target } from '../support/target.ts'
 import { comeAndGo } from './churn.ts'
 
@@ -30,7 +35,9 @@ export const logins: Scenario = {
       unit: 'logins',
       rounds: options.rounds,
       targets,
-      turn: (one, round) => comeAndGo(one, true, round === 0 ? 1 : seconds),
+      seconds,
+      warmUpSeconds: warmUpSecondsOf(options, true, 1),
+      turn: (one, turnSeconds) => comeAndGo(one, true, turnSeconds),
     })
     options.onCase(done)
     return { settings: { seconds }, cases: [done], faults: faultsOf(done) }

@@ -9,6 +9,7 @@ import {
   type ScenarioOptions,
   type ScenarioResult,
   secondsOf,
+  warmUpSecondsOf,
 } from '../support/scenario.ts'
 import type { World } from '../support/world.ts'
 
@@ -102,10 +103,12 @@ async function runScript(
       unit: script.unit ?? 'transactions',
       rounds: options.rounds,
       targets: world.targets,
-      turn: (target, round) =>
+      seconds,
+      warmUpSeconds: warmUpSecondsOf(options, clients === script.clients[0]),
+      turn: (target, turnSeconds) =>
         pgbenchTurn(
           target.transaction,
-          [...common, '-T', `${round === 0 ? 1 : seconds}`],
+          [...common, '-T', `${turnSeconds}`],
           script.unitsPerTransaction,
         ),
     })

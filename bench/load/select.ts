@@ -2,7 +2,12 @@
 import { faultsOf } from '../support/measure.ts'
 import { pgbenchTurn } from '../support/pgbench-turn.ts'
 import { runCase } from '../support/rounds.ts'
-import { type Scenario, type ScenarioResult, secondsOf } from '../support/scenario.ts'
+import {
+  type Scenario,
+  type ScenarioResult,
+  secondsOf,
+  warmUpSecondsOf,
+} from '../support/scenario.ts'
 import { supportsPrepared } from '../support/target.ts'
 
 export const select: Scenario = {
@@ -22,8 +27,10 @@ export const select: Scenario = {
           unit: 'transactions',
           rounds: options.rounds,
           targets,
-          turn: (target, round) =>
-            pgbenchTurn(target.transaction, [...args, '-T', `${round === 0 ? 1 : seconds}`]),
+          seconds,
+          warmUpSeconds: warmUpSecondsOf(options, cases.length === 0, 3),
+          turn: (target, turnSeconds) =>
+            pgbenchTurn(target.transaction, [...args, '-T', `${turnSeconds}`]),
         })
         options.onCase(done)
         cases.push(done)

@@ -8,6 +8,7 @@ import {
   type ScenarioOptions,
   type ScenarioResult,
   secondsOf,
+  warmUpSecondsOf,
 } from '../support/scenario.ts'
 import { untilServing } from '../support/service.ts'
 import { WireClient } from '../support/wire-client.ts'
@@ -33,7 +34,9 @@ export const tenants: Scenario = {
         unit: 'transactions',
         rounds: Math.min(3, options.rounds),
         targets: [world.latchkey.target],
-        turn: (_target, round) => quietTurn(world, clients, isNoisy, round === 0 ? 1 : seconds),
+        seconds,
+        warmUpSeconds: warmUpSecondsOf(options, cases.length === 0, 1),
+        turn: (_target, turnSeconds) => quietTurn(world, clients, isNoisy, turnSeconds),
       })
       options.onCase(done)
       cases.push(done)

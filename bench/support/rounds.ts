@@ -28,23 +28,25 @@ export interface CaseOptions {
   readonly unit: string
   readonly rounds: number
   readonly targets: readonly Target[]
-  /** `round` 0 is the warm-up, whose figures are thrown away. */
-  readonly turn: (target: Target, round: number) => Promise<Turn>
-  readonly hasWarmUp?: boolean
+  /** Of a turn, where it has no length of its own. */
+  readonly seconds?: number
+  /** Of a first turn of each target, whose figures are thrown away; 0: none. */
+  readonly warmUpSeconds: number
+  readonly turn: (target: Target, seconds: number) => Promise<Turn>
 }
 
 /** Where others share the machine. */
 const quietWaitMsMax = 3000
 
 export async function runCase(world: World, options: CaseOptions): Promise<Case> {
-  const { name, unit, targets, turn } = options
-  if (options.hasWarmUp ?? true) for (const target of targets) await turn(target, 0)
+  const { name, unit, targets, warmUpSeconds, turn, seconds = 0 } = options
+  if (warmUpSeconds > 0) for (const target of targets) await turn(target, warmUpSeconds)
   const measures: Measure[] = []
   for (let round = 1; round <= options.rounds; round++) {
     await untilQuiet(quietWaitMsMax)
     const first = (round - 1) % targets.length
     for (const target of [...targets.slice(first), ...targets.slice(0, first)]) {
-      measures.push(await measured(world, target, round, turn))
+      measures.push(await measured(world, target, round, () => turn(target, seconds)))
     }
   }
   return { name, unit, measures }
@@ -54,11 +56,11 @@ async function measured(
   world: World,
   target: Target,
   round: number,
-  turn: CaseOptions['turn'],
+  turn: () => Promise<Turn>,
 ): Promise<Measure> {
   if (target.pid !== null) resetTreePeakMemory(target.pid)
   const before = read(world, target)
-  const { seconds, latencies, ...done } = await turn(target, round)
+  const { seconds, latencies, ...done } = await turn()
   const after = read(world, target)
   const cpuMs = target.pid === null ? null : after.poolerMs - before.poolerMs
   const totalMs = Math.max(1, after.machine.totalMs - before.machine.totalMs)

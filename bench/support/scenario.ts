@@ -45,5 +45,19 @@ export interface Scenario {
   run(world: World, options: ScenarioOptions): Promise<ScenarioResult>
 }
 
+/**
+ * A process that has just started runs code that is not compiled yet: Latchkey needs some hundred
+ * thousand transactions, or ten thousand logins, to be as it is in use. Quickly: nothing of the kind,
+ * where `quickSeconds` does not ask for it.
+ */
+export const warmUpSecondsOf = (
+  { isQuick }: ScenarioOptions,
+  isFirst: boolean,
+  quickSeconds = 0,
+): number => {
+  if (isQuick) return isFirst ? quickSeconds : 0
+  return isFirst ? 15 : 3
+}
+
 export const secondsOf = (options: ScenarioOptions, usual: number): number =>
   options.seconds ?? (options.isQuick ? 1 : usual)
