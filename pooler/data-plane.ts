@@ -32,6 +32,7 @@ import { type NewBudget, ServerBudgets } from './pool/server-budgets.ts'
 import { Upstream } from './pool/upstream.ts'
 import type { UpstreamAddresses } from './pool/upstream-address.ts'
 import { poolLimitsOf } from './pool-limits-of.ts'
+import type { EaseReads } from './relay/eased-reads.ts'
 import { Lane } from './relay/lanes.ts'
 import { cancelIfOverdue, overdue } from './relay/overdue.ts'
 import { StatementCatalog } from './relay/statement-catalog.ts'
@@ -59,6 +60,7 @@ export interface DataPlaneOptions {
   /** Asked when an operator comes: it sees the data plane itself. */
   readonly admin: () => AdminServices | null
   readonly openTransport: OpenTransport
+  readonly easeReads: EaseReads
   /** null: this process is alone. */
   readonly workers: OtherWorkers | null
 }

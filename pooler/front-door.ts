@@ -13,6 +13,7 @@ import { readChunk, sayGoodbye } from './client/socket-reading.ts'
 import { proxyHeadersAwaitedMax, turnedAwayMax } from './config/limits.ts'
 import type { Config } from './config/settings.ts'
 import type { CounterBook } from './metrics/counter-book.ts'
+import type { EaseReads } from './relay/eased-reads.ts'
 import type { ListenerMode } from './startup/identify-tenant.ts'
 
 export interface FrontDoorOptions {
@@ -22,6 +23,7 @@ export interface FrontDoorOptions {
   readonly quota: ConnectionQuota
   readonly counters: CounterBook
   readonly isOverMemory: () => boolean
+  readonly easeReads: EaseReads
   /** Gets each connection that there is room for. */
   readonly onNewcomer: (newcomer: Newcomer, admission: Admission) => void
 }
@@ -41,6 +43,7 @@ export class FrontDoor {
 
   onSocket(socket: Socket, mode: ListenerMode): void {
     socket.on('error', () => socket.destroy())
+    this.#options.easeReads(socket)
     const address = normalizeAddress(socket.remoteAddress ?? '')
     if (address === null) {
       socket.destroy()

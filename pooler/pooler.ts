@@ -24,8 +24,7 @@ import { OtherWorkersLink } from './other-workers-link.ts'
 import { UpstreamAddresses } from './pool/upstream-address.ts'
 import { type OwnListener, UpstreamGuard } from './pool/upstream-guard.ts'
 import { projectQueryOver } from './project-query.ts'
-import { chooseTransport } from './relay/fast-io.ts'
-import type { OpenTransport } from './relay/transport.ts'
+import { chooseTransport, type FastIoChoice } from './relay/fast-io.ts'
 import { openDatabase } from './store/database.ts'
 import { applyTenantChange } from './tenant-change.ts'
 import { version } from './version.ts'
@@ -99,7 +98,8 @@ export class Pooler {
       credentials: control.credentials,
       counters,
       admin: () => this.#admin,
-      openTransport: parts.openTransport,
+      openTransport: parts.fastIo.openTransport,
+      easeReads: parts.fastIo.easeReads,
       workers: others,
     })
     this.data = data
@@ -308,7 +308,7 @@ interface Loaded {
   readonly vaultKey: NonNullable<Config['vaultEncKey']>
   readonly globalCa: string | null
   readonly certificates: ServerCertificates | null
-  readonly openTransport: OpenTransport
+  readonly fastIo: FastIoChoice
 }
 
 /** Files and metadata that everything else is built on. */
@@ -333,7 +333,8 @@ async function load({ config, log }: PoolerOptions): Promise<Loaded> {
   } finally {
     await database.close()
   }
-  const { openTransport, whyNot } = await chooseTransport(config.poolerFastIo)
+  const fastIo = await chooseTransport(config.poolerFastIo)
+  const { whyNot } = fastIo
   if (whyNot !== null) log.info({ whyNot }, "fast I/O is off: sockets go through Node's streams")
-  return { databaseUrl: url, vaultKey: vaultEncKey, globalCa, certificates, openTransport }
+  return { databaseUrl: url, vaultKey: vaultEncKey, globalCa, certificates, fastIo }
 }

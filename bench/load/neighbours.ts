@@ -15,6 +15,7 @@ import {
   type ScenarioOptions,
   type ScenarioResult,
   secondsOf,
+  warmUpSecondsOf,
 } from '../support/scenario.ts'
 import { untilServing } from '../support/service.ts'
 import { checkLogin, type Target } from '../support/target.ts'
@@ -47,9 +48,11 @@ export const neighbours: Scenario = {
         unit: "the crowd's transactions",
         rounds: options.rounds,
         targets: places.map(({ target }) => target),
-        turn: (target, round) => {
+        seconds,
+        warmUpSeconds: warmUpSecondsOf(options, cases.length === 0, 1),
+        turn: (target, turnSeconds) => {
           const place = places.find((each) => each.target === target) as Neighbourhood
-          return aloneAndBeside(place, quiet, pauseMs, round === 0 ? 1 : seconds)
+          return aloneAndBeside(place, quiet, pauseMs, turnSeconds)
         },
       })
       options.onCase(done)

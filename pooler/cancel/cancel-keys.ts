@@ -1,6 +1,7 @@
 // The keys in the BackendKeyData that clients get: ours, random, and good for one client while it
 // lives. A key of protocol 3.0 has 32 + 32 bits; one of 3.2 has 32 + 256.
-import { randomBytes, randomInt, timingSafeEqual } from 'node:crypto'
+import { randomInt, timingSafeEqual } from 'node:crypto'
+import { pooledRandomBytes } from '../../shared/crypto/random-pool.ts'
 
 export interface CancelTarget {
   /**
@@ -37,7 +38,7 @@ export class CancelKeys {
   issue(target: CancelTarget, isLong: boolean): CancelKey {
     let processId = randomInt(processIdMin, processIdMax)
     while (this.#targets.has(processId)) processId = randomInt(processIdMin, processIdMax)
-    const secret = randomBytes(isLong ? longSecretBytes : secretBytes)
+    const secret = pooledRandomBytes(isLong ? longSecretBytes : secretBytes)
     this.#targets.set(processId, { secret, target })
     return { processId, secret }
   }

@@ -6,7 +6,7 @@ import type { Timer } from '../../shared/clock.ts'
 import type { ErrorCode } from '../../shared/error-catalogue.ts'
 import { PoolerError } from '../../shared/errors.ts'
 import { type ClientId, newReportId, nextClientId } from '../../shared/ids.ts'
-import type { Log } from '../../shared/log.ts'
+import { type Log, logWith } from '../../shared/log.ts'
 import { errorResponseOf, PostgresError } from '../../shared/protocol/error-response.ts'
 import { sourceKey } from '../accept/address-filter.ts'
 import type { Admission } from '../accept/connection-quota.ts'
@@ -65,7 +65,7 @@ export class ClientConnection {
   }
 
   get log(): Log {
-    this.#log ??= this.#services.log.child({ clientId: this.id, address: this.address })
+    this.#log ??= logWith(this.#services.log, { clientId: this.id, address: this.address })
     return this.#log
   }
 

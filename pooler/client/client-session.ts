@@ -11,13 +11,13 @@ import { ConversationFailed } from '../pool/server-conversation.ts'
 import { Relay } from '../relay/relay.ts'
 import type { RelayEnd } from '../relay/relay-options.ts'
 import type { ServerLink } from '../relay/server-link.ts'
-import { profileOf } from '../relay/session-settings.ts'
 import type { Tenant } from '../tenant/tenant.ts'
 import type { ClientConnection } from './client-connection.ts'
 import type { ClientServices } from './client-services.ts'
 import type { Login } from './log-in.ts'
-import { type LoginReports, loginAnswer } from './login-answer.ts'
+import { loginAnswer } from './login-answer.ts'
 import { ClientGone } from './login-dialog.ts'
+import { knownLoginState, type LoginState, loginStateOf } from './login-state.ts'
 import { waitForServer } from './login-waiter.ts'
 
 type Settings = ReadonlyMap<string, string>
@@ -113,7 +113,8 @@ export class ClientSession implements PoolClient {
 
   async #beginSession(): Promise<void> {
     const { link, spelled } = await this.#obtainWithSettings()
-    this.#start(link, { values: link.reported, spelling: link.spelling }, spelled)
+    const reports = { values: link.reported, spelling: link.spelling }
+    this.#start(link, loginStateOf(reports, spelled, this.login.attribution))
   }
 
   async #beginTransactions(): Promise<void> {
@@ -126,9 +127,7 @@ export class ClientSession implements PoolClient {
       reports = obtained.link
       this.#pool.checkin(obtained.link)
     }
-    const values = new Map(reports.baseline)
-    for (const [name, value] of spelled) values.set(name, value)
-    this.#start(null, { values, spelling: reports.spelling }, spelled)
+    this.#start(null, knownLoginState(reports, spelled, this.login.attribution))
   }
 
   /** A server lost meanwhile is replaced: nothing of the client's has run on it. */
@@ -176,16 +175,13 @@ export class ClientSession implements PoolClient {
     throw new ClientGone('while its login waited for a server')
   }
 
-  #start(link: ServerLink | null, reports: LoginReports, spelled: Settings): void {
+  #start(link: ServerLink | null, state: LoginState): void {
     const { login } = this
     const { clock, config, ticker, cancelKeys } = this.#services
-    const { attribution } = login
-    const values = attribution.ownValues(reports.values)
-    const startup = attribution.ownValues(spelled)
     const relay = new Relay({
       clientId: this.#connection.id,
       person: login.authenticated.person?.userId ?? null,
-      attribution,
+      attribution: login.attribution,
       witness: login.authenticated.person?.witness ?? null,
       mode: this.key.mode === 'transaction' ? 'transaction' : 'session',
       transport: login.tail.transport,
@@ -200,8 +196,8 @@ export class ClientSession implements PoolClient {
       counters: this.#pool.counters,
       clock,
       ticker,
-      profile: profileOf(new Map([...values, ...startup])),
-      startup,
+      profile: state.profile,
+      startup: state.startup,
       onFault: (error) => this.#connection.internal(error),
       onEnded: (end) => this.leave(end),
     })
@@ -210,9 +206,7 @@ export class ClientSession implements PoolClient {
     relay.asides.processId = this.#cancelKey.processId
     const until = login.authenticated.person?.notice ?? null
     const notice = until === null ? null : noticeResponse(until)
-    relay.transport.write(
-      loginAnswer({ values, spelling: reports.spelling }, this.#cancelKey, notice),
-    )
+    relay.transport.write(loginAnswer(state.reports, this.#cancelKey, notice))
     this.#connection.log.info(
       { tenant: this.key.tenantRef, role: this.key.role, mode: this.key.mode },
       'client logged in',

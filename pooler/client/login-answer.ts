@@ -14,13 +14,18 @@ export interface LoginReports {
   readonly spelling: ReadonlyMap<string, string>
 }
 
-export function loginAnswer(reports: LoginReports, key: CancelKey, notice: Buffer | null): Buffer {
+export function reportMessages({ values, spelling }: LoginReports): Buffer {
   const messages: Buffer[] = []
-  for (const [setting, name] of reports.spelling) {
-    const value = reports.values.get(setting)
+  for (const [setting, name] of spelling) {
+    const value = values.get(setting)
     if (value !== undefined) messages.push(parameterStatus(name, value))
   }
-  messages.push(backendKeyData(key.processId, key.secret))
+  return Buffer.concat(messages)
+}
+
+/** `reports`: what `reportMessages` made. */
+export function loginAnswer(reports: Buffer, key: CancelKey, notice: Buffer | null): Buffer {
+  const messages = [reports, backendKeyData(key.processId, key.secret)]
   if (notice !== null) messages.push(notice)
   messages.push(readyForQuery(status.idle))
   return Buffer.concat(messages)

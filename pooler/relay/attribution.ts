@@ -36,6 +36,10 @@ export class Attribution {
     this.#label = label
   }
 
+  get isPersons(): boolean {
+    return this.#label !== null
+  }
+
   /** What the server is called while the client calls itself `own`. */
   nameFor(own: string): string {
     if (this.#label === null) return withoutMark(own)

@@ -2,6 +2,7 @@
 // nothing of what handle-transport.ts stands on. What does not behave is not used, and no worse for it.
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { type Clock, systemClock } from '../../shared/clock.ts'
+import { type EaseReads, easeReads } from './eased-reads.ts'
 import { HandleTransport, openHandleTransport } from './handle-transport.ts'
 import { kept } from './read-memory.ts'
 import { openStreamTransport } from './stream-transport.ts'
@@ -12,11 +13,13 @@ export type FastIo = 'auto' | 'off'
 
 export interface FastIoChoice {
   readonly openTransport: OpenTransport
+  readonly easeReads: EaseReads
   /** Why the streams are used; null: they are not. */
   readonly whyNot: string | null
 }
 
 const testMsMax = 2000
+const asIs: EaseReads = () => {}
 
 /** Never rejects. */
 export async function chooseTransport(
@@ -24,7 +27,8 @@ export async function chooseTransport(
   clock: Clock = systemClock,
 ): Promise<FastIoChoice> {
   const whyNot = setting === 'off' ? 'switched off' : await fastIoFault(clock)
-  return { openTransport: whyNot === null ? openHandleTransport : openStreamTransport, whyNot }
+  if (whyNot !== null) return { openTransport: openStreamTransport, easeReads: asIs, whyNot }
+  return { openTransport: openHandleTransport, easeReads, whyNot }
 }
 
 /** What does not work; null: all does. */

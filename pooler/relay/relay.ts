@@ -110,13 +110,11 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     this.bytesFromClient += chunk.length
     this.#options.counters.bytesFromClients += chunk.length
     this.lastActiveMs = this.#options.ticker.nowMs
-    if (this.#pending.isEmpty && this.session.repair?.isUnderWay !== true) {
-      this.#feed(chunk)
-      return
-    }
+    const mustWait = !this.#pending.isEmpty || this.session.repair?.isUnderWay === true
     // A client that waits is read on, up to a bound: how else would one learn that it has left?
-    this.#pending.append(chunk)
-    if (this.#pending.isFull) this.#gate.close(waits)
+    if (mustWait) this.#pending.append(chunk)
+    else this.#feed(chunk)
+    if (mustWait && this.#pending.isFull) this.#gate.close(waits)
   }
 
   onTransportDrain(): void {
@@ -393,7 +391,9 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
   #close(bytes: Buffer | null, isOrderly: boolean, end: RelayEnd): void {
     this.#machine.moveTo('ended')
     this.#pending.take()
-    closeTransport(this.transport, bytes, isOrderly, this.#options.clock)
+    // Who has said Terminate reads nothing any more.
+    const isThrough = end === 'terminate' && this.transport.untakenBytes === 0
+    closeTransport(this.transport, bytes, isOrderly && !isThrough, this.#options.clock)
     this.session.leave()
     this.#options.onEnded(end)
   }

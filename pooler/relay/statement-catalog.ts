@@ -1,6 +1,6 @@
 // Prepared statements of one pool by content: equal ones are one object with one server-side name,
 // whatever the clients call them. An entry lives as long as a client has a name for it.
-import { createHmac } from 'node:crypto'
+import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
 import type { NamingText } from './naming-text.ts'
 import { parseMessage } from './statement-frames.ts'
 
@@ -39,7 +39,7 @@ const keyOf = (environment: string, content: Buffer, naming: NamingText | null):
 }
 
 export class StatementCatalog {
-  readonly #secret: Buffer
+  readonly #secret: KeyObject
   readonly #entries = new Map<string, Entry>()
   #scratches = 0
   /** As many as one text may drop. */
@@ -47,7 +47,7 @@ export class StatementCatalog {
 
   /** `secret`: random for each process. */
   constructor(secret: Buffer) {
-    this.#secret = secret
+    this.#secret = createSecretKey(secret)
   }
 
   get size(): number {

@@ -1,6 +1,6 @@
 // The grammar that both sides of a SCRAM exchange share (RFC 5802 section 7). Texts are handled as
 // latin1, one character per byte, so that what is signed is what was on the wire, byte for byte.
-import { randomBytes } from 'node:crypto'
+import { pooledRandomBytes } from './random-pool.ts'
 
 export const scramSha256 = 'SCRAM-SHA-256'
 export const scramSha256Plus = 'SCRAM-SHA-256-PLUS'
@@ -50,7 +50,7 @@ export function valueAt(attributes: readonly Attribute[], index: number, name: s
 export const isNonce = (text: string): boolean => /^[\x21-\x2b\x2d-\x7e]+$/.test(text)
 
 /** 144 random bits, as many as Postgres uses. */
-export const newNonce = (): string => randomBytes(18).toString('base64')
+export const newNonce = (): string => pooledRandomBytes(18).toString('base64')
 
 export function xor(left: Buffer, right: Buffer): Buffer {
   const result = Buffer.alloc(left.length)

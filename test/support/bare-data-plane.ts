@@ -9,7 +9,7 @@ import type { Tenant } from '../../pooler/tenant/tenant.ts'
 import { systemClock } from '../../shared/clock.ts'
 import { type Log, nullLog } from '../../shared/log.ts'
 import { eventually } from './eventually.ts'
-import { openTransport } from './fast-io.ts'
+import { easeReads, openTransport } from './fast-io.ts'
 
 export interface BareDataPlaneOptions {
   readonly tenant: Tenant
@@ -56,6 +56,7 @@ export class BareDataPlane {
       admin: () => null,
       inherited: {},
       openTransport,
+      easeReads,
       workers: null,
     })
   }

@@ -4,4 +4,4 @@ import { chooseTransport } from '../../pooler/relay/fast-io.ts'
 
 export const fastIo = process.env.TEST_FAST_IO === 'off' ? 'off' : 'auto'
 
-export const { openTransport, whyNot } = await chooseTransport(fastIo)
+export const { openTransport, easeReads, whyNot } = await chooseTransport(fastIo)
