@@ -16,6 +16,8 @@ import { probes, randomStep, type Step } from '../support/session-twin.ts'
 const postgres = sharedPostgres()
 const rounds = 3
 const steps = 150
+/** The model is young: a suite is to fail for what was changed, and a long run to find what was not. */
+const usualSeed = 8100
 const twins = uniqueName('twins')
 const otherRole = uniqueName('other')
 
@@ -203,7 +205,7 @@ async function play(random: SeededRandom): Promise<{ steps: number; pins: number
 test(
   'random clients have the session that Postgres itself would give them',
   async () => {
-    const sums = await seededRounds('session model', rounds, play)
+    const sums = await seededRounds('session model', rounds, play, usualSeed)
     expect(sums.pins).toBeGreaterThan(0)
   },
   roundsMsMax(rounds),

@@ -13,13 +13,18 @@ export const roundsMsMax = (usual: number): number =>
     ? Number(ROUNDS ?? usual) * roundMsMax
     : Number(MINUTES) * 60_000 + roundMsMax
 
-/** `round` gives figures to be added up and printed. Throws what the first round that fails throws. */
+/**
+ * `round` gives figures to be added up and printed. Throws what the first round that fails throws.
+ * `usualSeed`: the first of a run that asks for nothing else; without it each run has others.
+ */
 export async function seededRounds<Figures extends Record<string, number>>(
   name: string,
   usual: number,
   round: (random: SeededRandom) => Promise<Figures>,
+  usualSeed: number | null = null,
 ): Promise<Figures> {
-  const first = freshSeed()
+  const isAsked = [process.env.SEED, ROUNDS, MINUTES].some((one) => one !== undefined)
+  const first = usualSeed === null || isAsked ? freshSeed() : usualSeed
   const endMs = MINUTES === undefined ? null : performance.now() + Number(MINUTES) * 60_000
   const wanted =
     endMs !== null && ROUNDS === undefined ? Number.POSITIVE_INFINITY : Number(ROUNDS ?? usual)
