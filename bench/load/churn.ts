@@ -24,6 +24,7 @@ export const churn: Scenario = {
         name: `churn, ${isTls ? 'TLS' : 'plain'}`,
         unit: 'logins',
         rounds: options.rounds,
+        seed: options.seed,
         // Postgres itself has no certificate here, and a process to make for each login.
         targets: world.targets.filter(({ name }) => !isTls || name !== 'direct'),
         seconds,

@@ -28,6 +28,7 @@ export const copy: Scenario = {
         name: `copy ${direction}`,
         unit: 'MB',
         rounds: options.rounds,
+        seed: options.seed,
         warmUpSeconds: warmUpSecondsOf(options, true),
         targets: world.targets,
         turn: async (target: Target) => {

@@ -27,6 +27,7 @@ export const idle: Scenario = {
         name: `idle, ${isTls ? 'TLS' : 'plain'}, ${clients} clients`,
         unit: 'logins',
         rounds: 1,
+        seed: options.seed,
         targets: world.targets.filter(({ pid }) => pid !== null),
         turn: (target) => crowd(target, clients, isTls),
         warmUpSeconds: 0,

@@ -34,6 +34,7 @@ export const logins: Scenario = {
       name: 'logins, TLS; latchkey and pgbouncer by SCRAM',
       unit: 'logins',
       rounds: options.rounds,
+      seed: options.seed,
       targets,
       seconds,
       warmUpSeconds: warmUpSecondsOf(options, true, 1),

@@ -47,6 +47,7 @@ export const neighbours: Scenario = {
         name: `beside ${count} clients, ${pauseMs === 0 ? 'without pause' : `each every ${pauseMs / 1000} s`}`,
         unit: "the crowd's transactions",
         rounds: options.rounds,
+        seed: options.seed,
         targets: places.map(({ target }) => target),
         seconds,
         warmUpSeconds: warmUpSecondsOf(options, cases.length === 0, 1),

@@ -102,6 +102,7 @@ async function runScript(
       name: `${script.name}, ${clients} clients`,
       unit: script.unit ?? 'transactions',
       rounds: options.rounds,
+      seed: options.seed,
       targets: world.targets,
       seconds,
       warmUpSeconds: warmUpSecondsOf(options, clients === script.clients[0]),

@@ -26,6 +26,7 @@ export const select: Scenario = {
           name: `${protocol}, ${clients} clients`,
           unit: 'transactions',
           rounds: options.rounds,
+          seed: options.seed,
           targets,
           seconds,
           warmUpSeconds: warmUpSecondsOf(options, cases.length === 0, 3),

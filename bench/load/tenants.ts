@@ -33,6 +33,7 @@ export const tenants: Scenario = {
         name: `${count} projects ${isNoisy ? `beside one of ${noisyClients} clients` : 'alone'}`,
         unit: 'transactions',
         rounds: Math.min(3, options.rounds),
+        seed: options.seed,
         targets: [world.latchkey.target],
         seconds,
         warmUpSeconds: warmUpSecondsOf(options, cases.length === 0, 1),

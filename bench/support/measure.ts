@@ -6,6 +6,8 @@ export interface Measure {
   readonly target: string
   /** From 1. */
   readonly round: number
+  /** Its place among the targets of this round, from 1. */
+  readonly turn: number
   /** Units of work done: the case says which. */
   readonly work: number
   readonly perSecond: number | null

@@ -1,4 +1,4 @@
-// Rounds of one case: targets take turns, each round begins with another, and what disturbs one round
+// Rounds of one case: targets take turns in ever another order, and what disturbs one round
 // disturbs all its targets alike. Processor time and memory of each are read around its turn.
 import {
   machineCpu,
@@ -9,6 +9,8 @@ import {
 } from './cpu.ts'
 import type { Case, Measure } from './measure.ts'
 import { untilQuiet } from './quiet.ts'
+import { RoundOrder } from './round-order.ts'
+import { SeededRandom } from './seeded-random.ts'
 import type { Target } from './target.ts'
 import type { World } from './world.ts'
 
@@ -27,6 +29,8 @@ export interface CaseOptions {
   readonly name: string
   readonly unit: string
   readonly rounds: number
+  /** Decides the order of the turns. */
+  readonly seed: number
   readonly targets: readonly Target[]
   /** Of a turn, where it has no length of its own. */
   readonly seconds?: number
@@ -42,12 +46,15 @@ export async function runCase(world: World, options: CaseOptions): Promise<Case>
   const { name, unit, targets, warmUpSeconds, turn, seconds = 0 } = options
   if (warmUpSeconds > 0) for (const target of targets) await turn(target, warmUpSeconds)
   const measures: Measure[] = []
+  const order = new RoundOrder(targets, new SeededRandom(options.seed))
   for (let round = 1; round <= options.rounds; round++) {
     await untilQuiet(quietWaitMsMax)
-    const first = (round - 1) % targets.length
-    for (const target of [...targets.slice(first), ...targets.slice(0, first)]) {
-      measures.push(await measured(world, target, round, () => turn(target, seconds)))
+    const inTable: Measure[] = []
+    for (const [index, target] of order.next().entries()) {
+      const one = await measured(world, target, round, () => turn(target, seconds))
+      inTable[targets.indexOf(target)] = { ...one, turn: index + 1 }
     }
+    measures.push(...inTable)
   }
   return { name, unit, measures }
 }
@@ -57,7 +64,7 @@ async function measured(
   target: Target,
   round: number,
   turn: () => Promise<Turn>,
-): Promise<Measure> {
+): Promise<Omit<Measure, 'turn'>> {
   if (target.pid !== null) resetTreePeakMemory(target.pid)
   const before = read(world, target)
   const { seconds, latencies, ...done } = await turn()

@@ -14,6 +14,7 @@ import {
 const measure = (changes: Partial<Measure>): Measure => ({
   target: 'latchkey',
   round: 1,
+  turn: 1,
   work: 100,
   perSecond: 50,
   cpuUsPerUnit: 40,
