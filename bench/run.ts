@@ -16,6 +16,7 @@ import { caseText } from './support/case-text.ts'
 import { htmlPage } from './support/html-page.ts'
 import { ownFolder } from './support/latchkey.ts'
 import { machineFacts } from './support/machine.ts'
+import { removeLeftovers } from './support/postgres.ts'
 import { type RunRecord, type ScenarioRecord, writeRun } from './support/results-file.ts'
 import type { Scenario, ScenarioOptions } from './support/scenario.ts'
 import { startWorld, type World, type WorldOptions } from './support/world.ts'
@@ -58,6 +59,11 @@ options:
   --plain               a proxy that only passes bytes, measured in the same rounds
   --cpu-prof <folder>   Latchkey writes its processor profile there
   --dry                 keeps no results
+
+variables:
+  BENCH_DATABASE_URL    a Postgres to measure against, as a role that may make databases and roles
+  BENCH_PGBOUNCER, BENCH_PGDOG, BENCH_PGCAT, BENCH_ODYSSEY, BENCH_PGPOOL
+                        the program of each, where it is not on PATH
 `
 
 const say = (line: string): void => {
@@ -115,9 +121,16 @@ async function main(): Promise<number> {
     ({ name, isOnlyByName = false }) =>
       positionals.includes(name) || (positionals.length === 0 && !isOnlyByName),
   )
+  const databaseUrl = process.env.BENCH_DATABASE_URL || null
+  for (const { name, needsPostgres } of databaseUrl === null ? [] : chosen) {
+    if (needsPostgres !== 'own') continue
+    say(`${name} restarts Postgres, and is not run against that of BENCH_DATABASE_URL`)
+    return 2
+  }
   for (const [index, scenario] of chosen.entries()) {
     say(`\n== ${index + 1} of ${chosen.length}, ${scenario.name}: ${scenario.about}`)
     const world = {
+      databaseUrl,
       isCompared: scenario.isCompared,
       poolSize: wholeNumber(values['pool-size']),
       delayMs: scenario.delayMs ?? 0,
@@ -127,9 +140,12 @@ async function main(): Promise<number> {
       hasPlainProxy: values.plain,
       workers: values.workers === undefined ? null : wholeNumber(values.workers),
     }
-    records.push(
-      await runOne(scenario, await worlds.get(world, scenario.isAlone ?? false), options),
-    )
+    const started = await worlds.get(world, scenario.isAlone ?? false)
+    if (scenario.needsPostgres === 'superuser' && !started.postgres.facts.isSuperuser) {
+      say(`left out: it ends connections of others, and the role of BENCH_DATABASE_URL may not`)
+      continue
+    }
+    records.push(await runOne(scenario, started, options))
   }
   await worlds.end()
   const run: RunRecord = {
@@ -154,8 +170,7 @@ async function runOne(
 ): Promise<ScenarioRecord> {
   const isShortChaos = scenario === chaos && options.isQuick && options.seconds === null
   for (const [part, settings] of Object.entries(world.settings)) {
-    const isThere = settings !== null
-    say(isThere ? `${part}: ${JSON.stringify(settings)}` : `${part}: not installed, left out`)
+    say(`${part}: ${typeof settings === 'string' ? settings : JSON.stringify(settings)}`)
   }
   const result = await scenario.run(
     world,
@@ -200,8 +215,23 @@ function wholeNumber(text: string): number {
   return value
 }
 
-// Ctrl-C ends the children with us (each was told to die with its parent).
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+const removalTimeoutMs = 10_000
+
+// Ctrl-C ends the children with us (each was told to die with its parent), and leaves nothing of ours
+// in a Postgres that stays.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, async () => {
+    setTimeout(() => process.exit(1), removalTimeoutMs)
+    await removeLeftovers().catch((error: Error) => say(`left behind: ${error.message}`))
+    process.exit(1)
+  })
+}
 
 // A scene of chaos that failed may have left a program behind, which would be waited for.
-process.exit(await main())
+process.exit(
+  await main().catch(async (error: Error) => {
+    say(`\n${error.stack}`)
+    await removeLeftovers()
+    return 1
+  }),
+)

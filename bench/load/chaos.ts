@@ -22,6 +22,7 @@ export const chaos: Scenario = {
   about: 'Does anything fail or stay behind while clients are killed and servers terminated?',
   isCompared: false,
   isAlone: true,
+  needsPostgres: 'superuser',
   async run(world, options): Promise<ScenarioResult> {
     const seconds = options.seconds ?? defaultSeconds
     const memoryBefore = processMemoryMb(world.latchkey.service.pid)

@@ -7,10 +7,10 @@ import {
   secondsOf,
   warmUpSecondsOf,
 } from '../support/scenario.ts'
-import type { Target } from '../support/target.ts'
+import { ableTargets, type Need, type Target } from '../support/target.ts'
 import { WireClient } from '../support/wire-client.ts'
 
-const lanes = 16
+export const lanes = 16
 
 export const churn: Scenario = {
   name: 'churn',
@@ -20,13 +20,14 @@ export const churn: Scenario = {
     const seconds = secondsOf(options, 3)
     const cases = []
     for (const isTls of [false, true]) {
+      const name = `churn, ${isTls ? 'TLS' : 'plain'}`
+      const needs: Need[] = isTls ? ['scram', 'tls'] : ['scram']
       const done = await runCase(world, {
-        name: `churn, ${isTls ? 'TLS' : 'plain'}`,
+        name,
         unit: 'logins',
         rounds: options.rounds,
         seed: options.seed,
-        // Postgres itself has no certificate here, and a process to make for each login.
-        targets: world.targets.filter(({ name }) => !isTls || name !== 'direct'),
+        targets: ableTargets(world.targets, { by: name, needs, clients: lanes }, options.say),
         seconds,
         warmUpSeconds: warmUpSecondsOf(options, true, 2),
         turn: (target, turnSeconds) => comeAndGo(target, isTls, turnSeconds),

@@ -5,7 +5,7 @@ import { faultsOf } from '../support/measure.ts'
 import { Program } from '../support/program.ts'
 import { runCase, type Turn } from '../support/rounds.ts'
 import { type Scenario, type ScenarioResult, warmUpSecondsOf } from '../support/scenario.ts'
-import type { Target } from '../support/target.ts'
+import { ableTargets, type Target } from '../support/target.ts'
 
 const fileMb = 100
 const rows = `SELECT repeat('x', 999) FROM generate_series(1, ${fileMb * 1000})`
@@ -30,7 +30,7 @@ export const copy: Scenario = {
         rounds: options.rounds,
         seed: options.seed,
         warmUpSeconds: warmUpSecondsOf(options, true),
-        targets: world.targets,
+        targets: ableTargets(world.targets, { by: `copy ${direction}`, clients: 1 }, options.say),
         turn: async (target: Target) => {
           if (direction === 'in') await world.postgres.emptyCopyRows()
           return await psql(target.transaction, command)

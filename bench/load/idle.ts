@@ -4,7 +4,7 @@ import { processMemoryMb } from '../support/cpu.ts'
 import { faultsOf } from '../support/measure.ts'
 import { runCase, type Turn } from '../support/rounds.ts'
 import type { Scenario, ScenarioResult } from '../support/scenario.ts'
-import type { Target } from '../support/target.ts'
+import { ableTargets, type Need, type Target } from '../support/target.ts'
 import { WireClient } from '../support/wire-client.ts'
 
 const clientsMax = 10_000
@@ -23,12 +23,15 @@ export const idle: Scenario = {
     for (const isTls of [false, true]) {
       // A handshake costs both sides a few milliseconds, and each client this process as much memory.
       const clients = options.isQuick ? 2000 : isTls ? 4000 : clientsMax
+      const name = `idle, ${isTls ? 'TLS' : 'plain'}, ${clients} clients`
+      const needs: Need[] = isTls ? ['scram', 'tls'] : ['scram']
+      const poolers = world.targets.filter(({ pid }) => pid !== null)
       const done = await runCase(world, {
-        name: `idle, ${isTls ? 'TLS' : 'plain'}, ${clients} clients`,
+        name,
         unit: 'logins',
         rounds: 1,
         seed: options.seed,
-        targets: world.targets.filter(({ pid }) => pid !== null),
+        targets: ableTargets(poolers, { by: name, needs, clients }, options.say),
         turn: (target) => crowd(target, clients, isTls),
         warmUpSeconds: 0,
       })

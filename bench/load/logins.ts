@@ -13,8 +13,8 @@ import {
   secondsOf,
   warmUpSecondsOf,
 } from '../support/scenario.ts'
-import type { Target } from '../support/target.ts'
-import { comeAndGo } from './churn.ts'
+import { ableTargets, type Target } from '../support/target.ts'
+import { comeAndGo, lanes } from './churn.ts'
 
 export const logins: Scenario = {
   name: 'logins',
@@ -25,13 +25,17 @@ export const logins: Scenario = {
     const { token, session } = await person(world.latchkey)
     const { target } = world.latchkey
     const targets = [
-      ...world.targets.filter(({ name }) => name === 'pgbouncer'),
+      ...ableTargets(
+        world.others,
+        { by: 'logins', needs: ['scram', 'tls'], clients: lanes },
+        options.say,
+      ),
       byPassword(target, 'token', token),
       byPassword(target, 'session JWT', session),
       target,
     ]
     const done = await runCase(world, {
-      name: 'logins, TLS; latchkey and pgbouncer by SCRAM',
+      name: 'logins, TLS; latchkey and others by SCRAM',
       unit: 'logins',
       rounds: options.rounds,
       seed: options.seed,
@@ -48,7 +52,7 @@ export const logins: Scenario = {
 function byPassword(target: Target, name: string, password: string): Target {
   const options = '-c jit=on'
   const by = (address: Address): Address => ({ ...address, password, options })
-  return { ...target, name, transaction: by(target.transaction), session: by(target.session) }
+  return { ...target, name, transaction: by(target.transaction) }
 }
 
 /** A member with a rule for the application's role, so that all share one pool. */

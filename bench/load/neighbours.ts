@@ -18,7 +18,7 @@ import {
   warmUpSecondsOf,
 } from '../support/scenario.ts'
 import { untilServing } from '../support/service.ts'
-import { checkLogin, type Target } from '../support/target.ts'
+import { ableTargets, checkLogin, type Target } from '../support/target.ts'
 import type { World } from '../support/world.ts'
 
 const clients = 5000
@@ -71,8 +71,8 @@ export const neighbours: Scenario = {
 async function startApart(world: World) {
   const { postgres } = world
   const poolSize = Number(world.latchkey.settings.pool_size)
-  const options = { name: 'apart', folder: ownFolder, nodeArgs: [], upstreamPort: postgres.port }
-  return await startLatchkey(postgres, { ...options, poolSize })
+  const options = { name: 'apart', folder: ownFolder, nodeArgs: [], poolSize }
+  return await startLatchkey(postgres, { ...options, upstream: postgres.address() })
 }
 
 async function neighbourhoods(
@@ -81,7 +81,7 @@ async function neighbourhoods(
   apart: Target,
   count: number,
 ): Promise<Neighbourhood[]> {
-  const { latchkey, pgbouncer, postgres } = world
+  const { latchkey, others, postgres } = world
   const opened = async (address: Address): Promise<HelperProcess> => {
     const crowd = new HelperProcess('crowd-main.ts')
     await crowd.ask({ do: 'open', address, clients: count } satisfies CrowdRequest)
@@ -96,8 +96,8 @@ async function neighbourhoods(
     { target: direct, quiet: postgres.address(), crowd: ours },
     { target: { ...latchkey.target, name: 'apart' }, quiet: apart.transaction, crowd: ours },
   ]
-  if (pgbouncer !== null) {
-    const { target } = pgbouncer
+  const wanted = { by: 'neighbours', needs: ['scram'] as const, clients: count }
+  for (const target of ableTargets(others, wanted, say)) {
     const other = { ...target.transaction, user: otherRole }
     places.push({ target, quiet: other, crowd: await opened(target.transaction) })
   }

@@ -11,6 +11,7 @@ import {
   secondsOf,
   warmUpSecondsOf,
 } from '../support/scenario.ts'
+import { ableTargets } from '../support/target.ts'
 import type { World } from '../support/world.ts'
 
 interface Script {
@@ -98,12 +99,13 @@ async function runScript(
   }
   for (const clients of script.clients) {
     const common = [...args, '-n', '-c', `${clients}`, '-j', '1']
+    const name = `${script.name}, ${clients} clients`
     const done = await runCase(world, {
-      name: `${script.name}, ${clients} clients`,
+      name,
       unit: script.unit ?? 'transactions',
       rounds: options.rounds,
       seed: options.seed,
-      targets: world.targets,
+      targets: ableTargets(world.targets, { by: name, clients }, options.say),
       seconds,
       warmUpSeconds: warmUpSecondsOf(options, clients === script.clients[0]),
       turn: (target, turnSeconds) =>

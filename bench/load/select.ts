@@ -8,7 +8,7 @@ import {
   secondsOf,
   warmUpSecondsOf,
 } from '../support/scenario.ts'
-import { supportsPrepared } from '../support/target.ts'
+import { ableTargets } from '../support/target.ts'
 
 export const select: Scenario = {
   name: 'select',
@@ -19,11 +19,12 @@ export const select: Scenario = {
     const cases = []
     for (const protocol of options.protocols) {
       for (const clients of options.clients) {
-        const targets =
-          protocol === 'prepared' ? world.targets.filter(supportsPrepared) : world.targets
+        const name = `${protocol}, ${clients} clients`
+        const needs = protocol === 'prepared' ? (['prepared'] as const) : []
+        const targets = ableTargets(world.targets, { by: name, needs, clients }, options.say)
         const args = ['-S', '-n', '-M', protocol, '-c', `${clients}`, '-j', '1']
         const done = await runCase(world, {
-          name: `${protocol}, ${clients} clients`,
+          name,
           unit: 'transactions',
           rounds: options.rounds,
           seed: options.seed,

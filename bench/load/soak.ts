@@ -42,6 +42,7 @@ export const soak: Scenario = {
   isCompared: false,
   isAlone: true,
   isOnlyByName: true,
+  needsPostgres: 'own',
   nodeArgs: inspectedArgs,
   async run(world, options): Promise<ScenarioResult> {
     const seconds = options.seconds ?? defaultSeconds
@@ -113,7 +114,7 @@ class SoakRun {
 
   /** Clients one after the other: each does a few things, and ends well or is cut off. */
   async #client(address: Address, number: number): Promise<void> {
-    const { session } = this.#world.latchkey.target
+    const { session } = this.#world.latchkey
     const isSession = number >= clientsPerProject - sessionClients
     const port = isSession ? session.port : address.port
     while (!this.#isOver) {

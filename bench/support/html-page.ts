@@ -8,6 +8,10 @@ import { spreadText } from './spread.ts'
 const colours: Readonly<Record<string, string>> = {
   direct: '#9aa0a6',
   pgbouncer: '#4c78a8',
+  pgdog: '#b279a2',
+  pgcat: '#9d755d',
+  odyssey: '#72b7b2',
+  pgpool: '#d6a5c9',
   latchkey: '#e4572e',
   plain: '#b8a14b',
   against: '#54a24b',

@@ -1,6 +1,7 @@
 // Latchkey as its users run it: a process with DATABASE_URL, and a project put in by the API.
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { isIPv6 } from 'node:net'
 import { resolve } from 'node:path'
 import { SignJWT } from 'jose'
 import { freePort } from '../../pooler/embedded/free-port.ts'
@@ -17,7 +18,7 @@ export interface LatchkeyOptions {
   readonly poolSize: number
   readonly nodeArgs: readonly string[]
   /** Where it finds Postgres, or what stands in front of that. */
-  readonly upstreamPort: number
+  readonly upstream: Address
   /** POOLER_WORKERS; 1 unless given. */
   readonly workers?: number
 }
@@ -25,6 +26,8 @@ export interface LatchkeyOptions {
 export interface LatchkeyRun {
   readonly service: Service
   readonly target: Target
+  /** Where a client keeps its server. */
+  readonly session: Address
   /** `http://…` of the API, `/metrics` and `/api`. */
   readonly apiUrl: string
   readonly settings: Readonly<Record<string, string>>
@@ -77,10 +80,11 @@ export async function startLatchkey(
     database: string,
     poolSize = options.poolSize,
   ): Promise<Address> => {
-    const { upstreamPort } = options
-    await putProject({ api, postgres, upstreamPort, ref, database, poolSize })
+    const { upstream } = options
+    await putProject({ api, postgres, upstream, ref, database, poolSize })
     const user = `${appRole}.${ref}`
-    return { ...postgres.address(appRole, database), user, port: transactionPort }
+    const own = { host: '127.0.0.1', port: transactionPort, user }
+    return { ...postgres.address(appRole, database), ...own }
   }
   const transaction = await untilServing(service, () => addProject(projectRef, benchDatabase))
   const session = { ...transaction, port: sessionPort }
@@ -90,12 +94,13 @@ export async function startLatchkey(
   return {
     service,
     apiUrl,
-    target: { name, pid: service.pid, hasWorkers, hasPrepared: true, transaction, session },
+    target: { name, pid: service.pid, hasWorkers, lacks: {}, transaction },
+    session,
     settings: { ...settings, pool_size: String(options.poolSize) },
     addProject,
     allowPeople: (ref, owner) => {
-      const { poolSize, upstreamPort } = options
-      const project = { api, postgres, upstreamPort, ref, database: benchDatabase, poolSize }
+      const { poolSize, upstream } = options
+      const project = { api, postgres, upstream, ref, database: benchDatabase, poolSize }
       return putProject({ ...project, more: { use_jit: true, owner } })
     },
     api,
@@ -115,7 +120,7 @@ async function threePorts(): Promise<[number, number, number]> {
 interface NewProject {
   readonly api: LatchkeyRun['api']
   readonly postgres: BenchPostgres
-  readonly upstreamPort: number
+  readonly upstream: Address
   readonly ref: string
   readonly database: string
   readonly poolSize: number
@@ -130,17 +135,17 @@ const operatorJwt = (secret: string): Promise<string> =>
     .sign(new TextEncoder().encode(secret))
 
 async function putProject(project: NewProject): Promise<void> {
-  const { api, postgres, upstreamPort, ref, database, poolSize, more = {} } = project
+  const { api, postgres, upstream, ref, database, poolSize, more = {} } = project
   const users = [appRole, otherRole].map((role) => ({
     db_user: role,
     db_password: postgres.rolePassword,
     pool_size: poolSize,
   }))
   const tenant = {
-    db_host: '127.0.0.1',
-    db_port: upstreamPort,
+    db_host: upstream.host,
+    db_port: upstream.port,
     db_database: database,
-    ip_version: 'v4',
+    ip_version: isIPv6(upstream.host) ? 'v6' : 'v4',
     enforce_ssl: false,
     require_user: true,
     default_max_clients: 20_000,

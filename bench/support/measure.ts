@@ -17,15 +17,16 @@ export interface Measure {
   readonly p95Ms: number | null
   readonly p99Ms: number | null
   readonly maxMs: number | null
-  /** Resident memory of the pooler at its highest in this round. */
+  /** Resident memory of the pooler at its highest in this round; null where it is many processes. */
   readonly peakMb: number | null
   /** Further figures of one scenario, by their names. */
   readonly extra?: Readonly<Record<string, number>>
   readonly errors: number
   /** The first of them, for whoever has to find out. */
   readonly firstError: string | null
-  /** Parts of the machine, 0 to 1: busy with others, given by the host to other guests. */
-  readonly othersShare: number
+  /** Parts of the machine, 0 to 1: busy with others, given by the host to other guests. With a given
+   *  Postgres nobody knows who the others are. */
+  readonly othersShare: number | null
   readonly stolenShare: number
 }
 

@@ -1,8 +1,10 @@
-// A program: passes bytes between each client and a connection of its own to the given port, with
+// A program: passes bytes between each client and a connection of its own to the given host and port, with
 // Node's streams as they are and nothing else but a delay where one is asked for. Prints the port it listens on.
 import { connect, createServer, type Socket } from 'node:net'
 
-const [upstreamPort, delayMs] = process.argv.slice(2).map(Number)
+const [host = '', port, delay] = process.argv.slice(2)
+const upstreamAt = { host, port: Number(port) }
+const delayMs = Number(delay)
 
 /** Timers of equal length keep their order. */
 function later(run: () => void): void {
@@ -19,7 +21,7 @@ function pass(from: Socket, to: Socket): void {
 }
 
 const server = createServer((client) => {
-  const upstream = connect({ host: '127.0.0.1', port: upstreamPort ?? 0 })
+  const upstream = connect(upstreamAt)
   upstream.setNoDelay()
   pass(client, upstream)
   pass(upstream, client)

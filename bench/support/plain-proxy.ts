@@ -18,28 +18,22 @@ export async function startPlainProxy(
   postgres: BenchPostgres,
   delayMs = 0,
 ): Promise<PlainProxyRun> {
-  const command = [
-    '--pdeathsig',
-    'KILL',
-    process.execPath,
-    program,
-    `${postgres.port}`,
-    `${delayMs}`,
-  ]
+  const address = postgres.address()
+  const upstream = [address.host, `${address.port}`, `${delayMs}`]
+  const command = ['--pdeathsig', 'KILL', process.execPath, program, ...upstream]
   const service = new Service('plain', spawn('setpriv', command, { stdio: 'pipe' }))
-  const address = await untilServing(service, async () => {
+  const transaction = await untilServing(service, async () => {
     const port = Number(service.lines[0])
     if (!(port > 0)) throw new Error('it has not said its port')
-    const one = { ...postgres.address(), port }
+    const one = { ...address, host: '127.0.0.1', port }
     await checkLogin(one)
     return one
   })
   const target = {
     name: 'plain',
     pid: service.pid,
-    hasPrepared: true,
-    transaction: address,
-    session: address,
+    lacks: { tls: 'it only passes bytes' },
+    transaction,
   }
   return { service, target }
 }

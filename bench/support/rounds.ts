@@ -65,13 +65,17 @@ async function measured(
   round: number,
   turn: () => Promise<Turn>,
 ): Promise<Omit<Measure, 'turn'>> {
-  if (target.pid !== null) resetTreePeakMemory(target.pid)
+  const memoryPid = target.hasSharedMemory === true ? null : target.pid
+  if (memoryPid !== null) resetTreePeakMemory(memoryPid)
   const before = read(world, target)
   const { seconds, latencies, ...done } = await turn()
   const after = read(world, target)
   const cpuMs = target.pid === null ? null : after.poolerMs - before.poolerMs
   const totalMs = Math.max(1, after.machine.totalMs - before.machine.totalMs)
-  const oursMs = after.oursMs - before.oursMs + (cpuMs ?? 0)
+  const oursMs =
+    after.oursMs === null || before.oursMs === null
+      ? null
+      : after.oursMs - before.oursMs + (cpuMs ?? 0)
   const busyMs = after.machine.busyMs - before.machine.busyMs
   const frontMs = after.frontMs - before.frontMs
   const isFront = target.hasWorkers === true && done.work > 0
@@ -84,20 +88,22 @@ async function measured(
     ...(latencies ?? none),
     perSecond: done.work === 0 ? null : done.work / (seconds ?? (after.ms - before.ms) / 1000),
     cpuUsPerUnit: cpuMs === null || done.work === 0 ? null : (cpuMs * 1000) / done.work,
-    peakMb: target.pid === null ? null : treePeakMemoryMb(target.pid),
-    othersShare: Math.max(0, busyMs - oursMs) / totalMs,
+    peakMb: memoryPid === null ? null : treePeakMemoryMb(memoryPid),
+    othersShare: oursMs === null ? null : Math.max(0, busyMs - oursMs) / totalMs,
     stolenShare: (after.machine.stolenMs - before.machine.stolenMs) / totalMs,
   }
 }
 
 function read(world: World, target: Target) {
+  const { pid } = target
+  const postgresPid = world.postgres.pid
   return {
     ms: performance.now(),
-    poolerMs: target.pid === null ? 0 : treeCpuMs(target.pid),
+    poolerMs: pid === null ? 0 : treeCpuMs(pid),
     /** Of the process in front of workers alone. */
-    frontMs: target.pid === null ? 0 : processCpuMs(target.pid),
-    // Postgres, ourselves, and programs of ours that have ended.
-    oursMs: treeCpuMs(world.postgres.pid) + treeCpuMs(process.pid),
+    frontMs: pid === null ? 0 : processCpuMs(pid),
+    // Postgres, ourselves, and programs of ours that have ended. A given Postgres may be anywhere.
+    oursMs: postgresPid === null ? null : treeCpuMs(postgresPid) + treeCpuMs(process.pid),
     machine: machineCpu(),
   }
 }

@@ -32,7 +32,7 @@ export interface Scenario {
   readonly name: string
   /** The question it answers, in one sentence. */
   readonly about: string
-  /** PgBouncer, and the other checkout where one is given, are wanted beside Latchkey. */
+  /** Other poolers, and the other checkout where one is given, are wanted beside Latchkey. */
   readonly isCompared: boolean
   /** Arguments of Node for Latchkey's process. */
   readonly nodeArgs?: readonly string[]
@@ -40,6 +40,9 @@ export interface Scenario {
   readonly delayMs?: number
   /** It counts what is there, and needs a world that nobody used before it. */
   readonly isAlone?: boolean
+  /** What a given Postgres has to allow: that connections of others are ended; or that it is restarted,
+   *  which only the run's own may be. */
+  readonly needsPostgres?: 'superuser' | 'own'
   /** Left out of a run that names none. */
   readonly isOnlyByName?: boolean
   run(world: World, options: ScenarioOptions): Promise<ScenarioResult>

@@ -6,7 +6,7 @@ const stopTimeoutMs = 10_000
 
 const running = new Set<Service>()
 process.on('exit', () => {
-  for (const service of running) service.signal('SIGKILL')
+  for (const service of running) service.kill()
 })
 
 export class Service {
@@ -14,10 +14,13 @@ export class Service {
   readonly exited: Promise<void>
   readonly #child: ChildProcess
   readonly #lines: string[] = []
+  readonly #isGroup: boolean
 
-  constructor(name: string, child: ChildProcess) {
+  /** `isGroup`: it was started as the first of a process group, and may have made processes itself. */
+  constructor(name: string, child: ChildProcess, isGroup = false) {
     this.name = name
     this.#child = child
+    this.#isGroup = isGroup
     running.add(this)
     for (const stream of [child.stdout, child.stderr]) {
       let partial = ''
@@ -55,29 +58,40 @@ export class Service {
     this.#child.kill(signal)
   }
 
+  /** With all that it has started, where that is known. */
+  kill(): void {
+    try {
+      if (this.#isGroup && this.pid > 0) process.kill(-this.pid, 'SIGKILL')
+      else this.signal('SIGKILL')
+    } catch {
+      // All of the group have ended.
+    }
+  }
+
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     this.signal(signal)
-    const timer = setTimeout(() => this.signal('SIGKILL'), stopTimeoutMs)
+    const timer = setTimeout(() => this.kill(), stopTimeoutMs)
     await this.exited
     clearTimeout(timer)
   }
 }
 
-const startTimeoutMs = 120_000
+const usualStartTimeoutMs = 120_000
 const pollMs = 50
 
 /** Tries until it works; throws what went wrong last when the service ends or takes too long. */
 export async function untilServing<Result>(
   service: Service,
   attempt: () => Promise<Result>,
+  timeoutMs = usualStartTimeoutMs,
 ): Promise<Result> {
-  const endMs = performance.now() + startTimeoutMs
+  const endMs = performance.now() + timeoutMs
   for (;;) {
     try {
       return await attempt()
     } catch (cause) {
       if (!service.isRunning || performance.now() > endMs) {
-        const words = service.lines.slice(-5).join('\n')
+        const words = [...service.lines.slice(-5), String(cause)].join('\n')
         throw new Error(`${service.name} does not serve: ${words}`, { cause })
       }
     }

@@ -1,14 +1,17 @@
 // All that a scenario runs against, started together and ended together: Postgres and the poolers
 // in front of it. Each scenario gets a fresh one, so that none measures what another left behind.
 import { resolve } from 'node:path'
+import { connectionShares } from './connection-shares.ts'
 import { type LatchkeyRun, ownFolder, startLatchkey } from './latchkey.ts'
 import { commitOf } from './machine.ts'
-import { hasPreparedIn, type PgBouncerRun, pgBouncerVersion, startPgBouncer } from './pgbouncer.ts'
 import { startPlainProxy } from './plain-proxy.ts'
-import { BenchPostgres, postgresSettings } from './postgres.ts'
+import { findPoolers, poolers, startPooler } from './poolers/found-poolers.ts'
+import { BenchPostgres } from './postgres.ts'
 import type { Target } from './target.ts'
 
 export interface WorldOptions {
+  /** Of a Postgres to measure against, not by one of the run's own; null: an embedded one. */
+  readonly databaseUrl: string | null
   /** False: Latchkey alone. */
   readonly isCompared: boolean
   readonly poolSize: number
@@ -29,13 +32,17 @@ export interface WorldOptions {
 export interface World {
   readonly postgres: BenchPostgres
   readonly latchkey: LatchkeyRun
-  /** Null where it is not installed. */
-  readonly pgbouncer: PgBouncerRun | null
-  /** In the order in which a round takes them. */
+  /** Those of other makers, without Latchkey. */
+  readonly others: readonly Target[]
+  /** All that are compared. */
   readonly targets: readonly Target[]
-  readonly settings: Readonly<Record<string, unknown>>
+  /** Of each part what decides; of one that is left out why. */
+  readonly settings: Readonly<Record<string, object | string>>
   stop(): Promise<void>
 }
+
+/** Of Latchkey itself (its metadata) and of this run. */
+const ownConnections = 20
 
 export async function startWorld(options: WorldOptions): Promise<World> {
   const stops: (() => Promise<void>)[] = []
@@ -43,63 +50,69 @@ export async function startWorld(options: WorldOptions): Promise<World> {
     for (const each of stops.splice(0).reverse()) await each()
   }
   try {
-    const postgres = await BenchPostgres.start()
+    const postgres = await BenchPostgres.start(options.databaseUrl)
     stops.push(() => postgres.stop())
-    const { poolSize, profileFolder, delayMs } = options
+    const { poolSize, profileFolder, delayMs, isCompared } = options
     const far = delayMs === 0 ? null : await startPlainProxy(postgres, delayMs)
     if (far !== null) stops.push(() => far.service.stop())
     const upstream = far?.target.transaction ?? postgres.address()
-    const against = options.isCompared ? options.against : null
-    const version = options.isCompared ? await pgBouncerVersion() : null
-    const pgbouncer =
-      version === null
-        ? null
-        : await startPgBouncer(postgres, poolSize, hasPreparedIn(version), upstream.port)
-    if (pgbouncer !== null) stops.push(() => pgbouncer.service.stop())
+    const against = isCompared ? options.against : null
+    const workers = isCompared ? options.workers : null
+    const found = isCompared ? await findPoolers(process.env) : []
+    const { serversMax } = connectionShares({
+      free: postgres.facts.freeConnections,
+      poolSize,
+      pools: found.length + [against, workers, ownFolder].filter((it) => it !== null).length,
+      own: ownConnections,
+    })
+    const others: Target[] = []
+    const settings: Record<string, object | string> = {}
+    for (const { name } of isCompared ? poolers : []) settings[name] = 'not found, left out'
+    for (const one of found) {
+      const { name } = one.pooler
+      try {
+        const run = await startPooler(one, { postgres, upstream, poolSize, serversMax })
+        stops.push(() => run.service.stop())
+        others.push(run.target)
+        settings[name] = run.settings
+      } catch (error) {
+        settings[name] = `${one.file} does not come up, left out: ${(error as Error).message}`
+      }
+    }
     const start = async (
       name: string,
       folder: string,
       nodeArgs: readonly string[],
       workers = 1,
     ) => {
-      const run = await startLatchkey(postgres, {
-        name,
-        folder,
-        poolSize,
-        nodeArgs,
-        workers,
-        upstreamPort: upstream.port,
-      })
+      const options = { name, folder, poolSize, nodeArgs, upstream, workers }
+      const run = await startLatchkey(postgres, options)
       stops.push(() => run.service.stop())
       return run
     }
-    const plain =
-      options.isCompared && options.hasPlainProxy ? await startPlainProxy(postgres) : null
+    const plain = isCompared && options.hasPlainProxy ? await startPlainProxy(postgres) : null
     if (plain !== null) stops.push(() => plain.service.stop())
     const other = against === null ? null : await start('against', resolve(against), [])
-    const workers = options.isCompared ? options.workers : null
     const several =
       workers === null ? null : await start(`${workers} workers`, ownFolder, [], workers)
     const nodeArgs = [...options.nodeArgs, ...profileArgs(profileFolder)]
     const latchkey = await start('latchkey', ownFolder, nodeArgs)
+    const direct = {
+      name: 'direct',
+      pid: null,
+      lacks: { tls: 'Postgres is asked for none' },
+      clientsMax: serversMax,
+      transaction: upstream,
+    }
+    const rest = [plain, other, several].flatMap((it) => (it === null ? [] : [it.target]))
     return {
       postgres,
       latchkey,
-      pgbouncer,
-      targets: [
-        {
-          name: 'direct',
-          pid: null,
-          hasPrepared: true,
-          transaction: upstream,
-          session: upstream,
-        },
-        ...[pgbouncer, plain, other, several].flatMap((it) => (it === null ? [] : [it.target])),
-        latchkey.target,
-      ],
+      others,
+      targets: [direct, ...others, ...rest, latchkey.target],
       settings: {
-        postgres: { version: postgres.version, ...postgresSettings },
-        ...(options.isCompared && { pgbouncer: pgbouncer && { version, ...pgbouncer.settings } }),
+        postgres: postgres.facts.settings,
+        ...settings,
         latchkey: latchkey.settings,
         ...(against !== null && { against: await commitOf(resolve(against)) }),
       },
