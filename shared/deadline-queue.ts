@@ -57,10 +57,12 @@ export class DeadlineQueue {
     else if (this.#blanks > blanksKept && this.#blanks * 2 > this.#heap.length) this.#sweep()
   }
 
-  /** The timer stays: where clients come and go one by one, it would be set for each of them. */
   #clear(): void {
     this.#heap = []
     this.#blanks = 0
+    this.#timer?.cancel()
+    this.#timer = null
+    this.#timerDueMs = Number.POSITIVE_INFINITY
   }
 
   #sweep(): void {
