@@ -1,6 +1,7 @@
 // `node pooler/main.ts` as a process of its own, as an operator runs it: ports that were free a moment
 // ago, output so far, signals, the end.
 import { spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { resolve } from 'node:path'
 import { freePort } from '../../pooler/embedded/free-port.ts'
@@ -29,10 +30,17 @@ export interface MainOptions {
 const checkout = resolve(import.meta.dirname, '../..')
 const runningMsMax = 180_000
 
+/**
+ * Linux gives connections that go out ports from 32768 on (ip_local_port_range): one of those that is
+ * free now may be some client's by the time a process listens on it.
+ */
+const portMin = 12_000
+const portMax = 32_000
+
 export async function freePorts(): Promise<Ports> {
   const ports = new Set<number>()
   while (ports.size < 3) {
-    const port = await freePort()
+    const port = await freePort(randomInt(portMin, portMax))
     if (port !== null) ports.add(port)
   }
   const [api, transaction, session] = [...ports] as [number, number, number]
