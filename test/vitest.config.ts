@@ -8,13 +8,13 @@ const postgresSetup = resolve(import.meta.dirname, 'support/shared-postgres-setu
 const streamSuites = [
   'test/conformance/conversations.test.ts',
   'test/fault/**/*.test.ts',
-  'test/integration/{failures,release,prepared,session-port,cancel}.test.ts',
+  'test/integration/{failures,release,session-port,cancel}.test.ts',
 ]
 
 /** What has to hold with several workers as with one, as far as it does not look into the one. */
 const workerSuites = [
   'test/conformance/conversations.test.ts',
-  'test/integration/{endings,prepared-model}.test.ts',
+  'test/integration/prepared-model.test.ts',
 ]
 const allWorkerSuites = [
   'test/conformance/**/*.test.ts',
