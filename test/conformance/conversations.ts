@@ -1,5 +1,7 @@
 // What clients say to Postgres, as scripts of turns: bytes, and up to where replies are waited for.
 import * as raw from '../support/raw-messages.ts'
+import * as hostile from './hostile-conversations.ts'
+import { brokenCopies, oddCopies } from './hostile-copies.ts'
 import { inTransactions } from './transaction-conversations.ts'
 import { batch, binary, query, type Turn, turn } from './turns.ts'
 
@@ -307,5 +309,10 @@ export const conversations: Record<string, Record<string, readonly Turn[]>> = {
   'extended queries': extended,
   COPY: copying,
   'in transactions': inTransactions,
-  'the end': ending,
+  'function calls': hostile.functionCalls,
+  'malformed messages': hostile.malformed,
+  'odd batches': hostile.oddBatches,
+  'long names': hostile.longNames,
+  'odd copies': oddCopies,
+  'the end': { ...ending, ...hostile.oddEnds, ...brokenCopies },
 }
