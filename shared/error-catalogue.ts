@@ -326,6 +326,15 @@ export const catalogue = {
     'the limit of {limit} prepared statements of one client is reached',
     'Close statements that are not needed, or raise CLIENT_PREPARED_STATEMENTS_MAX.',
   ),
+  ENAMETOOLONG: row(
+    '42622',
+    'ERROR',
+    400,
+    'info',
+    false,
+    'the name of a prepared statement or portal is over the limit of {limit} bytes',
+    'Use shorter names: Postgres tells them apart by their first 63 bytes.',
+  ),
   EADMINCOMMAND: row(
     '42601',
     'ERROR',

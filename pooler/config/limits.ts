@@ -166,7 +166,7 @@ export const keptBatchBytesMax = 64 * 1024
 /** A named statement up to here is kept and follows its client; a longer one pins the client. */
 export const keptTextBytesMax = 256 * 1024
 
-/** Portal and statement name of one message: Postgres cuts names at 63 bytes. */
+/** The name of a portal or prepared statement: Postgres cuts them at 63 bytes. */
 export const statementNameBytesMax = 2048
 
 /** Texts of one client's named statements in all: as many as it may have, at 3 KB each. */

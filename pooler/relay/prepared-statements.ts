@@ -40,7 +40,7 @@ export class PreparedStatements implements StatementObserver {
   readonly inSql: StatementsInSql
   readonly unnamed: UnnamedStatement
   readonly repair: StalePlanRepair
-  readonly #refusals: StatementRefusals
+  readonly refusals: StatementRefusals
   readonly #onLargeLearnt: () => void
   #link: ServerLink | null = null
   /** DISCARD or DEALLOCATE is on its way. */
@@ -61,7 +61,7 @@ export class PreparedStatements implements StatementObserver {
     this.inSql = new StatementsInSql(catalog, this.#ledger, this.#supply)
     this.unnamed = new UnnamedStatement(this.#ledger, this.#supply, this.inSql)
     this.repair = new StalePlanRepair(input, this.#ledger, counters)
-    this.#refusals = new StatementRefusals(
+    this.refusals = new StatementRefusals(
       catalog,
       this.#ledger,
       this.#supply,
@@ -182,7 +182,7 @@ export class PreparedStatements implements StatementObserver {
     const { tracker } = this.#server
     const taken = this.#ledger.statementOf(name)
     if (taken === null && this.#ledger.isFull(name.length, 0)) {
-      this.#refusals.refuse(name)
+      this.refusals.refuse(name)
       return null
     }
     if (taken !== null) {
@@ -209,11 +209,11 @@ export class PreparedStatements implements StatementObserver {
     const { tracker, statements } = this.#server
     const taken = this.#ledger.statementOf(name)
     if (taken !== null) {
-      this.#refusals.refuseTaken(name, taken, content, environment)
+      this.refusals.refuseTaken(name, taken, content, environment)
       return true
     }
     if (this.#ledger.isFull(name.length, content.length)) {
-      this.#refusals.refuse(name)
+      this.refusals.refuse(name)
       return true
     }
     const statement = this.#take(environment, content, naming)

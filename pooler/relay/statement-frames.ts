@@ -50,13 +50,11 @@ export function headOf(type: number, beforeName: Buffer, name: string, restBytes
 }
 
 /** Fails on every server, also in a failed transaction, and leaves nothing behind. */
-export const unparsable = parseMessage(
-  '',
-  Buffer.from('latchkey: too many prepared statements\0\0\0', 'latin1'),
-)
+export const unparsable = parseMessage('', Buffer.from('latchkey: over a limit\0\0\0', 'latin1'))
 
-export const limitReached = (limit: number, name: string): Buffer => {
-  const isLong = name.length > statementNameBytesMax
-  const detail = isLong ? { detail: `the statement's name has ${name.length} bytes` } : {}
-  return errorResponseOf(new PoolerError('EPREPAREDLIMIT', { values: { limit }, ...detail }))
-}
+export const limitReached = (limit: number): Buffer =>
+  errorResponseOf(new PoolerError('EPREPAREDLIMIT', { values: { limit } }))
+
+export const nameTooLong = errorResponseOf(
+  new PoolerError('ENAMETOOLONG', { values: { limit: statementNameBytesMax } }),
+)

@@ -27,9 +27,10 @@ export type TextSettings = Pick<SettingsProfile, 'environment' | 'hasBackslashes
 
 const ofStatement = 0x53 // S, in Describe and Close
 
-/** In place of an offset: no NUL ends the name, or it has not come yet. */
+/** In place of an offset: no NUL ends the name, it has not come yet, or the name is over the limit. */
 const malformed = -1
 const awaited = -2
+const tooLong = -3
 
 export class StatementMessages {
   readonly #pump: ClientPump
@@ -52,7 +53,7 @@ export class StatementMessages {
       case frontend.describe:
         return this.#onDescribe(message, link)
       case frontend.close:
-        return this.#onClose(message)
+        return this.#onClose(message, link)
       case frontend.query:
         return this.#onQuery(message, link, settings)
       case frontend.sync:
@@ -140,7 +141,7 @@ export class StatementMessages {
 
   #onExecute(message: ClientPump, link: ServerLink): Verdict | null {
     const portalEnd = this.#nameEnd(message, message.at)
-    if (portalEnd < 0) return unread(portalEnd)
+    if (portalEnd < 0) return this.#unread(portalEnd, link)
     const portal = message.chunk.toString('latin1', message.at, portalEnd)
     return this.#statements.inSql.onExecute(portal, link) ? forward : null
   }
@@ -157,10 +158,7 @@ export class StatementMessages {
       return this.#onUnnamedParse(message, link, settings, isKept)
     }
     if (bodyBytes > keptTextBytesMax) {
-      const verdict = this.#onLargeParse(message)
-      // Under a name that was not read it may be there for the next client.
-      if (verdict === null) link.dirtyBy ??= 'Parse'
-      return verdict
+      return this.#onLargeParse(message, link)
     }
     if (!isWhole) return this.#pump.wait(headerBytes + bodyBytes)
     const nameEnd = chunk.indexOf(0, at)
@@ -199,10 +197,10 @@ export class StatementMessages {
   }
 
   /** Too long to be kept: it streams to this server, which the client then keeps. */
-  #onLargeParse(message: ClientPump): Verdict | null {
+  #onLargeParse(message: ClientPump, link: ServerLink): Verdict | null {
     const { bodyBytes, chunk, at } = message
     const nameEnd = this.#nameEnd(message, at)
-    if (nameEnd < 0) return unread(nameEnd)
+    if (nameEnd < 0) return this.#unread(nameEnd, link)
     const name = chunk.toString('latin1', at, nameEnd)
     if (this.#statements.isUncertain(name)) return hold
     const substitute = this.#statements.onLargeParse(
@@ -217,9 +215,9 @@ export class StatementMessages {
   #onBind(message: ClientPump, link: ServerLink): Verdict | null {
     const { at } = message
     const portalEnd = this.#nameEnd(message, at)
-    if (portalEnd < 0) return unread(portalEnd)
+    if (portalEnd < 0) return this.#unread(portalEnd, link)
     const nameEnd = this.#nameEnd(message, portalEnd + 1)
-    if (nameEnd < 0) return unread(nameEnd)
+    if (nameEnd < 0) return this.#unread(nameEnd, link)
     return this.#use(message, link, portalEnd + 1 - at, nameEnd)
   }
 
@@ -229,28 +227,28 @@ export class StatementMessages {
     if (bodyBytes === 0 || chunk[at] !== ofStatement) {
       this.#statements.repair.onDescribePortal()
       return bodyBytes > 0 && this.#statements.inSql.hasPortals
-        ? this.#onDescribePortal(message)
+        ? this.#onDescribePortal(message, link)
         : null
     }
     const nameEnd = this.#nameEnd(message, at + 1)
-    if (nameEnd < 0) return unread(nameEnd)
+    if (nameEnd < 0) return this.#unread(nameEnd, link)
     return this.#use(message, link, 1, nameEnd)
   }
 
-  #onDescribePortal(message: ClientPump): Verdict | null {
+  #onDescribePortal(message: ClientPump, link: ServerLink): Verdict | null {
     const { chunk, at } = message
     const portalEnd = this.#nameEnd(message, at + 1)
-    if (portalEnd < 0) return unread(portalEnd)
+    if (portalEnd < 0) return this.#unread(portalEnd, link)
     this.#statements.inSql.onDescribe(chunk.toString('latin1', at + 1, portalEnd))
     return null
   }
 
-  #onClose(message: ClientPump): Verdict | null {
+  #onClose(message: ClientPump, link: ServerLink): Verdict | null {
     const { chunk, at, bodyBytes } = message
     if (at === chunk.length && bodyBytes > 0) return this.#pump.wait(headerBytes + 1)
     if (bodyBytes === 0 || chunk[at] !== ofStatement) return null
     const nameEnd = this.#nameEnd(message, at + 1)
-    if (nameEnd < 0) return unread(nameEnd)
+    if (nameEnd < 0) return this.#unread(nameEnd, link)
     const name = chunk.toString('latin1', at + 1, nameEnd)
     if (name !== '' && this.#statements.isUncertain(name)) return hold
     return this.#statements.onClose(name) ? forward : drop
@@ -284,14 +282,25 @@ export class StatementMessages {
     return this.#pump.substitute(substitute.head, substitute.bodyBytes)
   }
 
-  /** Where the NUL of the name that begins at `from` is; malformed or awaited where there is none. */
+  /** Where the NUL of the name that begins at `from` is; below 0 where there is none. */
   #nameEnd({ bodyBytes, chunk, at }: ClientPump, from: number): number {
-    const end = Math.min(at + bodyBytes, chunk.length)
+    const end = Math.min(at + bodyBytes, chunk.length, from + statementNameBytesMax + 1)
     for (let index = from; index < end; index++) if (chunk[index] === 0) return index
+    if (end - from > statementNameBytesMax) return tooLong
     const seen = chunk.length - at
-    if (seen >= bodyBytes || seen > statementNameBytesMax) return malformed
+    if (seen >= bodyBytes) return malformed
     this.#pump.wait(headerBytes + seen + 1)
     return awaited
+  }
+
+  /** What follows from an offset below 0. */
+  #unread(end: number, link: ServerLink): Verdict | null {
+    if (end === awaited) return collect
+    if (end === malformed) return null
+    // As it is, it might mean what another client has left there: the unnamed statement.
+    link.transport.hold()
+    this.#statements.refusals.refuseName()
+    return drop
   }
 }
 
@@ -302,5 +311,3 @@ const namingOf = (
   verdict: TextVerdict,
 ): NamingText | null =>
   verdict.mayNameStatements ? namingTextOf(content, environment, hasBackslashes) : null
-
-const unread = (end: number): Verdict | null => (end === awaited ? collect : null)

@@ -1,9 +1,10 @@
 // Parse messages that are sent to fail, so that the server refuses them in the state that Postgres
-// would be in: under a name that is taken, and beyond a client's limit.
+// would be in: under a name that is taken, and beyond a limit of ours.
 import { frontend } from '../../shared/protocol/message-types.ts'
+import { statementNameBytesMax } from '../config/limits.ts'
 import type { ServerLink } from './server-link.ts'
 import type { Statement, StatementCatalog } from './statement-catalog.ts'
-import { limitReached, parseMessage, unparsable } from './statement-frames.ts'
+import { limitReached, nameTooLong, parseMessage, unparsable } from './statement-frames.ts'
 import type { StatementLedger } from './statement-ledger.ts'
 import type { StatementSupply } from './statement-supply.ts'
 
@@ -37,13 +38,21 @@ export class StatementRefusals {
     this.#supply.push({ kind: 'taken', name, serverName, statement })
   }
 
-  /** A Parse that fails on the server, so that batch and transaction are where Postgres has them. */
+  /** The client has as many statements as it may have, or this one's name is too long. */
   refuse(name: string): void {
+    if (name.length > statementNameBytesMax) this.refuseName()
+    else this.#fail(limitReached(this.#statementsMax))
+  }
+
+  /** In place of any message of a batch with a name that is too long. */
+  refuseName(): void {
+    this.#fail(nameTooLong)
+  }
+
+  /** By a Parse that fails on the server, so that batch and transaction are where Postgres has them. */
+  #fail(error: Buffer): void {
     if (!(this.#supply.link as ServerLink).tracker.sentNoted(frontend.parse)) return
     this.#supply.send(unparsable)
-    this.#supply.push({
-      kind: 'refuse',
-      error: limitReached(this.#statementsMax, name),
-    })
+    this.#supply.push({ kind: 'refuse', error })
   }
 }
