@@ -79,9 +79,9 @@ export function takeKept(reader: TransportReader): Buffer | null {
 /** Asked once for each turn: nobody else has had one for long, so there is nobody to wait for. */
 export function isAlone(lane: Lane): boolean {
   if (lane !== lastLane) {
+    // The first one of all has nobody beside it yet.
+    lastTurns = lastLane === null ? turnsAloneMin : 0
     lastLane = lane
-    lastTurns = 0
-    return false
   }
   if (lastTurns === turnsAloneMin) return lane.isEmpty
   lastTurns++
@@ -90,8 +90,10 @@ export function isAlone(lane: Lane): boolean {
 
 /** Before the event loop looks again: `run` is called for some that wait. True while more do. */
 export function takeLateTurns(run: (reader: TransportReader, chunk: Buffer) => void): boolean {
-  for (const lane of used) lane.turns = 0
-  used.length = 0
+  if (used.length > 0) {
+    for (const lane of used) lane.turns = 0
+    used.length = 0
+  }
   for (let left = lateTurnsMax; left > 0 && late.length > 0; ) {
     const lane = late.shift() as Lane
     const reader = lane.take()

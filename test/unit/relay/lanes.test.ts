@@ -39,10 +39,20 @@ function crowd(told: string[], count = 40): Noting[] {
   return Array.from({ length: count }, (_, number) => new Noting(`busy${number}`, told, lane))
 }
 
+// The first of all: the module has seen no lane yet.
+test('nothing is kept for the only lane that there has ever been', () => {
+  const told: string[] = []
+  const busy = crowd(told)
+  for (const reader of busy) tell(reader, 'a')
+  expect(told).toEqual(busy.map((_, number) => `busy${number} a`))
+})
+
 test('a quiet lane has its turn before most of a busy one that was there first', async () => {
   const told: string[] = []
   const busy = crowd(told)
   const quiet = new Noting('quiet', told, new Lane())
+  tell(quiet, '0')
+  told.length = 0
   for (const reader of busy) tell(reader, 'a')
   tell(quiet, 'a')
   expect(told.indexOf('quiet a')).toBe(4)
