@@ -67,7 +67,7 @@ export class Pool implements ServerSource {
       onCold: (server) => this.#supply.release(server),
     })
     this.#supply = new ServerSupply(options, {
-      wanted: () => this.#wanted,
+      wanted: () => this.#wanted(),
       waitingSinceMs: (place) => this.#waitingSinceMs(place),
       oldestIdle: (openedBeforeMs) => this.#oldestIdle(openedBeforeMs),
       onServer: (server) => this.#onSupplied(server),
@@ -130,7 +130,7 @@ export class Pool implements ServerSource {
   checkout(waiter: ServerWaiter): ServerLink | null {
     // Whoever may go has gone then; people who wait for their share keep nobody from a free server.
     if (this.#line.size > 0 && !this.#isClosed) this.#demand()
-    const mayTake = !this.#isClosed && !this.#isPaused && this.#wanted === 0
+    const mayTake = !this.#isClosed && !this.#isPaused && this.#wanted() === 0
     if (mayTake && this.#mayServe(waiter)) {
       const server = this.#warm.take()
       if (server !== null) {
@@ -294,7 +294,7 @@ export class Pool implements ServerSource {
         this.#drop(server, 'made_room')
         return
       }
-      const next = this.#isPaused ? null : this.#line.next(this.#mayServePeople)
+      const next = this.#isPaused ? null : this.#line.next(this.#mayServePeople())
       if (next === null) {
         this.#warm.push(server)
         return
@@ -305,12 +305,12 @@ export class Pool implements ServerSource {
   }
 
   /** Waiters that a server may be handed to. */
-  get #wanted(): number {
-    return this.#isPaused ? 0 : this.#line.eligible(this.#mayServePeople)
+  #wanted(): number {
+    return this.#isPaused ? 0 : this.#line.eligible(this.#mayServePeople())
   }
 
   #waitingSinceMs(place: number): number | null {
-    return this.#isPaused ? null : this.#line.sinceMsAt(place, this.#mayServePeople)
+    return this.#isPaused ? null : this.#line.sinceMsAt(place, this.#mayServePeople())
   }
 
   #isWantedElsewhere(server: ServerConnection): boolean {
@@ -320,7 +320,7 @@ export class Pool implements ServerSource {
 
   /** Idle servers are given up from the one that was used longest ago: the library's before ours. */
   #oldestIdle(openedBeforeMs: number): IdleServer | null {
-    if (this.#wanted > 0) return null
+    if (this.#wanted() > 0) return null
     let oldest = this.#warm.oldestOpenedBefore(openedBeforeMs)
     for (const server of this.#servers) {
       if (server.state !== 'idle' || this.#supply.isOnLoan(server)) continue
@@ -355,7 +355,7 @@ export class Pool implements ServerSource {
   /** Hands on what is idle, then asks for more. */
   #demand(): void {
     if (this.#isPaused) return
-    while (this.#wanted > 0) {
+    while (this.#wanted() > 0) {
       const server = this.#warm.take()
       if (server === null) break
       this.#offer(server)
@@ -369,10 +369,10 @@ export class Pool implements ServerSource {
   }
 
   #mayServe(waiter: ServerWaiter): boolean {
-    return waiter.person === null || this.#mayServePeople
+    return waiter.person === null || this.#mayServePeople()
   }
 
-  get #mayServePeople(): boolean {
+  #mayServePeople(): boolean {
     const held = this.#heldByPeople.size
     return held === 0 || held < Math.floor(this.#options.limits().size * this.#options.peopleShare)
   }

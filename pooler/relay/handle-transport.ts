@@ -47,7 +47,8 @@ const wasAsync = binding?.kLastWriteWasAsync ?? 0
 const sendQueueBytesLow = 64 * 1024
 /** Reads up to this size find their view of the shared memory ready-made. */
 const viewBytesMax = 4096
-const readViews: Buffer[] = []
+/** As long as it will ever be: V8 keeps an array that grows by leaps as a hash table. */
+const readViews: (Buffer | null)[] = new Array(viewBytesMax + 1).fill(null)
 const arena = new WriteArena()
 
 /** A write that the kernel takes at once uses its request up not at all: there is one for all. */
@@ -86,6 +87,8 @@ export class HandleTransport implements Transport, HandleOwner {
   #isHeld = false
   /** The other end has hung up; what it said before that is still being read. */
   #isHungUp = false
+  /** Ended, destroyed or hung up: nothing more is written. The socket's own answer is four getters deep. */
+  #isShut = false
   /** Where this transport's open region begins, and in which arena. */
   #from = 0
   #memory: Buffer | null = null
@@ -105,8 +108,15 @@ export class HandleTransport implements Transport, HandleOwner {
     handle.onread = onRead
     socket.on('error', (error) => {
       this.#cause = error
+      this.#isShut = true
     })
-    socket.on('close', () => tellClosed(this.#reader, this.#cause))
+    socket.on('end', () => {
+      this.#isShut = true
+    })
+    socket.on('close', () => {
+      this.#isShut = true
+      tellClosed(this.#reader, this.#cause)
+    })
     // Flowing, so that the end of the stream is told; nothing else ever comes through it.
     socket.resume()
     this.#readStart()
@@ -129,7 +139,7 @@ export class HandleTransport implements Transport, HandleOwner {
   }
 
   get isOpen(): boolean {
-    return !this.#isHungUp && !this.#socket.destroyed && this.#socket.writable
+    return !this.#isShut
   }
 
   setReader(reader: TransportReader): void {
@@ -137,7 +147,7 @@ export class HandleTransport implements Transport, HandleOwner {
   }
 
   write(chunk: Buffer): boolean {
-    if (!this.#socket.writable || this.#isHungUp) return true
+    if (this.#isShut) return true
     const bytes = chunk.length
     if (bytes >= bulkBytesMin) {
       this.flush()
@@ -159,7 +169,7 @@ export class HandleTransport implements Transport, HandleOwner {
     this.#memory = null
     const view = arena.view(memory, this.#from, this.#from + bytes)
     arena.close()
-    if (!this.#socket.destroyed && !this.#isHungUp) this.#send(view)
+    if (!this.#isShut) this.#send(view)
   }
 
   hold(): void {
@@ -187,11 +197,13 @@ export class HandleTransport implements Transport, HandleOwner {
 
   end(): void {
     this.flush()
+    this.#isShut = true
     this.#socket.end()
   }
 
   destroy(cause?: Error): void {
     this.flush()
+    this.#isShut = true
     this.#socket.destroy(cause)
   }
 
@@ -199,7 +211,7 @@ export class HandleTransport implements Transport, HandleOwner {
   onHandleRead(byteCount: number): Buffer | undefined {
     // The end of the stream and errors are the socket's business.
     if (byteCount < 0) return this.#onEnd.call(this.#handle, undefined)
-    if (byteCount === 0 || this.#socket.destroyed) return undefined
+    if (byteCount === 0) return undefined
     // Node may have started to read again, when the socket was set to flow.
     if (!this.#isReading) this.#readStop()
     const bulk = this.#bulk
@@ -280,6 +292,7 @@ export class HandleTransport implements Transport, HandleOwner {
    */
   #onWriteFailed(error: NodeJS.ErrnoException): void {
     const isHangUp = error.code === 'EPIPE' || error.code === 'ECONNRESET'
+    this.#isShut = true
     if (isHangUp && this.#isReading) this.#isHungUp = true
     else this.#socket.destroy(error)
   }

@@ -101,7 +101,7 @@ export class ReplyTracker {
   /** The batch that failed last is still open and skipped, or only its Sync is owed. */
   get isFailedBatchLast(): boolean {
     if (this.#isBatchOpen) return this.#isSkipping && this.#entries.size === 0
-    return this.#entries.size === 1 && this.#headKind === sync
+    return this.#entries.size === 1 && this.#entries.headKind === sync
   }
 
   /** Of such a batch: its ReadyForQuery is not for the client, and to an open one a Sync is sent. */
@@ -231,7 +231,7 @@ export class ReplyTracker {
   takeDueFakes(): readonly number[] {
     const due: number[] = []
     while (this.#entries.isHeadFake) {
-      due.push(this.#headKind === parse ? frontend.parse : frontend.close)
+      due.push(this.#entries.headKind === parse ? frontend.parse : frontend.close)
       this.#finish()
     }
     return due
@@ -247,7 +247,7 @@ export class ReplyTracker {
       case backend.copyData:
       case backend.copyDone:
       case backend.copyOutResponse: {
-        const kind = this.#headKind
+        const kind = this.#entries.headKind
         return kind === query || kind === execute || this.isInDoubt
       }
       case backend.noticeResponse:
@@ -256,9 +256,9 @@ export class ReplyTracker {
         return true
       case backend.parameterDescription:
         this.failed.onParameters()
-        return this.#headKind === describe || this.isInDoubt
+        return this.#entries.headKind === describe || this.isInDoubt
       case backend.functionCallResponse:
-        return this.#headKind === functionCall || this.isInDoubt
+        return this.#entries.headKind === functionCall || this.isInDoubt
       case backend.parseComplete:
         return this.#complete(parse)
       case backend.bindComplete:
@@ -266,13 +266,13 @@ export class ReplyTracker {
       case backend.closeComplete:
         return this.#complete(close)
       case backend.rowDescription:
-        return this.#headKind === query || this.#complete(describe)
+        return this.#entries.headKind === query || this.#complete(describe)
       case backend.noData:
         return this.#complete(describe)
       case backend.commandComplete:
       case backend.emptyQueryResponse:
         this.#copyIn.end()
-        return this.#headKind === query || this.#complete(execute)
+        return this.#entries.headKind === query || this.#complete(execute)
       case backend.portalSuspended:
         return this.#complete(execute)
       case backend.copyInResponse:
@@ -300,14 +300,10 @@ export class ReplyTracker {
       this.#isSkipping = false
       return this.isInDoubt
     }
-    if (!owesReady(this.#headKind)) return this.isInDoubt
+    if (!owesReady(this.#entries.headKind)) return this.isInDoubt
     this.#finish()
     if (statusByte === status.idle && !wasOwn) this.transactions++
     return true
-  }
-
-  get #headKind(): number {
-    return this.#entries.headKind
   }
 
   #push(kind: number): void {
@@ -343,7 +339,7 @@ export class ReplyTracker {
   }
 
   #complete(kind: number): boolean {
-    if (this.#headKind !== kind) return this.isInDoubt
+    if (this.#entries.headKind !== kind) return this.isInDoubt
     this.#finish()
     return true
   }
@@ -365,12 +361,16 @@ export class ReplyTracker {
 
   /** An error: of an extended message it takes along all that was sent up to the next Sync. */
   #lapse(): void {
-    const kind = this.#headKind
+    const kind = this.#entries.headKind
     this.failed.onError(this.#entries.takenOff)
     if (this.#copyIn.isUncountable) this.isInDoubt = true
     this.#copyIn.end()
     if (kind === 0 || owesReady(kind)) return
-    for (let isCause = true; this.#entries.size > 0 && this.#headKind !== sync; isCause = false) {
+    for (
+      let isCause = true;
+      this.#entries.size > 0 && this.#entries.headKind !== sync;
+      isCause = false
+    ) {
       this.#skip(isCause)
     }
     if (this.#entries.size === 0) this.#isSkipping = true
@@ -381,7 +381,7 @@ export class ReplyTracker {
    * end of the copy data; a Sync may have come with the Execute, before anybody knew.
    */
   #beginCopyIn(): boolean {
-    const kind = this.#headKind
+    const kind = this.#entries.headKind
     if (kind !== query && kind !== execute) return this.isInDoubt
     const first = this.#entries.head
     const { syncs, kept, isOpen } = this.#entries.takeBehindCopyIn()

@@ -2,6 +2,7 @@
 // remembered. A guess that errs to the careful side: what it says is asked of the server, not believed.
 import { LRUCache } from 'lru-cache'
 import { mayReferToStatements } from './statement-references.ts'
+import { mayMatter, mayMatterIn } from './telling-words.ts'
 
 export interface TextVerdict {
   /** Settings that it may SET or RESET, in lower case; they count when a tag says that it did. */
@@ -52,7 +53,7 @@ const verdicts = new LRUCache<string, TextVerdict>({ max: 5000 })
 export function verdictOf(text: string): TextVerdict {
   // Texts with their values written in are never the same twice, and remembering them would push out
   // those that are. Measured: DECISIONS.md, "What the relay's time goes into".
-  if (!mayMatterPattern.test(text)) return harmless
+  if (!mayMatter(text)) return harmless
   const known = verdicts.get(text)
   if (known !== undefined) return known
   const verdict = judge(text)
@@ -63,12 +64,9 @@ export function verdictOf(text: string): TextVerdict {
 /** Of the text that stands in `bytes`; `end` below `from`: it does not end there. */
 export function verdictOfBytes(bytes: Buffer, from: number, end: number): TextVerdict {
   if (end < from || end > bytes.length || end - from > lookedAtBytesMax) return unknownText
+  if (!mayMatterIn(bytes, from, end)) return harmless
   return verdictOf(bytes.toString('latin1', from, end))
 }
-
-/** Without any of this, neither the patterns below nor mayReferToStatements find anything. */
-const mayMatterPattern =
-  /[(]|\b(?:set|reset|temp|temporary|hold|listen|prepare|execute|deallocate|discard)\b/i
 
 const setting = String.raw`("(?:[^"]|"")+"|[a-z_][\w$]*)(?:\s*\.\s*("(?:[^"]|"")+"|[a-z_][\w$]*))?`
 const setPattern = new RegExp(

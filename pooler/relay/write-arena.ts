@@ -11,8 +11,11 @@ export class WriteArena {
   memory: Buffer = Buffer.allocUnsafeSlow(arenaBytes)
   at = 0
   #openRegions = 0
-  /** Of one slot each, by length: making a view costs more than a small write's copy. */
-  #views: Buffer[][] = []
+  /**
+   * Of one slot each, by length: making a view costs more than a small write's copy. As long as they will
+   * ever be from the start: V8 keeps an array that grows by leaps as a hash table.
+   */
+  #views: (Buffer | null)[][] = []
 
   hasRoom(bytes: number): boolean {
     return this.at + bytes <= arenaBytes
@@ -43,7 +46,7 @@ export class WriteArena {
     const bytes = end - from
     if (bytes > slotBytes || memory !== this.memory) return memory.subarray(from, end)
     const slot = from / slotBytes
-    this.#views[slot] ??= []
+    this.#views[slot] ??= new Array(slotBytes + 1).fill(null)
     const views = this.#views[slot]
     views[bytes] ??= memory.subarray(from, end)
     return views[bytes]
