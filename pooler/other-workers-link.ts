@@ -18,6 +18,8 @@ import type { WorkerLink } from './workers/worker-link.ts'
 const cancelWithinMs = 20_000
 /** Changed counts are told together; what comes in between may pass a limit. */
 const tellAfterMs = 20
+/** Where they could not be told. */
+const tellAgainMs = 1000
 
 export interface ServedParts {
   readonly data: DataPlane
@@ -153,9 +155,10 @@ export class OtherWorkersLink implements OtherWorkers {
     const data = this.#data
     if (data === null) return
     const tenants = [...this.#changed].map((ref) => [ref, data.clientCounts.told(ref)] as const)
-    this.#changed.clear()
     const { loggedInCount, beforeLoginCount } = data.quota
-    this.#link.tell('clients', { connections: loggedInCount + beforeLoginCount, tenants })
+    const connections = loggedInCount + beforeLoginCount
+    if (this.#link.tell('clients', { connections, tenants })) this.#changed.clear()
+    else this.#telling = this.#clock.after(tellAgainMs, () => this.#tellClients())
   }
 }
 

@@ -105,8 +105,11 @@ export class RemoteBudget implements Budget {
     this.#local.review()
     this.#giveBack()
     const { wants, limit } = this.#state()
-    // Who waits first changes as clients are served: the others are told how long it is now.
-    if (wants > 0 || wants !== this.#told.wants || limit !== this.#told.limit) this.#reportSoon()
+    // Who waits first changes as clients are served: the others are told how long it is now. Not again
+    // and again to an office that does not answer.
+    const isHeard = this.#seqSeen === this.#seq
+    const isNew = wants !== this.#told.wants || limit !== this.#told.limit
+    if (isNew || (wants > 0 && isHeard)) this.#reportSoon()
   }
 
   isWantedElsewhere(member: BudgetMember, openedAtMs: number, nextSinceMs: number | null): boolean {

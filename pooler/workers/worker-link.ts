@@ -3,6 +3,7 @@
 import type { Clock } from '../../shared/clock.ts'
 import type { ShutdownWay } from '../admin/admin-view.ts'
 import type { HeldBack, HoldChange } from '../pool/pool-holds.ts'
+import { version } from '../version.ts'
 import { RemoteBudgets } from './remote-budgets.ts'
 import type {
   AnswerOf,
@@ -38,6 +39,10 @@ export interface WorkerEvents {
 /** Questions of ours that are not answered yet; beyond them a question has no answers. */
 const pendingMax = 1000
 export const answersWithinMs = 2000
+/** The primary answers when the others have, or in time without them; one that stands still does neither. */
+const primaryMs = 1000
+/** Words that nobody answers wait so many for a primary that does not read; no more are added. */
+const untakenMax = 1000
 
 type StartMessage = ToWorker & { readonly kind: 'start' }
 
@@ -50,6 +55,7 @@ export class WorkerLink {
   readonly #onJoined: ((worker: number) => void)[] = []
   readonly #onLeft: ((worker: number) => void)[] = []
   readonly #events: WorkerEvents
+  readonly #clock: Clock
   #lastId = 0
   #held: HeldBack
 
@@ -57,6 +63,7 @@ export class WorkerLink {
     this.place = start.place
     this.env = start.env
     this.#events = events
+    this.#clock = clock
     this.#held = start.held
     this.budgets = new RemoteBudgets(clock, (report) => send({ kind: 'permits', report }))
     process.on('message', (message: ToWorker) => this.#onMessage(message))
@@ -69,7 +76,7 @@ export class WorkerLink {
       process.once('message', (message: ToWorker) => {
         if (message.kind === 'start') resolve(new WorkerLink(message, clock, events))
       })
-      send({ kind: 'hello' })
+      send({ kind: 'hello', version })
     })
   }
 
@@ -105,9 +112,11 @@ export class WorkerLink {
     this.#onLeft.push(run)
   }
 
-  /** Tells all other workers; nobody answers. */
-  tell<Name extends CallName>(name: Name, asked: Asked<Name>): void {
+  /** Tells all other workers; nobody answers. False: not now, the primary does not read. */
+  tell<Name extends CallName>(name: Name, asked: Asked<Name>): boolean {
+    if (untaken >= untakenMax) return false
     send({ kind: 'call', id: null, call: { name, asked, withinMs: null } })
+    return true
   }
 
   /** Asks all other workers. Never rejects. */
@@ -116,22 +125,31 @@ export class WorkerLink {
     asked: Asked<Name>,
     withinMs = answersWithinMs,
   ): Promise<Gathered<Name>> {
-    return this.#gather((id) => send({ kind: 'call', id, call: { name, asked, withinMs } }))
+    const call = { name, asked, withinMs }
+    return this.#gather(withinMs, (id) => send({ kind: 'call', id, call }))
   }
 
   /** Has all workers, this one too, hold something back or let it go. Never rejects. */
   hold(change: HoldChange): Promise<Gathered<'held'>> {
-    return this.#gather((id) => send({ kind: 'hold', id, change }))
+    return this.#gather(answersWithinMs, (id) => send({ kind: 'hold', id, change }))
   }
 
-  #gather<Name extends CallName>(askAs: (id: number) => void): Promise<Gathered<Name>> {
+  #gather<Name extends CallName>(
+    withinMs: number,
+    askAs: (id: number) => void,
+  ): Promise<Gathered<Name>> {
+    const nobody = { all: [], missing: this.place.of - 1 }
     if (this.#pending.size >= pendingMax || process.connected !== true) {
-      return Promise.resolve({ answers: [], faults: [], missing: this.place.of - 1 })
+      return Promise.resolve({ answers: [], faults: [], missing: nobody.missing })
     }
     const id = ++this.#lastId
     return new Promise((resolve) => {
+      const deadline = this.#clock.after(withinMs + primaryMs, () => {
+        this.#pending.get(id)?.(nobody)
+      })
       this.#pending.set(id, ({ all, missing }) => {
         this.#pending.delete(id)
+        deadline.cancel()
         const well = all.filter(({ fault }) => fault === null)
         resolve({
           answers: well.map(({ answer }) => answer as AnswerOf<Name>),
@@ -178,9 +196,11 @@ export class WorkerLink {
     let answer: unknown = null
     // Also before anybody asks for it: what is decided while this worker starts holds in it too.
     if (call.name === 'held') this.#held = call.asked as HeldBack
+    const answering = this.#answering.get(call.name)
+    // A worker that is still starting has nothing to do about what is held back yet.
+    if (answering === undefined && call.name !== 'held') fault = `"${call.name}" is not known here`
     try {
-      // A worker that is still starting has nothing to tell yet.
-      answer = (await this.#answering.get(call.name)?.(call.asked, from)) ?? null
+      answer = (await answering?.(call.asked, from)) ?? null
     } catch (error) {
       fault = error instanceof Error ? error.message : String(error)
     }
@@ -188,11 +208,18 @@ export class WorkerLink {
   }
 }
 
+/** Words to the primary that it has not taken. */
+let untaken = 0
+
 /** Nothing is told to a primary that is gone; the end of the channel says so. */
 function send(message: ToPrimary, onSent?: () => void): void {
   if (process.connected !== true) {
     onSent?.()
     return
   }
-  process.send?.(message, undefined, undefined, () => onSent?.())
+  untaken++
+  process.send?.(message, undefined, undefined, () => {
+    untaken--
+    onSent?.()
+  })
 }

@@ -107,7 +107,7 @@ export interface OpenPorts {
 export type Parting = ShutdownWay | 'drain' | 'hand over'
 
 export type ToPrimary =
-  | { readonly kind: 'hello' }
+  | { readonly kind: 'hello'; readonly version: string }
   | { readonly kind: 'ready'; readonly ports: OpenPorts }
   | { readonly kind: 'failed'; readonly text: string }
   | { readonly kind: 'permits'; readonly report: PermitReport }

@@ -211,6 +211,21 @@ test('a worker that does not answer is said to be missing, in time', async () =>
   await here.query(`enable ${ref}`)
 })
 
+test('a first process that stands still leaves no command waiting', async () => {
+  const [here] = await operators()
+  const notices: unknown[] = []
+  here.on('notice', ({ message }) => notices.push(message))
+  const stopped = running.main.pid
+  process.kill(stopped, 'SIGSTOP')
+  try {
+    expect((await show(here, 'workers')).length).toBe(1)
+    expect(notices).toEqual(['1 of 2 workers did not answer in time: theirs is missing here'])
+  } finally {
+    process.kill(stopped, 'SIGCONT')
+  }
+  await eventually(async () => (await show(here, 'workers')).length === 2)
+})
+
 test('RECONNECT, KILL_CLIENT, KILL, DISABLE and ENABLE reach clients in all', async () => {
   const clients = await clientsInBoth()
   const [here] = await operators()
