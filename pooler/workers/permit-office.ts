@@ -10,6 +10,11 @@ export interface PermitOfficeOptions {
   readonly send: (worker: number, order: PermitOrder) => void
 }
 
+/** Budgets of all workers: of two for each pool at the most, and pools have servers or clients. */
+const accountsMax = 100_000
+/** Permits that one worker may want of one budget at a time; it reports again when it has them. */
+const wantsMax = 10_000
+
 /** A worker that died has left servers behind, which Postgres takes so long to notice. */
 export const quarantineMs = 5000
 
@@ -59,23 +64,27 @@ export class PermitOffice {
 
   onReport(worker: number, report: PermitReport): void {
     const account = this.#accounts.get(report.key) ?? { limit: 0, holders: new Map() }
-    this.#accounts.set(report.key, account)
-    account.limit = report.limit ?? Number.POSITIVE_INFINITY
     const known = account.holders.get(worker)
     if (known?.isGone) return
     const holder = known?.id === report.id ? known : newHolder(worker, report.id)
     assert(known === undefined || known === holder || heldBy(known) === 0, 'a budget ends empty')
-    assert(report.given <= holder.granted, 'only what was granted is given back')
+    assert(report.granted <= holder.granted, 'only what was granted is had')
+    assert(report.given <= report.granted, 'only what is had is given back')
+    assert(report.given >= holder.given, 'what was given back stays so')
+    assert(account.holders.size > 0 || this.#accounts.size < accountsMax, 'budgets are few')
+    this.#accounts.set(report.key, account)
+    account.limit = report.limit ?? Number.POSITIVE_INFINITY
     account.holders.set(worker, holder)
     // What has given something may have more.
     holder.isBusy = report.isBusy || (holder.isBusy && report.given === holder.given)
     holder.seq = report.seq
     holder.given = report.given
-    holder.wants = Math.max(0, report.wants - (holder.granted - report.granted))
+    const wants = report.wants - (holder.granted - report.granted)
+    holder.wants = Math.min(wantsMax, Math.max(0, wants))
     holder.sinceMs =
       holder.wants === 0 || report.waitedMs === null
         ? null
-        : this.#options.clock.monotonicMs() - report.waitedMs
+        : this.#options.clock.monotonicMs() - Math.max(0, report.waitedMs)
     if (report.isLast) account.holders.delete(worker)
     this.#settle(report.key, account)
     if (!report.isLast) this.#tell(account, holder, true)

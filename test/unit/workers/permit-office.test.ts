@@ -99,3 +99,17 @@ test('what nobody has anything of is forgotten', () => {
   report(1, { given: 1, isLast: true })
   expect(office.size).toBe(0)
 })
+
+test('what a worker wants is granted in bounds, also where there is no limit', () => {
+  report(1, { limit: null, wants: 1e15, waitedMs: 0 })
+  expect(held(1)).toBe(10_000)
+})
+
+test('a worker cannot claim more than it was granted, or take back what it gave', () => {
+  report(1, { wants: 2, waitedMs: 0 })
+  expect(() => report(1, { granted: 3 })).toThrow('granted')
+  expect(() => report(1, { given: 3 })).toThrow('given back')
+  report(1, { given: 2 })
+  expect(() => report(1, { given: 1 })).toThrow('stays so')
+  expect(office.issued('pool')).toBe(0)
+})
