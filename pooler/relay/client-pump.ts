@@ -32,7 +32,7 @@ export class ClientPump extends Pump {
 
   /** As Pump.feed; the chunk is not kept, but for what keepFromHere is about. */
   override feed(chunk: Buffer): Buffer | null {
-    if (this.#kept.isAny) this.#kept.append(chunk)
+    if (this.#kept.isAny) this.#kept.append(chunk, 0)
     const rest = super.feed(chunk)
     this.chunk = nothing
     if (rest !== null && this.#kept.isAny) this.#kept.takeOff(rest.length)
@@ -43,8 +43,8 @@ export class ClientPump extends Pump {
   keepFromHere(bytesMax: number): void {
     const { chunk, at } = this
     // A header that came in two pieces is not in this chunk.
-    if (at >= headerBytes) this.#kept.begin(bytesMax, nothing, chunk.subarray(at - headerBytes))
-    else this.#kept.begin(bytesMax, headerOf(this.type, this.bodyBytes), chunk.subarray(at))
+    if (at >= headerBytes) this.#kept.begin(bytesMax, nothing, chunk, at - headerBytes)
+    else this.#kept.begin(bytesMax, headerOf(this.type, this.bodyBytes), chunk, at)
   }
 
   dropKept(): void {

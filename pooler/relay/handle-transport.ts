@@ -6,6 +6,7 @@
 //   write:  pieces → a region of the arena → kernel, at the turn's end
 //
 // Measured with pgbench -S against the streams: see DECISIONS.md, "Below the streams".
+import { Buffer } from 'node:buffer'
 import type { Socket } from 'node:net'
 import { getSystemErrorName } from 'node:util'
 import {

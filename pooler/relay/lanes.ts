@@ -4,6 +4,7 @@
 // lane, with a look for ready sockets in between. To its reader what is kept has not come yet.
 //
 // Measured beside 5,000 busy clients, and what it costs: see DECISIONS.md, "Lanes".
+import { Buffer } from 'node:buffer'
 import type { TransportReader } from './transport.ts'
 
 /** Of one lane, as they come, between two looks. */

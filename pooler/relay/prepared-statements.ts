@@ -1,6 +1,7 @@
 // One client's prepared statements in transaction mode. The client's names stay the client's; on
 // servers a statement has a name made from its content, and a server learns it when it is first
 // needed there. What a server has already is answered by us, in order with its other replies.
+import { Buffer } from 'node:buffer'
 import { frontend, status } from '../../shared/protocol/message-types.ts'
 import { contentFor, dropsStatements, type NamingText } from './naming-text.ts'
 import type { ServerLink } from './server-link.ts'

@@ -5,6 +5,7 @@
 //
 //   chunk:  │ rest of body │ header body │ header body │ hea
 //           ↑ from (forward starts here)               ↑ a split header is never passed on
+import { Buffer } from 'node:buffer'
 import { Framer, needMore } from '../../shared/protocol/framer.ts'
 import { messageBytesMax } from '../../shared/protocol/message-types.ts'
 import { kept } from './read-memory.ts'

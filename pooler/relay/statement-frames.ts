@@ -1,4 +1,5 @@
 // Messages about prepared statements as they are written to servers.
+import { Buffer } from 'node:buffer'
 import { PoolerError } from '../../shared/errors.ts'
 import { errorResponseOf } from '../../shared/protocol/error-response.ts'
 import { frontend, headerBytes } from '../../shared/protocol/message-types.ts'

@@ -36,6 +36,8 @@ export class StatementMessages {
   readonly #pump: ClientPump
   readonly #statements: PreparedStatements
   readonly #texts: StatementTexts
+  /** Used last. Most clients use the same one again, and it is compared faster than it is made. */
+  #lastName = ''
 
   constructor(pump: ClientPump, statements: PreparedStatements, texts: StatementTexts) {
     this.#pump = pump
@@ -261,7 +263,7 @@ export class StatementMessages {
     nameEnd: number,
   ): Verdict {
     const nameAt = at + beforeBytes
-    const name = chunk.toString('latin1', nameAt, nameEnd)
+    const name = this.#nameIn(chunk, nameAt, nameEnd)
     if (this.#statements.isUncertain(name)) return hold
     if (this.#texts.isSuspect(name)) this.#onSuspect(name)
     if (name === '') {
@@ -272,7 +274,7 @@ export class StatementMessages {
     const substitute = this.#statements.onUse({
       type,
       name,
-      beforeName: chunk.subarray(at, nameAt),
+      beforeName: beforeBytes === 1 ? beforeNameOf(type) : chunk.subarray(at, nameAt),
       bodyBytes,
     })
     link.tracker.sent(type)
@@ -280,6 +282,17 @@ export class StatementMessages {
     this.#statements.onUsed()
     link.transport.hold()
     return this.#pump.substitute(substitute.head, substitute.bodyBytes)
+  }
+
+  #nameIn(chunk: Buffer, from: number, end: number): string {
+    const last = this.#lastName
+    let length = end - from === last.length ? 0 : -1
+    while (length >= 0 && length < last.length) {
+      if (last.charCodeAt(length) === chunk[from + length]) length++
+      else length = -1
+    }
+    if (length === -1) this.#lastName = chunk.toString('latin1', from, end)
+    return this.#lastName
   }
 
   /** Where the NUL of the name that begins at `from` is; below 0 where there is none. */
@@ -303,6 +316,12 @@ export class StatementMessages {
     return drop
   }
 }
+
+const noPortal = Buffer.of(0)
+const kindOfStatement = Buffer.of(ofStatement)
+
+/** What stands before a statement's name where that is one byte: the unnamed portal of a Bind. */
+const beforeNameOf = (type: number): Buffer => (type === frontend.bind ? noPortal : kindOfStatement)
 
 /** Null for most texts: only those are read through that have a word for it. */
 const namingOf = (
