@@ -1,5 +1,6 @@
 // What a client has from its login on: the settings that it asked for, the profile it begins with, and
 // what it is told of both. Applications log in alike, thousands of times, so theirs is remembered.
+import { LRUCache } from 'lru-cache'
 import type { Attribution } from '../relay/attribution.ts'
 import { profileOf, type SettingsProfile } from '../relay/session-settings.ts'
 import { type LoginReports, reportMessages } from './login-answer.ts'
@@ -17,7 +18,7 @@ export interface LoginState {
 const statesMax = 20
 const stateCharactersMax = 1000
 
-const statesByBaseline = new WeakMap<Settings, Map<string, LoginState>>()
+const statesByBaseline = new WeakMap<Settings, LRUCache<string, LoginState>>()
 
 /** `spelled`: the settings of the startup packet in the server's spelling; `reports.values` has them. */
 export function loginStateOf(
@@ -40,18 +41,22 @@ export function knownLoginState(
   spelled: Settings,
   attribution: Attribution,
 ): LoginState {
-  const make = (): LoginState =>
-    loginStateOf({ values: new Map([...baseline, ...spelled]), spelling }, spelled, attribution)
   const key = attribution.isPersons ? null : keyOf(spelled)
-  if (key === null) return make()
+  const known = key === null ? undefined : statesByBaseline.get(baseline)?.get(key)
+  if (known !== undefined) return known
+  const values = new Map([...baseline, ...spelled])
+  const made = loginStateOf({ values, spelling }, spelled, attribution)
+  if (key !== null) remember(baseline, key, made)
+  return made
+}
+
+function remember(baseline: Settings, key: string, state: LoginState): void {
   let states = statesByBaseline.get(baseline)
-  if (states === undefined || states.size >= statesMax) {
-    states = new Map()
+  if (states === undefined) {
+    states = new LRUCache({ max: statesMax })
     statesByBaseline.set(baseline, states)
   }
-  const known = states.get(key) ?? make()
-  states.set(key, known)
-  return known
+  states.set(key, state)
 }
 
 /** null: too long to be remembered. */
