@@ -3,11 +3,7 @@
 // stream gets a copy of just what came.
 import type { Socket } from 'node:net'
 import { sharedMemory } from './read-memory.ts'
-import { findStreamBinding, type TcpHandle, tcpHandleOf } from './tcp-handle.ts'
-
-const binding = findStreamBinding()
-const state = binding?.streamBaseState ?? new Int32Array(0)
-const readCount = binding?.kReadBytesOrError ?? 0
+import { lastReadCount, streamBinding, type TcpHandle, tcpHandleOf } from './tcp-handle.ts'
 
 /** What is done with a socket before anything is read of it. */
 export type EaseReads = (socket: Socket) => void
@@ -15,11 +11,11 @@ export type EaseReads = (socket: Socket) => void
 /** Of a plain TCP socket of which nothing has been read; any other stays as it is. */
 export const easeReads: EaseReads = (socket) => {
   const handle = tcpHandleOf(socket)
-  if (handle === null || binding === null) return
+  if (handle === null || streamBinding === null) return
   const onEnd = handle.onread
   handle.useUserBuffer(sharedMemory)
   handle.onread = function onEasedRead(this: TcpHandle): Buffer | undefined {
-    const byteCount = state[readCount] as number
+    const byteCount = lastReadCount()
     // The end of the stream and errors are the socket's business.
     if (byteCount < 0) return onEnd.call(this, undefined)
     if (byteCount === 0 || socket.destroyed) return undefined

@@ -6,7 +6,7 @@ import { type EaseReads, easeReads } from './eased-reads.ts'
 import { HandleTransport, openHandleTransport } from './handle-transport.ts'
 import { kept } from './read-memory.ts'
 import { openStreamTransport } from './stream-transport.ts'
-import { findStreamBinding } from './tcp-handle.ts'
+import { streamBinding } from './tcp-handle.ts'
 import type { OpenTransport, Transport, TransportReader } from './transport.ts'
 
 export type FastIo = 'auto' | 'off'
@@ -33,7 +33,7 @@ export async function chooseTransport(
 
 /** What does not work; null: all does. */
 async function fastIoFault(clock: Clock): Promise<string | null> {
-  if (findStreamBinding() === null) return 'this Node does not give access to its stream handles'
+  if (streamBinding === null) return 'this Node does not give access to its stream handles'
   let server: Server | null = null
   let limit: { cancel(): void } | null = null
   const sockets: Socket[] = []

@@ -21,12 +21,14 @@ import {
 } from './read-memory.ts'
 import { StreamTransport } from './stream-transport.ts'
 import {
-  findStreamBinding,
   type HandleOwner,
+  lastReadCount,
+  streamBinding,
   type TcpHandle,
   tcpHandleOf,
   transportOf,
   type WriteRequest,
+  wasLastWriteAsync,
 } from './tcp-handle.ts'
 import { sendQueueBytesMax, type Transport, type TransportReader } from './transport.ts'
 import { WriteArena } from './write-arena.ts'
@@ -38,11 +40,6 @@ import {
   tellData,
   tellDrain,
 } from './write-turn.ts'
-
-const binding = findStreamBinding()
-const state = binding?.streamBaseState ?? new Int32Array(0)
-const readCount = binding?.kReadBytesOrError ?? 0
-const wasAsync = binding?.kLastWriteWasAsync ?? 0
 
 /** Below which the source of a blocked transport goes on. */
 const sendQueueBytesLow = 64 * 1024
@@ -57,7 +54,7 @@ let spareRequest: WriteRequest | null = null
 
 function takeRequest(): WriteRequest {
   if (spareRequest !== null) return spareRequest
-  const request = new (binding as NonNullable<typeof binding>).WriteWrap()
+  const request = new (streamBinding as NonNullable<typeof streamBinding>).WriteWrap()
   request.oncomplete = onWritten
   spareRequest = request
   return request
@@ -68,7 +65,7 @@ function onWritten(this: WriteRequest, status: number): void {
 }
 
 function onRead(this: TcpHandle): Buffer | undefined {
-  return this[transportOf]?.onHandleRead(state[readCount] as number)
+  return this[transportOf]?.onHandleRead(lastReadCount())
 }
 
 function viewOfShared(bytes: number): Buffer {
@@ -275,7 +272,7 @@ export class HandleTransport implements Transport, HandleOwner {
   #send(bytes: Buffer): void {
     const request = takeRequest()
     const status = this.#handle.writeBuffer(request, bytes)
-    if (status === 0 && state[wasAsync] === 0) return
+    if (status === 0 && !wasLastWriteAsync()) return
     spareRequest = null
     if (status !== 0) {
       this.#onWriteFailed(errorOf(status, 'write'))

@@ -42,8 +42,8 @@ interface StreamBinding {
 
 type ProcessWithBinding = NodeJS.Process & { binding?(name: string): unknown }
 
-/** null where this Node has no such thing, or does not let us have it (its permission model). */
-export function findStreamBinding(): StreamBinding | null {
+/** Null where this Node has no such thing, or does not let us have it (its permission model). */
+function findStreamBinding(): StreamBinding | null {
   try {
     const found = (process as ProcessWithBinding).binding?.('stream_wrap') as Partial<StreamBinding>
     const { WriteWrap, streamBaseState, kReadBytesOrError, kLastWriteWasAsync } = found
@@ -54,6 +54,18 @@ export function findStreamBinding(): StreamBinding | null {
     return null
   }
 }
+
+/** null: see findStreamBinding. */
+export const streamBinding = findStreamBinding()
+const state = streamBinding?.streamBaseState ?? new Int32Array(0)
+const readCount = streamBinding?.kReadBytesOrError ?? 0
+const wasAsync = streamBinding?.kLastWriteWasAsync ?? 0
+
+/** Of the read that `onread` is told of: so many bytes, or a negative errno. */
+export const lastReadCount = (): number => state[readCount] as number
+
+/** What the kernel did not take of the latest write, it takes later. */
+export const wasLastWriteAsync = (): boolean => state[wasAsync] !== 0
 
 /** The handle of a plain TCP socket; null for any other, or one that lacks what we use. */
 export function tcpHandleOf(socket: Socket): TcpHandle | null {
