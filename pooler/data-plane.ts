@@ -16,6 +16,7 @@ import { type CancelElsewhere, CancelRequests } from './cancel/cancel-requests.t
 import { ClientConnection } from './client/client-connection.ts'
 import { ClientCounts } from './client/client-counts.ts'
 import type { ClientServices } from './client/client-services.ts'
+import { RefusalLog } from './client/refusal-log.ts'
 import type { AdminServices } from './client/serve-admin.ts'
 import { StartupSettings } from './client/startup-settings.ts'
 import type { InheritedSockets } from './config/inherited-sockets.ts'
@@ -134,6 +135,7 @@ export class DataPlane {
       pools: this.pools,
       cancelKeys: this.cancelKeys,
       cancelRequests: new CancelRequests(this.cancelKeys, clock, workers?.cancel),
+      refusalLog: new RefusalLog(clock, options.log),
       connections: this.connections,
       ticker: this.#ticker,
       isDraining: () => this.#isRefusing,

@@ -164,6 +164,15 @@ export const catalogue = {
     'too many wrong passwords or tokens from your network, new logins are blocked for {seconds} s',
     'Find the client with the wrong secret; a valid token still gets in.',
   ),
+  EUNKNOWNPROJECTS: row(
+    '28000',
+    'FATAL',
+    429,
+    'info',
+    true,
+    'your network has asked for {limit} projects that do not exist; for {seconds} s it gets no others than those in use here',
+    'Check the project ref; behind a load balancer the pooler tells clients apart by PROXY_PROTOCOL_TRUSTED.',
+  ),
   EMAXCONN: row(
     '53300',
     'FATAL',

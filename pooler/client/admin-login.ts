@@ -75,7 +75,8 @@ export class AdminLogin implements OperatorThrottle {
     try {
       const identity = identifyTenant(request, place)
       if (identity.by === 'ref') return false
-      return (await tenants.find({ sniHostname: identity.sniHostname })) === null
+      const { sniHostname } = identity
+      return (await tenants.find({ sniHostname }, sourceKey(connection.address))) === null
     } catch (error) {
       if (error instanceof PoolerError && error.code === 'ENOIDENTIFIER') return true
       throw error

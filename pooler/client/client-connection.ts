@@ -165,7 +165,9 @@ export class ClientConnection {
     }
     const known = error instanceof PoolerError ? error : this.internal(error)
     this.count(known.code)
-    this.log[known.row.logLevel]({ code: known.code, detail: known.detail }, known.message)
+    const source = sourceKey(this.address)
+    if (this.#services.refusalLog.mayLog(known.code, source, this.#tenantRef))
+      this.log[known.row.logLevel]({ code: known.code, detail: known.detail }, known.message)
     sayGoodbye(this.#socket, errorResponseOf(known, 'FATAL'), this.#services.clock)
   }
 

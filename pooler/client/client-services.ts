@@ -13,6 +13,7 @@ import type { OpenTransport } from '../relay/transport.ts'
 import type { TenantCache } from '../tenant/tenant-cache.ts'
 import type { ClientConnection } from './client-connection.ts'
 import type { ClientCounts } from './client-counts.ts'
+import type { RefusalLog } from './refusal-log.ts'
 import type { AdminServices } from './serve-admin.ts'
 import type { StartupSettings } from './startup-settings.ts'
 
@@ -32,6 +33,7 @@ export interface ClientServices {
   readonly cancelKeys: CancelKeys
   readonly cancelRequests: CancelRequests
   readonly counters: CounterBook
+  readonly refusalLog: RefusalLog
   readonly holds: PoolHolds
   /** null: there is no console. */
   readonly admin: () => AdminServices | null

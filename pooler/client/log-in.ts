@@ -47,7 +47,8 @@ export async function logIn(
     poolerDomain: services.config.poolerDomain,
     listenerMode: connection.mode,
   })
-  const tenant = await findTenant(identity, services)
+  const source = sourceKey(connection.address)
+  const tenant = await findTenant(identity, source, services)
   connection.noteTenant(tenant.ref)
   if (services.holds.isDisabled(tenant.ref)) {
     const reason = `project "${tenant.ref}" takes no new clients: an operator disabled it`
@@ -73,7 +74,7 @@ export async function logIn(
     tenant,
     role: identity.role,
     address: connection.address,
-    source: sourceKey(connection.address),
+    source,
     applicationName: request.settings.get('application_name') ?? '',
     isTokenAsked,
     mayBeToken: identity.isDirect && mayBeToken(request, tenant),
@@ -182,9 +183,13 @@ function newSession(
   }
 }
 
-async function findTenant(identity: Identity, services: ClientServices): Promise<Tenant> {
+async function findTenant(
+  identity: Identity,
+  source: string,
+  services: ClientServices,
+): Promise<Tenant> {
   const key = identity.by === 'ref' ? { ref: identity.ref } : { sniHostname: identity.sniHostname }
-  const tenant = await services.tenants.find(key)
+  const tenant = await services.tenants.find(key, source)
   if (tenant !== null) return tenant
   if (identity.by === 'sniHostname') throw new PoolerError('ENOIDENTIFIER')
   throw new PoolerError('ENOTFOUND', { values: { ref: identity.ref } })

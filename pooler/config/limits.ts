@@ -106,7 +106,7 @@ export const pageRowsMax = 1000
 /** Projects in memory, some KB each: as many as one process can have pools for. */
 export const tenantsKnownMax = 10_000
 
-/** Names that no project has, each remembered for a moment: a guesser costs one look-up a name. */
+/** Names that no project has, each remembered for a moment: a guesser costs one look-up a name, and few of them. */
 export const tenantMissesMax = 10_000
 
 /** Tokens used between two writes of their last use; more of them are written by their next use. */

@@ -7,6 +7,7 @@ import type { Log } from '../../shared/log.ts'
 import { tenantMissesMax, tenantsKnownMax } from '../config/limits.ts'
 import type { Change, Changes } from '../store/change-feed.ts'
 import type { TenantStore } from '../store/tenants.ts'
+import { GuessThrottle } from './guess-throttle.ts'
 import type { Tenant } from './tenant.ts'
 
 export type TenantKey = { readonly ref: string } | { readonly sniHostname: string }
@@ -42,6 +43,7 @@ export class TenantCache {
   readonly #misses = new LRUCache<string, number>({ max: tenantMissesMax })
   /** Bounded by the logins that wait for one. */
   readonly #flights = new Map<string, Promise<Tenant | null>>()
+  readonly #guesses: GuessThrottle
   readonly #listeners = new Set<(change: TenantChange) => void>()
   /** Projects announced as changed and not read again yet, each as it was known before. */
   readonly #announced = new Map<string, Tenant | null>()
@@ -51,20 +53,25 @@ export class TenantCache {
 
   constructor(options: TenantCacheOptions) {
     this.#options = options
+    this.#guesses = new GuessThrottle(options.clock)
     const max = options.entriesMax ?? tenantsKnownMax
     this.#known = new LRUCache({ max })
     this.#refsByName = new LRUCache({ max })
     options.changes.onChange((change) => this.#onChange(change))
   }
 
-  /** Throws EAUTHPROVIDER when the project is not known here and the metadata cannot be asked. */
-  find(key: TenantKey): Promise<Tenant | null> {
-    return this.#find(key, true)
+  /**
+   * `source`, from sourceKey: where somebody asks from whom nobody knows yet; null: it is no stranger.
+   * Throws EAUTHPROVIDER when the project is not known here and the metadata cannot be asked,
+   * EUNKNOWNPROJECTS when they are not asked again for this source.
+   */
+  find(key: TenantKey, source: string | null = null): Promise<Tenant | null> {
+    return this.#find(key, true, source)
   }
 
   /** The same, but throws as well when what is known has changed and cannot be read again. */
   findFresh(ref: string): Promise<Tenant | null> {
-    return this.#find({ ref }, false)
+    return this.#find({ ref }, false, null)
   }
 
   /** All that are known right now. */
@@ -86,15 +93,21 @@ export class TenantCache {
     return () => this.#listeners.delete(listener)
   }
 
-  async #find(key: TenantKey, mayBeStale: boolean): Promise<Tenant | null> {
+  async #find(key: TenantKey, mayBeStale: boolean, source: string | null): Promise<Tenant | null> {
     const known = 'ref' in key ? this.#known.get(key.ref) : this.#knownByName(key.sniHostname)
     if (known !== undefined && !known.isStale) return known.tenant
     const name = 'ref' in key ? `ref ${key.ref}` : `name ${key.sniHostname.toLowerCase()}`
     const missUntilMs = this.#misses.get(name)
     if (missUntilMs !== undefined && this.#options.clock.monotonicMs() < missUntilMs) return null
+    const flight = this.#flights.get(name)
+    const isGuess = source !== null && known === undefined && flight === undefined
+    const forgive = isGuess ? this.#guesses.begin(source) : null
     try {
-      return await (this.#flights.get(name) ?? this.#look(name, key))
+      const tenant = await (flight ?? this.#look(name, key))
+      if (tenant !== null) forgive?.()
+      return tenant
     } catch (error) {
+      forgive?.()
       if (known !== undefined && mayBeStale) return known.tenant
       throw new PoolerError('EAUTHPROVIDER', { cause: error })
     }

@@ -166,3 +166,39 @@ test('as many projects are kept as the cache has room for', async () => {
   }
   expect([cache.peek('a'), cache.peek('b')?.ref, cache.peek('c')?.ref]).toEqual([null, 'b', 'c'])
 })
+
+const stranger = '192.0.2.1'
+
+test('made-up names cost one source a hundred look-ups in ten seconds, and nobody else any', async () => {
+  const { metadata, clock, cache } = setup()
+  const shop = metadata.put('shop')
+  const bank = metadata.put('bank')
+  await cache.find({ ref: 'shop' }, stranger)
+  const guess = (n: number) => cache.find({ ref: `guess ${n}` }, stranger)
+  const guesses = await Promise.allSettled(Array.from({ length: 500 }, (_, n) => guess(n)))
+  const refused = guesses.flatMap((one) => (one.status === 'rejected' ? [one.reason.code] : []))
+  expect(refused).toEqual(Array.from({ length: 400 }, () => 'EUNKNOWNPROJECTS'))
+  expect(metadata.asked).toHaveLength(101)
+  // What is in memory, and what others ask.
+  expect(await cache.find({ ref: 'shop' }, stranger)).toBe(shop)
+  expect(await guess(5)).toBeNull()
+  await expect(cache.find({ ref: 'bank' }, stranger)).rejects.toThrow('for 10 s')
+  expect(await cache.find({ ref: 'bank' }, '192.0.2.2')).toBe(bank)
+  expect(metadata.asked).toHaveLength(102)
+  clock.advance(10_000)
+  expect(await guess(1000)).toBeNull()
+})
+
+test('names that are found, and names that could not be looked up, are no guesses', async () => {
+  const { metadata, cache } = setup(10)
+  for (let n = 0; n < 300; n++) metadata.put(`shop ${n}`)
+  for (let n = 0; n < 300; n++) await cache.find({ ref: `shop ${n}` }, stranger)
+  metadata.isDown = true
+  for (let n = 0; n < 300; n++) {
+    await expect(cache.find({ ref: `other ${n}` }, stranger)).rejects.toMatchObject({
+      code: 'EAUTHPROVIDER',
+    })
+  }
+  metadata.isDown = false
+  expect(await cache.find({ ref: 'nobody' }, stranger)).toBeNull()
+})
