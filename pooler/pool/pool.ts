@@ -378,10 +378,14 @@ export class Pool implements ServerSource {
   }
 
   #watcherOf(server: ServerConnection): IdleWatcher {
-    server.watcher ??= new IdleWatcher({
+    server.watcher ??= this.#watch(server)
+    return server.watcher
+  }
+
+  #watch(server: ServerConnection): IdleWatcher {
+    return new IdleWatcher({
       onIdleServerGone: (reason) => this.#onIdleServerGone(server, reason),
     })
-    return server.watcher
   }
 
   #onIdleServerGone(server: ServerConnection, reason: 'lost' | 'broken'): void {

@@ -8,20 +8,22 @@ import type { ServerWaiter } from '../relay/server-source.ts'
 class Entry implements Expiring {
   readonly waiter: ServerWaiter
   readonly sinceMs: number
+  readonly timeoutMs: number
   /** The client has been told that it waits. */
   isTold = false
   deadline: Deadline | null = null
   place: Place<Entry> | null = null
-  readonly #expire: (entry: Entry) => void
+  readonly #line: WaitingLine
 
-  constructor(waiter: ServerWaiter, sinceMs: number, expire: (entry: Entry) => void) {
+  constructor(line: WaitingLine, waiter: ServerWaiter, sinceMs: number, timeoutMs: number) {
+    this.#line = line
     this.waiter = waiter
     this.sinceMs = sinceMs
-    this.#expire = expire
+    this.timeoutMs = timeoutMs
   }
 
   onDeadline(): void {
-    this.#expire(this)
+    this.#line.onExpired(this)
   }
 }
 
@@ -70,13 +72,16 @@ export class WaitingLine {
   }
 
   add(waiter: ServerWaiter, nowMs: number, timeoutMs: number): void {
-    const entry = new Entry(waiter, nowMs, (expired) => {
-      this.#leave(expired)
-      this.#options.onExpired(waiter, timeoutMs)
-    })
+    const entry = new Entry(this, waiter, nowMs, timeoutMs)
     entry.deadline = this.#options.deadlines.set(entry, timeoutMs)
     entry.place = this.#lineOf(waiter).push(entry)
     this.#entries.set(waiter, entry)
+  }
+
+  /** Of an entry of this line: its time is up. */
+  onExpired(entry: Entry): void {
+    this.#leave(entry)
+    this.#options.onExpired(entry.waiter, entry.timeoutMs)
   }
 
   /** Takes out whoever may go and came first. */

@@ -50,13 +50,7 @@ export class ClientProfile {
    */
   overridden({ baseline }: ServerLink): readonly string[] {
     if (this.#startup.size === 0) return none
-    if (this.#checked === this.settings) return this.#overridden
-    this.#checked = this.settings
-    const { wanted } = this.settings
-    this.#overridden = [...this.#startup.keys()].filter((name) => {
-      const value = wanted.get(name)
-      return value !== this.#startup.get(name) && value === baseline.get(name)
-    })
+    if (this.#checked !== this.settings) this.#check(baseline)
     return this.#overridden
   }
 
@@ -116,6 +110,16 @@ export class ClientProfile {
   #isOther(name: string, value: string): boolean {
     const isUntold = name === 'role' || name === 'session_authorization'
     return isUntold && value !== this.settings.wanted.get(name)
+  }
+
+  /** Apart: what a closure takes from its function is allocated each time that it is called. */
+  #check(baseline: ReadonlyMap<string, string>): void {
+    this.#checked = this.settings
+    const { wanted } = this.settings
+    this.#overridden = [...this.#startup.keys()].filter((name) => {
+      const value = wanted.get(name)
+      return value !== this.#startup.get(name) && value === baseline.get(name)
+    })
   }
 
   #forget(name: string): void {

@@ -35,6 +35,9 @@ const looksMax = 5
 const rereadBatch = 200
 const rereadRetryMs = 250
 
+/** Asked at each transaction; without any, the cache makes an object of them each time. */
+const noOptions = {}
+
 export class TenantCache {
   readonly #options: TenantCacheOptions
   readonly #known: LRUCache<string, { tenant: Tenant; isStale: boolean }>
@@ -81,7 +84,7 @@ export class TenantCache {
 
   /** What is known right now, without asking. */
   peek(ref: string): Tenant | null {
-    return this.#known.peek(ref)?.tenant ?? null
+    return this.#known.peek(ref, noOptions)?.tenant ?? null
   }
 
   /**
