@@ -23,6 +23,8 @@ export interface AuthQueryLaneOptions {
 
 /** Logins of one tenant that wait for each other: far more than a pool opens at once. */
 const waitingMax = 200
+/** Those from one source: who makes up roles, and proves nothing, leaves the others their turn. */
+const waitingOfSourceMax = 100
 /** From asking to the answer, waiting included: below the time that a login may take. */
 const askMsMax = 10_000
 /** Long enough for a burst of logins, short enough to leave the tenant its connections. */
@@ -38,6 +40,7 @@ export class AuthQueryLane {
   readonly #stop = new AbortController()
   #tail: Promise<unknown> = Promise.resolve()
   #waiting = 0
+  readonly #bySource = new Map<string, number>()
   #connection: AuthQueryConnection | null = null
   #failure: { readonly error: PoolerError; readonly untilMs: number } | null = null
   #idleTimer: Timer | null = null
@@ -52,22 +55,35 @@ export class AuthQueryLane {
     return this.#waiting === 0
   }
 
-  async ask(role: string): Promise<AuthQueryAnswer> {
+  /** `source`: whose login asks. */
+  async ask(role: string, source: string): Promise<AuthQueryAnswer> {
     if (this.#waiting >= waitingMax) throw notAsked('too many logins of the project are waiting')
+    const ofSource = this.#bySource.get(source) ?? 0
+    if (ofSource >= waitingOfSourceMax) {
+      throw notAsked('too many logins of the project from your network are waiting')
+    }
     const { clock } = this.#options
     const byMs = clock.monotonicMs() + askMsMax
     this.#idleTimer?.cancel()
     this.#waiting++
+    this.#bySource.set(source, ofSource + 1)
     const asked = this.#tail.then(() => this.#askWithin(role, byMs - clock.monotonicMs()))
     this.#tail = asked.catch(() => {})
     try {
       return await asked
     } finally {
       this.#waiting--
+      this.#leave(source)
       if (this.#waiting === 0 && !this.#stop.signal.aborted) {
         this.#idleTimer = clock.after(idleMsMax, () => this.close())
       }
     }
+  }
+
+  #leave(source: string): void {
+    const left = (this.#bySource.get(source) ?? 1) - 1
+    if (left === 0) this.#bySource.delete(source)
+    else this.#bySource.set(source, left)
   }
 
   /** Questions under way fail; whoever asks next gets a new lane. */

@@ -26,14 +26,14 @@ export class AuthQuery {
   }
 
   /**
-   * Throws PoolerError: EUPSTREAM when the database cannot be reached, EAUTHPROVIDER when it can but
+   * `source`, from sourceKey: whose login asks. Throws PoolerError: EUPSTREAM when the database cannot be reached, EAUTHPROVIDER when it can but
    * the query cannot be run, or too much is going on. Nobody's secret was wrong then.
    */
-  async ask(tenant: Tenant, role: string): Promise<AuthQueryAnswer> {
+  async ask(tenant: Tenant, role: string, source: string): Promise<AuthQueryAnswer> {
     // A changed row may name another database or manager: it gets a connection of its own.
     const key = JSON.stringify([tenant.id, tenant.version])
     const lane = this.#lanes.get(key) ?? this.#newLane(key, tenant)
-    return await lane.ask(role)
+    return await lane.ask(role, source)
   }
 
   close(): void {

@@ -88,7 +88,7 @@ export class Authenticator {
     if (hasTokenShape(secret.reveal())) return await this.#byToken(question, secret)
     const arrivedMs = clock.monotonicMs()
     this.#refuseBlocked(question)
-    const known = await verifiers.verifierFor(tenant, role)
+    const known = await verifiers.verifierFor(tenant, role, question.source)
     const verdict = await judgePassword(secret, known.verifier, known.kind === 'scram')
     // Of many guesses at once, those that are judged after the throttle has closed learn nothing.
     this.#refuseBlocked(question)
@@ -109,7 +109,7 @@ export class Authenticator {
     const { tenant, role, dialog, certificate } = question
     const { verifiers, credentials, clock } = this.#options
     this.#refuseBlocked(question)
-    const known = await verifiers.verifierFor(tenant, role)
+    const known = await verifiers.verifierFor(tenant, role, question.source)
     let arrivedMs = clock.monotonicMs()
     const channelBinding = certificate === null ? null : certificateHash(certificate)
     const verdict = await scramAuth(dialog, {

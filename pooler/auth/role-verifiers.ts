@@ -26,7 +26,9 @@ export type RoleVerifier =
     }
 
 export interface RoleVerifiersOptions {
-  readonly authQuery: { ask(tenant: Tenant, role: string): Promise<AuthQueryAnswer> }
+  readonly authQuery: {
+    ask(tenant: Tenant, role: string, source: string): Promise<AuthQueryAnswer>
+  }
   readonly mocks: MockVerifiers
   readonly clock: Clock
   /** Told what the database has now, null: no usable verifier; Credentials.noteVerifier. */
@@ -60,7 +62,7 @@ export class RoleVerifiers {
   }
 
   /** Throws PoolerError when the database cannot be asked: nobody's secret was wrong then. */
-  async verifierFor(tenant: Tenant, role: string): Promise<RoleVerifier> {
+  async verifierFor(tenant: Tenant, role: string, source: string): Promise<RoleVerifier> {
     const { password = null, isPasswordUnopened = false } = tenant.roles.get(role) ?? {}
     if (isPasswordUnopened) {
       const cause = new Error('no VAULT_ENC_KEY here opens the stored password')
@@ -73,7 +75,7 @@ export class RoleVerifiers {
     if (tenant.requireUser || tenant.authQuery === null) {
       return this.#none(tenant, role, 'no password is stored for the role', scramIterationsUsual)
     }
-    const answer = await this.#ask(tenant, role)
+    const answer = await this.#ask(tenant, role, source)
     if (answer.kind === 'none') {
       return this.#none(tenant, role, answer.reason, answer.usualIterations)
     }
@@ -104,13 +106,13 @@ export class RoleVerifiers {
     return verifier
   }
 
-  #ask(tenant: Tenant, role: string): Promise<AuthQueryAnswer> {
+  #ask(tenant: Tenant, role: string, source: string): Promise<AuthQueryAnswer> {
     const key = JSON.stringify([tenant.id, tenant.version, role])
     const nowMs = this.#options.clock.monotonicMs()
     const known = this.#asked.get(key)
     // Counted from the moment of asking: what the database says may be as old as that.
     if (known !== undefined && nowMs - known.sinceMs < askedMsMax) return known.answer
-    const asked = { sinceMs: nowMs, answer: this.#askAnew(tenant, role) }
+    const asked = { sinceMs: nowMs, answer: this.#askAnew(tenant, role, source) }
     this.#asked.set(key, asked)
     asked.answer.catch(() => {
       if (this.#asked.peek(key) === asked) this.#asked.delete(key)
@@ -118,8 +120,8 @@ export class RoleVerifiers {
     return asked.answer
   }
 
-  async #askAnew(tenant: Tenant, role: string): Promise<AuthQueryAnswer> {
-    const answer = await this.#options.authQuery.ask(tenant, role)
+  async #askAnew(tenant: Tenant, role: string, source: string): Promise<AuthQueryAnswer> {
+    const answer = await this.#options.authQuery.ask(tenant, role, source)
     this.#options.onVerifier?.(tenant, role, answer.kind === 'scram' ? answer.verifier : null)
     return answer
   }

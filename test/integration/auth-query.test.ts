@@ -37,6 +37,7 @@ beforeEach(() => {
 })
 afterEach(() => authQuery.close())
 
+const source = '192.0.2.1'
 let versions = 0
 function tenantWith(query: string, changes: Partial<Tenant> = {}): Tenant {
   const manager = makeRole(postgres.superuser, new Secret(postgres.password), { isManager: true })
@@ -60,7 +61,7 @@ describe('auth_query', () => {
     const tenant = tenantWith(usualQuery)
     for (const password of ['first', 'second']) {
       await postgres.query(`ALTER ROLE app PASSWORD '${password}'`)
-      const answer = await authQuery.ask(tenant, 'app')
+      const answer = await authQuery.ask(tenant, 'app', source)
       expect(answer).toMatchObject({ kind: 'scram', validUntilMs: null, usualIterations: 5000 })
       if (answer.kind !== 'scram') continue
       expect(answer.verifier.iterations).toBe(5000)
@@ -70,10 +71,10 @@ describe('auth_query', () => {
   })
 
   it('reads VALID UNTIL from the third column', async () => {
-    const answer = await authQuery.ask(tenantWith(usualQuery), 'until')
+    const answer = await authQuery.ask(tenantWith(usualQuery), 'until', source)
     expect(answer).toMatchObject({ validUntilMs: Date.UTC(2035, 5, 7, 8, 9, 10) })
     const twoColumns = 'SELECT rolname, rolpassword FROM pg_authid WHERE rolname = $1'
-    expect(await authQuery.ask(tenantWith(twoColumns), 'until')).toMatchObject({
+    expect(await authQuery.ask(tenantWith(twoColumns), 'until', source)).toMatchObject({
       validUntilMs: null,
     })
   })
@@ -81,7 +82,7 @@ describe('auth_query', () => {
   it('has no verifier for unknown roles, groups, roles without password and md5', async () => {
     const tenant = tenantWith(usualQuery)
     for (const role of ['nobody', 'a_group', 'App', 'weak', "x' OR 1=1 --", 'app ']) {
-      const answer = await authQuery.ask(tenant, role)
+      const answer = await authQuery.ask(tenant, role, source)
       expect(answer, role).toMatchObject({ kind: 'none', usualIterations: 5000 })
     }
   })
@@ -97,7 +98,9 @@ describe('auth_query', () => {
         " WHERE rolname = 'until'",
     ]
     for (const query of queries) {
-      expect(await authQuery.ask(tenantWith(query), 'app'), query).toMatchObject({ kind: 'none' })
+      expect(await authQuery.ask(tenantWith(query), 'app', source), query).toMatchObject({
+        kind: 'none',
+      })
     }
   })
 
@@ -106,11 +109,13 @@ describe('auth_query', () => {
     await postgres.query(`ALTER ROLE ${postgres.superuser} SET DateStyle = 'German'`)
     await postgres.query(`ALTER ROLE ${postgres.superuser} SET TimeZone = 'Asia/Tokyo'`)
     try {
-      const answer = await authQuery.ask(tenantWith(usualQuery), 'until')
+      const answer = await authQuery.ask(tenantWith(usualQuery), 'until', source)
       expect(answer).toMatchObject({ validUntilMs: Date.UTC(2035, 5, 7, 8, 9, 10) })
       const path = "SELECT $1::text, rolpassword FROM pg_authid WHERE rolname = 'until'"
       const onlyOwn = `${path} AND current_setting('search_path') = 'pg_catalog, pg_temp'`
-      expect(await authQuery.ask(tenantWith(onlyOwn), 'app')).toMatchObject({ kind: 'scram' })
+      expect(await authQuery.ask(tenantWith(onlyOwn), 'app', source)).toMatchObject({
+        kind: 'scram',
+      })
     } finally {
       await postgres.query(`ALTER ROLE ${postgres.superuser} RESET ALL`)
     }
@@ -119,7 +124,7 @@ describe('auth_query', () => {
   it('asks a hundred roles at once over one connection', async () => {
     const tenant = tenantWith(usualQuery)
     const roles = Array.from({ length: 100 }, (_, index) => (index % 2 === 0 ? 'app' : 'nobody'))
-    const answers = await Promise.all(roles.map((role) => authQuery.ask(tenant, role)))
+    const answers = await Promise.all(roles.map((role) => authQuery.ask(tenant, role, source)))
     expect(answers.map(({ kind }) => kind)).toEqual(
       roles.map((role) => (role === 'app' ? 'scram' : 'none')),
     )
@@ -129,28 +134,28 @@ describe('auth_query', () => {
 
   it('goes on over a fresh connection when the kept one was ended meanwhile', async () => {
     const tenant = tenantWith(usualQuery)
-    await authQuery.ask(tenant, 'app')
+    await authQuery.ask(tenant, 'app', source)
     await postgres.query(
       'SELECT pg_terminate_backend(pid) FROM pg_stat_activity' +
         " WHERE application_name = 'latchkey (auth_query)'",
     )
     await eventually(async () => (await auxiliary()).length === 0)
-    expect(await authQuery.ask(tenant, 'app')).toMatchObject({ kind: 'scram' })
+    expect(await authQuery.ask(tenant, 'app', source)).toMatchObject({ kind: 'scram' })
     await postgres.restart()
-    expect(await authQuery.ask(tenant, 'app')).toMatchObject({ kind: 'scram' })
+    expect(await authQuery.ask(tenant, 'app', source)).toMatchObject({ kind: 'scram' })
   })
 
   it('goes on over the same connection after an error of the query', async () => {
     const query = `SELECT rolname, rolpassword FROM pg_authid WHERE rolname = $1
                    AND 1 / (CASE $1 WHEN 'bad' THEN 0 ELSE 1 END) = 1`
     const tenant = tenantWith(query)
-    await authQuery.ask(tenant, 'app')
+    await authQuery.ask(tenant, 'app', source)
     const [before] = await auxiliary()
-    await expect(authQuery.ask(tenant, 'bad')).rejects.toMatchObject({
+    await expect(authQuery.ask(tenant, 'bad', source)).rejects.toMatchObject({
       code: 'EAUTHPROVIDER',
       detail: 'auth_query failed (SQLSTATE 22012)',
     })
-    expect(await authQuery.ask(tenant, 'app')).toMatchObject({ kind: 'scram' })
+    expect(await authQuery.ask(tenant, 'app', source)).toMatchObject({ kind: 'scram' })
     expect(await auxiliary()).toEqual([before])
   })
 
@@ -168,7 +173,7 @@ describe('auth_query', () => {
       [tenantWith(usualQuery, { upstreamTls: 'require' }), 'EUPSTREAM'],
     ]
     for (const [tenant, code] of cases) {
-      const error = await authQuery.ask(tenant, 'app').then(
+      const error = await authQuery.ask(tenant, 'app', source).then(
         () => null,
         (reason: unknown) => reason,
       )
@@ -179,18 +184,42 @@ describe('auth_query', () => {
     }
   })
 
+  it('lets one source wait with so many, and others besides', async () => {
+    const locked = `SELECT rolname, rolpassword FROM pg_authid WHERE rolname = $1
+                    AND (SELECT pg_advisory_xact_lock_shared(78)) IS NOT NULL`
+    const holder = new Client({ connectionString: postgres.url() })
+    await holder.connect()
+    await holder.query('SELECT pg_advisory_lock(78)')
+    const tenant = tenantWith(locked)
+    const made = Array.from({ length: 110 }, (_, n) => authQuery.ask(tenant, `made${n}`, source))
+    const other = authQuery.ask(tenant, 'app', '192.0.2.2')
+    const settled = Promise.allSettled(made)
+    await holder.end()
+    const refused = (await settled).flatMap((one) =>
+      one.status === 'rejected' ? [one.reason] : [],
+    )
+    expect(refused).toHaveLength(10)
+    expect(refused[0]).toMatchObject({
+      code: 'EAUTHPROVIDER',
+      detail: 'too many logins of the project from your network are waiting',
+    })
+    expect(await other).toMatchObject({ kind: 'scram' })
+    expect(await authQuery.ask(tenant, 'made109', source)).toMatchObject({ kind: 'none' })
+  })
+
   it('holds as many connections as it may and takes idle ones back for others', async () => {
     authQuery.close()
     authQuery = new AuthQuery({ ...options, connectionsMax: 2 })
-    for (let round = 0; round < 4; round++) await authQuery.ask(tenantWith(usualQuery), 'app')
+    for (let round = 0; round < 4; round++)
+      await authQuery.ask(tenantWith(usualQuery), 'app', source)
     expect(authQuery.connectionCount).toBe(2)
     const locked = `SELECT rolname, rolpassword FROM pg_authid WHERE rolname = $1
                     AND (SELECT pg_advisory_xact_lock_shared(77)) IS NOT NULL`
     const holder = new Client({ connectionString: postgres.url() })
     await holder.connect()
     await holder.query('SELECT pg_advisory_lock(77)')
-    const busy = [1, 2].map(() => authQuery.ask(tenantWith(locked), 'app'))
-    await expect(authQuery.ask(tenantWith(usualQuery), 'app')).rejects.toMatchObject({
+    const busy = [1, 2].map(() => authQuery.ask(tenantWith(locked), 'app', source))
+    await expect(authQuery.ask(tenantWith(usualQuery), 'app', source)).rejects.toMatchObject({
       code: 'EAUTHPROVIDER',
       detail: 'too many databases are being asked at once',
     })
@@ -199,7 +228,7 @@ describe('auth_query', () => {
   })
 
   it('leaves no connection behind when it is closed', async () => {
-    await Promise.all([1, 2, 3].map(() => authQuery.ask(tenantWith(usualQuery), 'app')))
+    await Promise.all([1, 2, 3].map(() => authQuery.ask(tenantWith(usualQuery), 'app', source)))
     authQuery.close()
     expect(authQuery.connectionCount).toBe(0)
     await eventually(async () => (await auxiliary()).length === 0)
