@@ -23,22 +23,26 @@ export class GuessThrottle {
     this.#clock = clock
   }
 
-  /** A look-up begins; it counts unless what is returned is called. Throws EUNKNOWNPROJECTS. */
-  begin(source: string): () => void {
+  /**
+   * In front of a look-up. Throws EUNKNOWNPROJECTS. Those under way do not count: the clients of a
+   * thousand projects that come back at once from behind one address are no guesses.
+   */
+  check(source: string): void {
+    const guesses = this.#sources.get(source)
+    const leftMs = (guesses?.untilMs ?? 0) - this.#clock.monotonicMs()
+    if (guesses === undefined || leftMs <= 0 || guesses.count < guessesMax) return
+    const seconds = Math.ceil(leftMs / 1000)
+    throw new PoolerError('EUNKNOWNPROJECTS', { values: { limit: guessesMax, seconds } })
+  }
+
+  /** There was no such project. */
+  onMiss(source: string): void {
     const nowMs = this.#clock.monotonicMs()
-    let guesses = this.#sources.get(source)
+    const guesses = this.#sources.get(source)
     if (guesses === undefined || guesses.untilMs <= nowMs) {
-      guesses = { count: 0, untilMs: nowMs + windowMs }
-      this.#sources.set(source, guesses)
-    }
-    if (guesses.count >= guessesMax) {
-      const seconds = Math.ceil((guesses.untilMs - nowMs) / 1000)
-      throw new PoolerError('EUNKNOWNPROJECTS', { values: { limit: guessesMax, seconds } })
-    }
-    const counted = guesses
-    counted.count++
-    return () => {
-      counted.count--
+      this.#sources.set(source, { count: 1, untilMs: nowMs + windowMs })
+    } else {
+      guesses.count++
     }
   }
 }

@@ -103,14 +103,13 @@ export class TenantCache {
     const missUntilMs = this.#misses.get(name)
     if (missUntilMs !== undefined && this.#options.clock.monotonicMs() < missUntilMs) return null
     const flight = this.#flights.get(name)
-    const isGuess = source !== null && known === undefined && flight === undefined
-    const forgive = isGuess ? this.#guesses.begin(source) : null
+    const guesser = known === undefined && flight === undefined ? source : null
+    if (guesser !== null) this.#guesses.check(guesser)
     try {
       const tenant = await (flight ?? this.#look(name, key))
-      if (tenant !== null) forgive?.()
+      if (tenant === null && guesser !== null) this.#guesses.onMiss(guesser)
       return tenant
     } catch (error) {
-      forgive?.()
       if (known !== undefined && mayBeStale) return known.tenant
       throw new PoolerError('EAUTHPROVIDER', { cause: error })
     }
