@@ -12,7 +12,7 @@ import { ProjectContext } from '../project-context.ts'
 import { navigate } from '../router.ts'
 import { SessionContext } from '../session.ts'
 import type { MappingRow, Member, MembershipRole } from '../shapes.ts'
-import { useResource } from '../use-resource.ts'
+import { type Resource, useResource } from '../use-resource.ts'
 import { RuleSheet } from './rule-sheet.ts'
 
 const roles: readonly MembershipRole[] = [
@@ -25,10 +25,22 @@ const roles: readonly MembershipRole[] = [
 
 const userIdPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
+interface RuleList {
+  readonly items: readonly MappingRow[]
+}
+
 export function MembersSection() {
   const view = useContext(ProjectContext)
   const ref = view?.ref ?? ''
   const members = useResource<readonly Member[]>(projectApi(ref, '/members'), ['members'])
+  const rules = useResource<RuleList>(
+    view?.isManager ? projectApi(ref, '/database/jit/list') : null,
+    ['rules', 'members', 'record'],
+  )
+  const reload = () => {
+    members.reload()
+    rules.reload()
+  }
   const [isAdding, setAdding] = useState(false)
   const [isInviting, setInviting] = useState(false)
   const action =
@@ -41,9 +53,9 @@ export function MembersSection() {
       <${Settled} resource=${members} show=${(list: readonly Member[]) =>
         html`<${MemberTable} members=${list} onChanged=${members.reload} />`} />
     <//>
-    ${view?.isManager && html`<${Invitations} />`}
+    ${view?.isManager && html`<${Invitations} rules=${rules} />`}
     ${isAdding && html`<${AddQuestion} onClose=${() => setAdding(false)} onAdded=${members.reload} />`}
-    ${isInviting && html`<${RuleSheet} onClose=${() => setInviting(false)} onSaved=${members.reload} />`}
+    ${isInviting && html`<${RuleSheet} onClose=${() => setInviting(false)} onSaved=${reload} />`}
   </div>`
 }
 
@@ -128,12 +140,7 @@ function AddQuestion({ onClose, onAdded }: { onClose: () => void; onAdded: () =>
   <//>`
 }
 
-function Invitations() {
-  const ref = useContext(ProjectContext)?.ref ?? ''
-  const rules = useResource<{ items: readonly MappingRow[] }>(
-    projectApi(ref, '/database/jit/list'),
-    ['rules', 'members', 'record'],
-  )
+function Invitations({ rules }: { rules: Resource<RuleList> }) {
   const open = (rules.body?.items ?? []).filter((one) => one.invite_id !== null)
   if (rules.error !== null) {
     return html`<${Card} title="Invitations"><p class="fault">${messageOf(rules.error)}</p><//>`
