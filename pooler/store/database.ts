@@ -25,8 +25,11 @@ export interface DatabaseOptions {
   readonly connectionsMax?: number
 }
 
-/** A login waits for its look-up, so metadata that hang are told as unreachable before it times out. */
-const connectTimeoutMs = 3000
+/**
+ * A login waits for its look-up, so metadata that hang are told as unreachable before it times out, which
+ * is after 15 s. A server that is merely short of processors answers within these.
+ */
+const connectTimeoutMs = 7000
 const statementTimeoutMs = 5000
 
 export function openDatabase(url: string, log: Log, options: DatabaseOptions = {}): Database {
