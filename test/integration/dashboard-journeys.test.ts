@@ -1,49 +1,17 @@
 // Whole journeys through the dashboard in real Chromium, against a running pooler and its database.
-import type { Browser } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import {
-  expectAccessible,
-  looks,
-  needsChromium,
-  openWindow,
-  rowWith,
-  signIn,
-  startBrowser,
-} from '../support/browser.ts'
+import { describe, expect, test } from 'vitest'
+import { expectAccessible, looks, type NamedLook, rowWith, signIn } from '../support/browser.ts'
+import { DashboardSetup } from '../support/dashboard-setup.ts'
 import { PersonSession } from '../support/person-session.ts'
-import { RunningPooler } from '../support/running-pooler.ts'
-import type { TestPerson, TestProject } from '../support/running-projects.ts'
 
-// A browser on a busy machine takes its time; each wait in here has a bound of its own.
-vi.setConfig({ testTimeout: 180_000 })
-
-let browser: Browser | null
-let pooler: RunningPooler
-let project: TestProject
-let owner: TestPerson
-let person: TestPerson
-
-beforeAll(async () => {
-  browser = await startBrowser()
-  if (browser === null) return
-  pooler = await RunningPooler.start()
-})
-afterAll(async () => {
-  await browser?.close()
-  await pooler?.stop()
-})
-
-const accessPath = () => `/projects/${project.ref}/access`
+const setup = new DashboardSetup()
 
 describe.each(looks)('$name', (look) => {
-  test('a rule is given, seen elsewhere, changed and removed; a session is ended', async (context) => {
-    needsChromium(context)
-    project = await pooler.project()
-    owner = await pooler.person(project, { membership: 'owner', rules: [] })
-    person = await pooler.person(project, { rules: [] })
-    const here = await openWindow(browser as Browser, pooler.apiUrl, look)
-    const elsewhere = await openWindow(browser as Browser, pooler.apiUrl, look)
-    const { page } = here
+  test('a rule is given, seen elsewhere, changed and removed; a session is ended', async () => {
+    const { pooler, project, owner } = setup
+    const person = await pooler.person(project, { rules: [] })
+    const page = await setup.open(look)
+    const elsewhere = await setup.open(look)
     await page.goto('/')
     await expectAccessible(page)
     await signIn(page, owner.token)
@@ -54,10 +22,10 @@ describe.each(looks)('$name', (look) => {
     await page.getByRole('link', { name: project.ref }).click()
     await page.getByRole('link', { name: 'Temporary access' }).click()
     await page.getByText('No rules yet').waitFor()
-    await signIn(elsewhere.page, owner.token)
-    await elsewhere.page.goto(accessPath())
-    await elsewhere.page.getByText('No rules yet').waitFor()
-    await elsewhere.page.getByText('Live', { exact: true }).waitFor()
+    await signIn(elsewhere, owner.token)
+    await elsewhere.goto(setup.path('access'))
+    await elsewhere.getByText('No rules yet').waitFor()
+    await elsewhere.getByText('Live', { exact: true }).waitFor()
 
     // By the keyboard: the sheet takes the focus and gives it back.
     const add = page.getByRole('button', { name: 'Add rule' })
@@ -84,7 +52,7 @@ describe.each(looks)('$name', (look) => {
     // Nothing is stored as what is warned of is shown; either way the sheet goes.
     await rowWith(page, 'Rules', person.email).waitFor()
     await sheet.waitFor({ state: 'detached' })
-    await rowWith(elsewhere.page, 'Rules', person.email).getByText('2001:db8::/32').waitFor()
+    await rowWith(elsewhere, 'Rules', person.email).getByText('2001:db8::/32').waitFor()
     expect(
       (await pooler.pooler.control.rules.find(project.ref, person.userId))?.rules,
     ).toMatchObject([
@@ -92,7 +60,7 @@ describe.each(looks)('$name', (look) => {
     ])
 
     const session = await PersonSession.enter(pooler, project, person.token)
-    const live = rowWith(elsewhere.page, 'Live sessions', person.email)
+    const live = rowWith(elsewhere, 'Live sessions', person.email)
     await live.waitFor()
     await rowWith(page, 'Rules', person.email).getByText('1 live').waitFor()
     await expectAccessible(page)
@@ -101,10 +69,10 @@ describe.each(looks)('$name', (look) => {
     const edit = page.getByRole('dialog', { name: `Edit ${project.people.role}` })
     await edit.getByRole('radio', { name: 'No end' }).check({ force: true })
     await edit.getByRole('button', { name: 'Save' }).click()
-    await rowWith(elsewhere.page, 'Rules', person.email).getByText('no end').waitFor()
+    await rowWith(elsewhere, 'Rules', person.email).getByText('no end').waitFor()
 
     await live.getByRole('button', { name: 'End the session' }).click()
-    await elsewhere.page.getByRole('button', { name: 'End session' }).click()
+    await elsewhere.getByRole('button', { name: 'End session' }).click()
     expect((await session.fatal()).M).toContain('closed by an administrator')
     await page.getByText('Nobody is in right now').waitFor()
 
@@ -115,7 +83,7 @@ describe.each(looks)('$name', (look) => {
     await question.getByText('This ends 1 live session').waitFor()
     await expectAccessible(page)
     await question.getByRole('button', { name: 'Remove rule' }).click()
-    await elsewhere.page.getByText('No rules yet').waitFor()
+    await elsewhere.getByText('No rules yet').waitFor()
     await pooler.settled()
 
     await page.goto(`/projects/${project.ref}/record`)
@@ -124,28 +92,20 @@ describe.each(looks)('$name', (look) => {
     await expectAccessible(page)
     await page.getByLabel('Outcome').selectOption('refused')
     await page.getByText('Nothing is recorded that fits').waitFor()
-    expect([here.faults, elsewhere.faults]).toEqual([[], []])
-    await here.context.close()
-    await elsewhere.context.close()
   })
 
-  test('every page can be read, a token is made once and revoked, and signing out ends it', async (context) => {
-    needsChromium(context)
-    project = await pooler.project()
-    owner = await pooler.person(project, { membership: 'owner' })
-    const {
-      page,
-      faults,
-      context: window,
-    } = await openWindow(browser as Browser, pooler.apiUrl, look)
-    await signIn(page, owner.token)
+  test('every page can be read, a token is made once and revoked, and signing out ends it', async () => {
+    const { pooler, project } = setup
+    const owner = await pooler.person(project, { membership: 'owner' })
+    const page = await setup.signedIn(look, owner)
     await page.goto(`/projects/${project.ref}`)
     await page.getByText('Servers at work').waitFor()
     const line = page.getByLabel('Connection line', { exact: true })
     await expect.poll(() => line.textContent()).toContain(`${project.people.role}.${project.ref}`)
     await page.getByRole('button', { name: 'JDBC' }).click()
     await page.getByRole('button', { name: 'Copy connection line' }).click()
-    expect(await page.evaluate('navigator.clipboard.readText()')).toMatch(/^jdbc:postgresql:/)
+    const copied = () => page.evaluate('navigator.clipboard.readText()')
+    await expect.poll(copied).toMatch(/^jdbc:postgresql:/)
     await expectAccessible(page)
     for (const [section, heading] of [
       ['Record', 'Record'],
@@ -177,48 +137,44 @@ describe.each(looks)('$name', (look) => {
     await page.keyboard.press('Escape')
     await expectAccessible(page)
     await shown.getByRole('button', { name: 'I have it' }).click()
-    expect((await pooler.api('GET', '/v1/profile', token)).status).toBe(200)
+    await shown.waitFor({ state: 'detached' })
+    const statusWithToken = async () => (await pooler.api('GET', '/v1/profile', token)).status
+    expect(await statusWithToken()).toBe(200)
     expect(await page.content()).not.toContain(token)
     await page.getByRole('button', { name: 'Revoke nightly job' }).click()
     await page.getByRole('button', { name: 'Revoke', exact: true }).click()
     await rowWith(page, 'Tokens', 'nightly job').waitFor({ state: 'detached' })
-    expect((await pooler.api('GET', '/v1/profile', token)).status).toBe(401)
+    await expect.poll(statusWithToken).toBe(401)
 
     await page.getByRole('button', { name: 'Sign out' }).click()
     await page.getByLabel('Token').waitFor()
     await page.goto('/tokens')
     await page.getByRole('heading', { name: 'Sign in' }).waitFor()
-    expect(faults).toEqual([])
-    await window.close()
   })
 })
 
-test('somebody new follows the link of an invitation to a first token and their access', async (context) => {
-  needsChromium(context)
-  project = await pooler.project()
-  owner = await pooler.person(project, { membership: 'owner', rules: [] })
-  const look = { colorScheme: 'light', isPhone: false } as const
-  const inviting = await openWindow(browser as Browser, pooler.apiUrl, look)
-  await signIn(inviting.page, owner.token)
-  await inviting.page.goto(accessPath())
-  await inviting.page.getByRole('button', { name: 'Add rule' }).click()
-  await inviting.page.getByLabel('Member').selectOption('invite')
-  await inviting.page.getByLabel('E-mail').fill('new@example.com')
-  await inviting.page.getByLabel(project.people.role).check()
-  await inviting.page.getByRole('button', { name: 'Invite' }).click()
-  const made = inviting.page.getByRole('dialog', { name: 'Invitation made' })
+test('somebody new follows the link of an invitation to a first token and their access', async () => {
+  const { project } = setup
+  const [look] = looks as [NamedLook]
+  const inviting = await setup.signedIn(look)
+  await inviting.goto(setup.path('access'))
+  await inviting.getByRole('button', { name: 'Add rule' }).click()
+  await inviting.getByLabel('Member').selectOption('invite')
+  await inviting.getByLabel('E-mail').fill('new@example.com')
+  await inviting.getByLabel(project.people.role).check()
+  await inviting.getByRole('button', { name: 'Invite' }).click()
+  const made = inviting.getByRole('dialog', { name: 'Invitation made' })
   const link = (await made.locator('.secret code').textContent()) ?? ''
   await made.getByRole('button', { name: 'Done' }).click()
-  await rowWith(inviting.page, 'Rules', 'new@example.com').getByText('Invited').waitFor()
+  await rowWith(inviting, 'Rules', 'new@example.com').getByText('Invited').waitFor()
 
-  const invited = await openWindow(browser as Browser, pooler.apiUrl, look)
-  await invited.page.goto(link)
-  await invited.page.getByRole('button', { name: 'Accept' }).waitFor()
-  expect(invited.page.url()).not.toContain('#')
-  await expectAccessible(invited.page)
-  await invited.page.getByRole('button', { name: 'Accept' }).click()
-  await invited.page.getByRole('button', { name: 'I have it, sign me in' }).click()
-  await invited.page.getByRole('heading', { name: project.people.role }).waitFor()
-  await rowWith(inviting.page, 'Rules', 'new@example.com').getByText('Active').waitFor()
-  expect([inviting.faults, invited.faults]).toEqual([[], []])
+  const invited = await setup.open(look)
+  await invited.goto(link)
+  await invited.getByRole('button', { name: 'Accept' }).waitFor()
+  expect(invited.url()).not.toContain('#')
+  await expectAccessible(invited)
+  await invited.getByRole('button', { name: 'Accept' }).click()
+  await invited.getByRole('button', { name: 'I have it, sign me in' }).click()
+  await invited.getByRole('heading', { name: project.people.role }).waitFor()
+  await rowWith(inviting, 'Rules', 'new@example.com').getByText('Active').waitFor()
 })

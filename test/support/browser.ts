@@ -10,6 +10,7 @@ import {
   type Page,
 } from 'playwright-core'
 import { expect, type TestContext } from 'vitest'
+import { patienceMs } from './eventually.ts'
 import { isProgramMissing } from './program.ts'
 
 const program = '/usr/bin/chromium'
@@ -30,7 +31,11 @@ export interface Look {
   readonly isPhone: boolean
 }
 
-export const looks: readonly (Look & { readonly name: string })[] = [
+export interface NamedLook extends Look {
+  readonly name: string
+}
+
+export const looks: readonly NamedLook[] = [
   { name: 'light, on a desk', colorScheme: 'light', isPhone: false },
   { name: 'dark, on a phone', colorScheme: 'dark', isPhone: true },
 ]
@@ -47,12 +52,14 @@ export async function openWindow(browser: Browser, baseURL: string, look: Look):
   const context = await browser.newContext({
     baseURL,
     colorScheme: look.colorScheme,
+    // Colours on their way to others are no colours to judge.
+    reducedMotion: 'reduce',
     locale: 'en-GB',
     viewport: look.isPhone ? { width: 390, height: 844 } : { width: 1280, height: 900 },
     hasTouch: look.isPhone,
     permissions: ['clipboard-read', 'clipboard-write'],
   })
-  context.setDefaultTimeout(45_000)
+  context.setDefaultTimeout(patienceMs)
   const faults: string[] = []
   const watch = (page: Page) => {
     page.on('pageerror', (error) => faults.push(String(error)))
@@ -75,6 +82,12 @@ export async function signIn(page: Page, token: string): Promise<void> {
 
 export const rowWith = (page: Page, table: string, text: string): Locator =>
   page.getByRole('table', { name: table }).getByRole('row').filter({ hasText: text })
+
+/** What somebody who looks at a page must be able to read, and a picture of it. */
+export async function look(page: Page, name: string, { name: look }: NamedLook): Promise<void> {
+  await expectAccessible(page)
+  await keepShot(page, `${name} ${look}`)
+}
 
 /** With DASHBOARD_SHOTS=folder the journeys leave pictures of what they saw there, to be looked at. */
 export async function keepShot(page: Page, name: string): Promise<void> {
