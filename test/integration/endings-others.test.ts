@@ -9,6 +9,7 @@ import type { Mode } from '../support/running-pooler.ts'
 
 const setup = new EndingsSetup()
 
+const hour = 3600
 const nowSeconds = () => Math.floor(Date.now() / 1000)
 
 describe.each(['transaction', 'session'] satisfies Mode[])('on the %s port', (mode) => {
@@ -91,14 +92,22 @@ test('who leaves one project stays in another', async () => {
 
 test('a longer end disturbs nobody, a shorter one holds', async () => {
   const { role } = setup.project.people
-  await setup.putRoles({ role, expires_at: nowSeconds() + 4 })
+  const live = () => setup.pooler.pooler.control.liveSessions.list(setup.project.ref)
+  const first = nowSeconds() + hour
+  const endsAt = (seconds: number) =>
+    eventually(() => expect(live()[0]?.foundation?.endsAtMs).toBe(seconds * 1000))
+  await setup.putRoles({ role, expires_at: first })
   const session = await setup.enter('session')
   await session.begin()
-  await setup.putRoles({ role, expires_at: nowSeconds() + 3600 })
-  const live = () => setup.pooler.pooler.control.liveSessions.list(setup.project.ref)
-  await eventually(() => (live()[0]?.foundation?.endsAtMs ?? 0) > Date.now() + 60_000)
+  await endsAt(first)
+  await setup.putRoles({ role, expires_at: first + 3 * hour })
+  await endsAt(first + 3 * hour)
+  setup.clock.moveTo((first + hour) * 1000)
   await session.answers()
-  await setup.putRoles({ role, expires_at: nowSeconds() + 2 })
+  await setup.putRoles({ role, expires_at: first + 2 * hour })
+  await endsAt(first + 2 * hour)
+  await session.answers()
+  setup.clock.moveTo((first + 2 * hour) * 1000)
   expectEnded(await session.fatal(), /rule expired/)
 })
 
@@ -123,6 +132,7 @@ test('a login in the very moment of a revocation does not stay', async () => {
     await setup.ask('DELETE', path)
     const session = await entering
     if (session instanceof PersonSession) expectEnded(await session.fatal(), /rule removed/)
-    expect(setup.pooler.pooler.control.liveSessions.list(setup.project.ref)).toEqual([])
+    const { liveSessions } = setup.pooler.pooler.control
+    await eventually(() => expect(liveSessions.list(setup.project.ref)).toEqual([]))
   }
 })

@@ -97,23 +97,27 @@ describe.each(Object.keys(causes))('%s', (name) => {
   })
 })
 
-const soon = () => Date.now() + 1500
+const inAnHour = () => setup.clock.wallMs() + 3_600_000
 
 test('the rule expires, and who is in is told so', async () => {
   const { pooler, project } = setup
-  const rules = [someRule(project.people.role, { expiresAtMs: soon() })]
+  const expiresAtMs = inAnHour()
+  const rules = [someRule(project.people.role, { expiresAtMs })]
   const { token } = await pooler.person(project, { rules })
   const session = await setup.enter('transaction', token)
   await session.work('SELECT pg_sleep(600)')
+  setup.clock.moveTo(expiresAtMs)
   expectEnded(await session.fatal(), /rule expired/)
   await session.serverIsFree()
 })
 
 test('the token expires, and who is in is told so', async () => {
   const { pooler, project } = setup
-  const { token } = await pooler.person(project, { tokenExpiresAtMs: soon() })
+  const tokenExpiresAtMs = inAnHour()
+  const { token } = await pooler.person(project, { tokenExpiresAtMs })
   const session = await setup.enter('session', token)
   await session.begin()
+  setup.clock.moveTo(tokenExpiresAtMs)
   expectEnded(await session.fatal(), /token expired/)
   await session.serverIsFree()
 })

@@ -17,14 +17,16 @@ import {
   ScriptedAuthoriser,
   userId,
 } from '../support/scripted-authoriser.ts'
+import { SteeredClock } from '../support/steered-clock.ts'
 
 let authoriser: ScriptedAuthoriser
 let pooler: RunningPooler
 const clients: RawClient[] = []
+const clock = new SteeredClock()
 
 beforeAll(async () => {
   authoriser = await ScriptedAuthoriser.start()
-  pooler = await RunningPooler.start({ env: { JIT_RECHECK_MS: '1000' } })
+  pooler = await RunningPooler.start({ env: { JIT_RECHECK_MS: '1000' }, clock })
 })
 afterAll(async () => {
   await pooler?.stop()
@@ -37,6 +39,7 @@ beforeEach(() => {
 afterEach(async () => {
   for (const client of clients.splice(0)) client.close()
   await pooler.settled()
+  clock.reset()
 })
 
 /** Of nobody here: only the authoriser knows them. */
@@ -108,8 +111,12 @@ describe('an outside authoriser', () => {
 
   test('binds the session to the end that it names', async () => {
     const project = await askingElsewhere()
-    authoriser.script = grants({ expires_at: Math.floor(Date.now() / 1000) + 2 })
-    expectEnded(await (await enter(project)).fatal(), /rule expired/)
+    const endsAt = Math.floor(clock.wallMs() / 1000) + 3600
+    authoriser.script = grants({ expires_at: endsAt })
+    const session = await enter(project)
+    await session.answers()
+    clock.moveTo(endsAt * 1000)
+    expectEnded(await session.fatal(), /rule expired/)
   })
 
   test('leaves its word in the record, and the token in no log', async () => {

@@ -6,6 +6,7 @@ import { type Door, PersonSession } from './person-session.ts'
 import type { RawClient } from './raw-client.ts'
 import { type ApiAnswer, type Mode, RunningPooler } from './running-pooler.ts'
 import type { TestPerson, TestProject } from './running-projects.ts'
+import { SteeredClock } from './steered-clock.ts'
 
 interface World {
   readonly project: TestProject
@@ -17,10 +18,11 @@ export class EndingsSetup {
   #pooler: RunningPooler | null = null
   #world: World | null = null
   readonly #open: RawClient[] = []
+  readonly clock = new SteeredClock()
 
   constructor() {
     beforeAll(async () => {
-      this.#pooler = await RunningPooler.start()
+      this.#pooler = await RunningPooler.start({ clock: this.clock })
     })
     afterAll(() => this.#pooler?.stop())
     beforeEach(async () => {
@@ -31,6 +33,7 @@ export class EndingsSetup {
     afterEach(async () => {
       for (const client of this.#open.splice(0)) client.close()
       await this.pooler.settled()
+      this.clock.reset()
     })
   }
 

@@ -8,6 +8,7 @@ import { SignJWT } from 'jose'
 import { loadConfig } from '../../pooler/config/load-config.ts'
 import { Pooler } from '../../pooler/pooler.ts'
 import type { TenantInput } from '../../pooler/store/tenant-input.ts'
+import type { Clock } from '../../shared/clock.ts'
 import { CapturedLog } from './captured-log.ts'
 import { TestAuthority } from './certificates.ts'
 import { eventually } from './eventually.ts'
@@ -32,6 +33,8 @@ export interface RunningPoolerOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Instead of a metadata database of its own. */
   readonly databaseUrl?: string
+  /** Instead of the machine's; of one process alone. */
+  readonly clock?: Clock
 }
 
 export interface UrlOptions {
@@ -89,7 +92,9 @@ export class RunningPooler {
         undo.push(() => host.end())
         return new RunningPooler({ ...parts, metadataUrl: host.metadataUrl }, host, undo)
       }
-      const pooler = await Pooler.start({ config: parts.config, log: parts.captured.log })
+      const { clock } = options
+      const { config, captured } = parts
+      const pooler = await Pooler.start({ config, log: captured.log, ...(clock && { clock }) })
       undo.push(() => pooler.stop())
       return new RunningPooler(parts, pooler, undo)
     } catch (error) {
