@@ -50,7 +50,7 @@ test.each(['stream', 'fetch'])(
       `create table by_${method} as select repeat('x', 200) from generate_series(1, 20000)`,
     )
     const args = ['-D', target, '-X', method, '--checkpoint=fast', '--no-sync', ...where()]
-    const made = await runProgram('pg_basebackup', args, { env: env(), timeoutMs: 120_000 })
+    const made = await runProgram('pg_basebackup', args, { env: env() })
     expect(made.stderr).toBe('')
     expect(made.exitCode).toBe(0)
     const verified = await runProgram(join(programs, 'pg_verifybackup'), [target])

@@ -22,7 +22,7 @@ type Way = 'direct' | Port
 
 async function replay(way: Way, script: readonly Turn[], segmentation: Segmentation, by = pooled) {
   const target = way === 'direct' ? by.direct() : by.target(way)
-  const client = await RawClient.loggedIn({ ...target, waitMs: 15_000 })
+  const client = await RawClient.loggedIn({ ...target })
   const replies: raw.RawMessage[][] = []
   try {
     for (const { bytes, until } of script) {

@@ -44,7 +44,6 @@ const login = async (pooler: BareDataPlane, port: Port) => {
     port: number,
     user: pooler.userOf('app'),
     database: null,
-    waitMs: 15_000,
   })
   closers.push(async () => client.close())
   return client

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { PooledPostgres, type Port } from '../support/pooled-postgres.ts'
 import { sharedPostgres } from '../support/postgres.ts'
+import { RawClient } from '../support/raw-client.ts'
 import { errorFields, typesOf } from '../support/raw-replies.ts'
 import { StallingProxy } from '../support/stalling-proxy.ts'
 
@@ -47,11 +48,17 @@ describe.each(ports)('%s port', (port) => {
 
   test('a long query is looked at, and left alone', async () => {
     const { proxy, pooled } = await start()
+    const holder = await RawClient.loggedIn(pooled.direct())
+    await holder.query('select pg_advisory_lock(77)')
+    await holder.untilReady()
     const client = await pooled.client(port)
-    await client.query("select pg_sleep(7), 'slow'")
-    await pooled.running('slow')
+    expect(await pooled.value(client, 'select 1')).toBe('1')
     const before = proxy.seen
-    await eventually(() => proxy.seen > before)
+    await client.query("select pg_advisory_lock(77), 'slow'")
+    // It is asked on a connection of its own, and again after a while.
+    await eventually(() => proxy.seen > before + 1)
+    expect(client.pending()).toEqual([])
+    holder.close()
     expect(typesOf(await client.untilReady())).toBe('TDCZ')
   })
 })

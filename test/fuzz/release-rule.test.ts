@@ -66,7 +66,7 @@ class World {
   target(mode: Mode) {
     const port = mode === 'transaction' ? this.pooler.transactionPort : this.pooler.sessionPort
     // A session waits until another one ends.
-    return { port, user: this.pooler.userOf('app'), waitMs: 30_000 }
+    return { port, user: this.pooler.userOf('app') }
   }
 
   /** Nothing crossed, nothing is left of any client, and no server is left in the middle of anything. */

@@ -31,6 +31,13 @@ async function lockHolder(port: 'transaction' | 'session'): Promise<RawClient> {
   await holder.untilReady()
   return holder
 }
+/** The same, with a server that is none of the pool's. */
+async function outsideLockHolder(): Promise<RawClient> {
+  const holder = await RawClient.loggedIn(pooled.direct())
+  await holder.query('select pg_advisory_lock(77)')
+  await holder.untilReady()
+  return holder
+}
 const waiters = () =>
   [...pooled.pooler.plane.pools.entries()].reduce((sum, { pool }) => sum + pool.waiters, 0)
 
@@ -127,9 +134,11 @@ describe.each(['transaction', 'session'] as const)('%s port, a cancel', (port) =
     await gone.client.terminate()
     await eventually(() => pooled.pooler.plane.cancelKeys.size === 0)
     const next = await pooled.login(port)
-    await next.client.query("select pg_sleep(0.3), 'next'")
+    const holder = await outsideLockHolder()
+    await next.client.query("select pg_advisory_xact_lock(77), 'next'")
     await pooled.running('next')
     await cancel(gone)
+    holder.close()
     expect(rowsOf(await next.client.untilReady())).toEqual([['', 'next']])
   })
 
@@ -231,10 +240,12 @@ test('the key of a client that has given its server back does not reach who has 
   const before = await pooled.login('transaction')
   const after = await pooled.login('transaction')
   const pid = await pooled.value(before.client, 'select pg_backend_pid()')
-  await after.client.query("select pg_backend_pid(), pg_sleep(0.4), 'after'")
+  const holder = await outsideLockHolder()
+  await after.client.query("select pg_backend_pid(), pg_advisory_xact_lock(77), 'after'")
   await pooled.running('after')
   await cancel(before)
   await cancel(before)
+  holder.close()
   expect(rowsOf(await after.client.untilReady())).toEqual([[pid, '', 'after']])
 })
 

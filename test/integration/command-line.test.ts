@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { sharedPostgres } from '../support/postgres.ts'
 import { needsProgram, type ProgramResult, runProgram } from '../support/program.ts'
@@ -11,8 +11,6 @@ import { RunningPooler } from '../support/running-pooler.ts'
 import type { TestPerson, TestProject } from '../support/running-projects.ts'
 
 // Each command is a process of its own.
-vi.setConfig({ testTimeout: 60_000 })
-
 const cliFile = resolve(import.meta.dirname, '../../pooler/cli.ts')
 const apiJwtSecret = randomBytes(24).toString('hex')
 

@@ -1,7 +1,7 @@
 // The console over several workers: whichever takes the operator's connection, all of them are shown
 // and all of them do what is asked.
 import type { Client } from 'pg'
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import type { Row } from '../support/console-world.ts'
 import { codeOf } from '../support/console-world.ts'
 import { eventually } from '../support/eventually.ts'
@@ -15,14 +15,12 @@ import {
   WorkerWorld,
 } from '../support/worker-world.ts'
 
-vi.setConfig({ testTimeout: 120_000 })
-
 let world: WorkerWorld
 let running: RunningWorkers
 beforeAll(async () => {
   world = await WorkerWorld.make()
   running = await world.start()
-}, 120_000)
+})
 afterEach(() => world.leave())
 afterAll(async () => {
   await world.end()
@@ -50,13 +48,10 @@ const pids = async (console: Client): Promise<number[]> =>
 
 /** Another has taken the place of one of these; a process starts. */
 const bothServe = (console: Client, before: readonly number[]): Promise<unknown> =>
-  eventually(
-    async () => {
-      const now = await pids(console)
-      return now.length === 2 && !before.every((pid) => now.includes(pid))
-    },
-    { timeoutMs: 60_000 },
-  )
+  eventually(async () => {
+    const now = await pids(console)
+    return now.length === 2 && !before.every((pid) => now.includes(pid))
+  })
 
 /** The worker in which this operator is. */
 async function workerOf(console: Client): Promise<number> {

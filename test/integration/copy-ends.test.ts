@@ -70,7 +70,7 @@ const eachCopy = ports.flatMap((port) =>
 describe.each(eachCopy)('%s port, in %s', (port, what, begin) => {
   test('a terminated server is told of once, and another one serves the next', async () => {
     await start()
-    const client = await pooled.client(port, { waitMs: 30_000 })
+    const client = await pooled.client(port)
     await begin(client)
     const [backend] = await pooled.backends()
     await pooled.postgres.query('select pg_terminate_backend($1)', [backend?.pid])
@@ -91,7 +91,7 @@ describe.each(eachCopy)('%s port, in %s', (port, what, begin) => {
 
   test('a server whose connection breaks costs its client, once, and nobody else', async () => {
     await start()
-    const client = await pooled.client(port, { waitMs: 30_000 })
+    const client = await pooled.client(port)
     await begin(client)
     for (const connection of proxy?.connections ?? []) connection.reset()
     client.resumeReading()

@@ -1,7 +1,7 @@
 // Signing in to the dashboard at an identity provider: a real one, with a page of its own on another
 // site, real Chromium between the two, and everything that somebody in between may try.
 import type { Browser } from 'playwright-core'
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import {
   expectAccessible,
   keepShot,
@@ -10,14 +10,13 @@ import {
   openWindow,
   startBrowser,
 } from '../support/browser.ts'
+import { eventually } from '../support/eventually.ts'
 import { hmacJwt, makeTestKey, publicForms, signedJwt, unsignedJwt } from '../support/jwt-forge.ts'
 import { testAudience } from '../support/key-set-server.ts'
 import { noteSecret } from '../support/known-secrets.ts'
 import { OpenIdProvider, testClientId } from '../support/openid-provider.ts'
 import { RunningPooler } from '../support/running-pooler.ts'
 import type { TestPerson, TestProject } from '../support/running-projects.ts'
-
-vi.setConfig({ testTimeout: 120_000 })
 
 let provider: OpenIdProvider
 let pooler: RunningPooler
@@ -114,7 +113,7 @@ describe('somebody whom the provider knows', () => {
       headers: { cookie: session ?? '' },
     })
     expect(await profile.json()).toMatchObject({ gotrue_id: owner.userId })
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const events = await pooler.pooler.control.database.db
         .selectFrom('events')
         .select('action')
@@ -349,7 +348,7 @@ describe.each(looks)('in a browser, $name', (look) => {
     await button.click()
     await page.getByRole('link', { name: 'Deny' }).click()
     await page.getByText('refused or called off').waitFor()
-    expect(page.url()).toBe(`${pooler.apiUrl}/`)
+    await expect.poll(() => page.url()).toBe(`${pooler.apiUrl}/`)
     await expectAccessible(page)
     await keepShot(page, `sign in ${look.name}`)
 

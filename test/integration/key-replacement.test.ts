@@ -1,7 +1,7 @@
 // VAULT_ENC_KEY is replaced: what the key before has sealed is sealed anew while the pooler serves, through
 // kills and beside other processes, until the old key can be thrown away.
 import { randomBytes } from 'node:crypto'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openDatabase } from '../../pooler/store/database.ts'
 import { SealedSecrets } from '../../pooler/store/sealed-secrets.ts'
 import { TenantStore } from '../../pooler/store/tenants.ts'
@@ -17,8 +17,6 @@ import { openTestMetadata, someTenant, type TestMetadata } from '../support/meta
 import { OwnMetadata } from '../support/own-metadata.ts'
 import { sharedPostgres } from '../support/postgres.ts'
 import { RawClient } from '../support/raw-client.ts'
-
-vi.setConfig({ testTimeout: 120_000 })
 
 const newKey = () => new Secret(randomBytes(32).toString('hex'))
 const firstId = '00000000-0000-0000-0000-000000000000'
@@ -231,7 +229,7 @@ describe('of a pooler that runs', () => {
     const second = await start(both)
     await second.main.says('VAULT_ENC_KEY_PREVIOUS is no longer needed')
     expect(await under(next, null)).toEqual({ current: 1001, previous: 0, other: 0 })
-    const client = await RawClient.loggedIn({ port: second.port, waitMs: 10_000, ...own.login })
+    const client = await RawClient.loggedIn({ port: second.port, ...own.login })
     client.close()
     expect(await command(['vault'], both)).toEqual({
       code: 0,
@@ -242,7 +240,7 @@ describe('of a pooler that runs', () => {
 
     const third = await start({ VAULT_ENC_KEY: next.reveal() })
     await third.main.ready()
-    const again = await RawClient.loggedIn({ port: third.port, waitMs: 10_000, ...own.login })
+    const again = await RawClient.loggedIn({ port: third.port, ...own.login })
     again.close()
     // The old one is worth nothing any more, and says so instead of serving nobody.
     const { main } = await start({})
@@ -279,11 +277,10 @@ describe('of a pooler that runs', () => {
     const { main, port } = await start({})
     await main.says('stored passwords that no key here opens')
     await main.ready()
-    const client = await RawClient.loggedIn({ port, waitMs: 10_000, ...own.login })
+    const client = await RawClient.loggedIn({ port, ...own.login })
     client.close()
     const refused = RawClient.loggedIn({
       port,
-      waitMs: 10_000,
       user: 'postgres.elsewhere',
       password: 'pa55',
       database: 'postgres',

@@ -259,5 +259,5 @@ test('npm start itself starts, says ready, and ends with Ctrl-C', async (context
   const server = Number((await readFile(pidFile, 'utf8')).split('\n')[0])
   main.kill('SIGINT')
   await main.exited
-  await eventually(() => !isAlive(server), { timeoutMs: 30_000 })
+  await eventually(() => !isAlive(server))
 })

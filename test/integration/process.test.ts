@@ -43,7 +43,7 @@ async function start(env: Readonly<Record<string, string>> = {}): Promise<Starte
 }
 
 async function enter(port: number): Promise<RawClient> {
-  const client = await RawClient.loggedIn({ port, waitMs: 10_000, ...metadata.login })
+  const client = await RawClient.loggedIn({ port, ...metadata.login })
   clients.push(client)
   return client
 }
@@ -55,7 +55,7 @@ async function metadataConnections(): Promise<number> {
 }
 
 const isRefused = (port: number): Promise<boolean> =>
-  RawClient.connect({ port, waitMs: 2000 }).then(
+  RawClient.connect({ port }).then(
     (client) => {
       client.close()
       return false

@@ -99,9 +99,7 @@ scrape_configs:
     return data.result
   }
   try {
-    await eventually(async () => expect(await ask('up{job="latchkey"}')).toHaveLength(1), {
-      timeoutMs: 20_000,
-    })
+    await eventually(async () => expect(await ask('up{job="latchkey"}')).toHaveLength(1), {})
     await eventually(async () => {
       const [up] = await ask('up{job="latchkey"}')
       expect(up?.value[1]).toBe('1')

@@ -191,7 +191,7 @@ listen plain
  server latchkey 127.0.0.1:${pooler.portOf()} ${send}
 `,
     )
-    haproxy = new Program('haproxy', ['-db', '-f', file], { timeoutMs: 120_000 })
+    haproxy = new Program('haproxy', ['-db', '-f', file])
     await eventually(async () => (await pooler.raw({ port, host: '127.0.0.3' })).close())
   }
 

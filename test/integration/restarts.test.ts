@@ -75,7 +75,7 @@ async function underLoad(disturb: (own: TestPostgres) => Promise<void>): Promise
   await eventually(() => done() > 30)
   await disturb(own)
   const before = done()
-  await eventually(() => done() > before + 30, { timeoutMs: 30_000 })
+  await eventually(() => done() > before + 30)
   for (const worker of workers) worker.isOver = true
   await Promise.all(running)
   for (const client of idle) {

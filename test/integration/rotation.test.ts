@@ -10,13 +10,11 @@ import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
 import { SignJWT } from 'jose'
 import { Client } from 'pg'
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { TestAuthority, type TestCertificate } from '../support/certificates.ts'
 import { eventually } from '../support/eventually.ts'
 import { freePorts, MainProcess, type Ports, portSettings } from '../support/main-process.ts'
 import { OwnMetadata } from '../support/own-metadata.ts'
-
-vi.setConfig({ testTimeout: 60_000 })
 
 const authority = new TestAuthority()
 let own: OwnMetadata
@@ -178,7 +176,7 @@ test('a secret in a file of settings, by SIGUSR2: the next process has it as it 
   const succeed = async () => {
     const before = successors()
     process.kill(before.at(-1) ?? main.pid, 'SIGUSR2')
-    await eventually(() => successors().length > before.length, { timeoutMs: 60_000 })
+    await eventually(() => successors().length > before.length)
   }
   const statuses = async () => [
     await statusOf(ports.api, '/api/tenants', old),

@@ -64,7 +64,7 @@ async function startPair(pooled: PooledPostgres, random: SeededRandom): Promise<
   const settings = random.pick(startups)
   const segmentation = anySegmentation(random)
   const one = await pooled.login('transaction', { settings, segmentation })
-  const options = { ...pooled.direct(), database: twins, settings, waitMs: 15_000 }
+  const options = { ...pooled.direct(), database: twins, settings }
   const direct = await RawClient.connect(options)
   const twin = await direct.login(options)
   expect([...one.login.parameters].sort()).toEqual([...twin.parameters].sort())

@@ -3,7 +3,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { freePorts, MainProcess, type Ports, portSettings } from '../support/main-process.ts'
 import { OwnMetadata } from '../support/own-metadata.ts'
@@ -11,9 +11,6 @@ import { sharedPostgres } from '../support/postgres.ts'
 import { needsProgram, runProgram } from '../support/program.ts'
 import { RawClient } from '../support/raw-client.ts'
 import { errorFields, typesOf } from '../support/raw-replies.ts'
-
-// Each test starts processes, some of them several times.
-vi.setConfig({ testTimeout: 180_000 })
 
 let metadata: OwnMetadata
 let main: MainProcess | null = null
@@ -66,7 +63,7 @@ function isAlive(pid: number): boolean {
 async function replace(): Promise<void> {
   const before = successors().length
   kill(successors().at(-1) ?? (main as MainProcess).pid, 'SIGUSR2')
-  await eventually(() => successors().length > before, { timeoutMs: 60_000 })
+  await eventually(() => successors().length > before)
 }
 
 async function enter(port: number): Promise<RawClient> {
@@ -109,7 +106,7 @@ describe.each([{ workers: 1 }, { workers: 2 }])('with $workers of them', ({ work
     const script = join(folder, 'script.sql')
     await writeFile(script, 'SELECT 1;\n')
     const { user, password, database } = metadata.login
-    const options = { env: { PGPASSWORD: password }, timeoutMs: 60_000 }
+    const options = { env: { PGPASSWORD: password } }
     const where = ['-h', '127.0.0.1', '-p', String(transaction), '-U', user]
     const load = ['-n', '-C', '-c', '4', '-T', '15', '-f', script]
     const bench = runProgram('pgbench', [...where, ...load, database], options)
@@ -122,7 +119,7 @@ describe.each([{ workers: 1 }, { workers: 2 }])('with $workers of them', ({ work
     })
     expect(stdout).toContain('number of failed transactions: 0')
     const [first = 0] = successors()
-    await eventually(() => !main?.isRunning && !isAlive(first), { timeoutMs: 30_000 })
+    await eventually(() => !main?.isRunning && !isAlive(first))
   })
 
   test('who is in a transaction ends it in the old process, newcomers are in the new one, and the supervisor knows', async () => {
@@ -144,14 +141,14 @@ describe.each([{ workers: 1 }, { workers: 2 }])('with $workers of them', ({ work
     await old.query('commit')
     expect(typesOf(await old.untilReady())).toBe('CZ')
     await old.readAll()
-    await eventually(() => !main?.isRunning, { timeoutMs: 60_000 })
+    await eventually(() => !main?.isRunning)
     expect(main?.isRunning).toBe(false)
     expect((await fetch(`http://127.0.0.1:${ports.api}/api/ready`)).status).toBe(204)
     await fresh.query('select 1')
     await fresh.untilReady()
     const [successor = 0] = successors()
     kill(successor, 'SIGTERM')
-    await eventually(() => !isAlive(successor), { timeoutMs: 30_000 })
+    await eventually(() => !isAlive(successor))
     expect(await supervisor.told()).toEqual([
       `/run/some READY=1 MAINPID=${main?.pid}`,
       `/run/some READY=1 MAINPID=${successor}`,
@@ -180,13 +177,13 @@ describe.each([{ workers: 1 }, { workers: 2 }])('with $workers of them', ({ work
 test('when all workers of a successor die at once, the ports are opened anew', async () => {
   const { transaction } = await start(2)
   await replace()
-  await eventually(() => !main?.isRunning, { timeoutMs: 60_000 })
+  await eventually(() => !main?.isRunning)
   const serving = (main?.stdout ?? '')
     .split('\n')
     .filter((line) => line.includes('a worker serves'))
   const pids = serving.slice(-2).map((line) => (JSON.parse(line) as { pid: number }).pid)
   for (const pid of pids) kill(pid, 'SIGKILL')
-  const client = await eventually(() => enter(transaction), { timeoutMs: 60_000 })
+  const client = await eventually(() => enter(transaction))
   await client.query('select 1')
   await client.untilReady()
 })

@@ -45,7 +45,7 @@ afterEach(async () => {
 })
 
 async function enterAsApp({ app, ref, database }: TestProject): Promise<RawClient> {
-  const client = await pooler.raw({ waitMs: 15_000 })
+  const client = await pooler.raw()
   clients.push(client)
   await client.login({ user: `${app.role}.${ref}`, password: app.password, database })
   await client.query('SELECT 1')
@@ -54,7 +54,7 @@ async function enterAsApp({ app, ref, database }: TestProject): Promise<RawClien
 }
 
 async function enterAsPerson(token = person.token): Promise<RawClient> {
-  const client = await pooler.raw({ tls: 'request', waitMs: 15_000 })
+  const client = await pooler.raw({ tls: 'request' })
   clients.push(client)
   await client.login({
     user: `${stored.people.role}.${stored.ref}`,

@@ -45,7 +45,7 @@ async function untilStill(): Promise<void> {
       last = now
       return isStill
     },
-    { pollMs: 1000, timeoutMs: 60_000 },
+    { pollMs: 1000 },
   )
 }
 
@@ -56,7 +56,7 @@ const onTheWayMax = 24 * MB
 describe.each(ports)('%s port', (port) => {
   test('queries written long before the first reply is read are all answered, in order', async () => {
     await start()
-    const client = await pooled.client(port, { waitMs: 60_000 })
+    const client = await pooled.client(port)
     client.pauseReading()
     const count = megabytes * 8
     const filler = 'x'.repeat(MB / 8)
@@ -72,7 +72,7 @@ describe.each(ports)('%s port', (port) => {
         }),
       ),
     )
-    await eventually(() => passed().bytesFromClients > count * (MB / 8), { timeoutMs: 60_000 })
+    await eventually(() => passed().bytesFromClients > count * (MB / 8))
     expect(held()).toBeLessThan(heldMax)
     client.resumeReading()
     await sent
@@ -86,7 +86,7 @@ describe.each(ports)('%s port', (port) => {
     ['a transaction open', 'begin'],
   ])('a flood of small messages with %s is answered one by one', async (_what, first) => {
     await start()
-    const client = await pooled.client(port, { waitMs: 60_000 })
+    const client = await pooled.client(port)
     await client.query(first)
     await client.untilReady()
     client.pauseReading()
@@ -101,7 +101,7 @@ describe.each(ports)('%s port', (port) => {
 
   test('large replies that nobody reads stop their server, and all come in the end', async () => {
     await start()
-    const client = await pooled.client(port, { waitMs: 60_000 })
+    const client = await pooled.client(port)
     client.pauseReading()
     const count = megabytes * 4
     const bytes = MB / 4
@@ -128,7 +128,7 @@ describe.each(ports)('%s port', (port) => {
 
   test('COPY to a client that does not read waits for it', async () => {
     await start()
-    const client = await pooled.client(port, { waitMs: 60_000 })
+    const client = await pooled.client(port)
     const lines = megabytes * 16
     const sql = `copy (select repeat('z', ${MB / 16 - 1}) from generate_series(1, ${lines})) to stdout`
     client.pauseReading()
@@ -161,7 +161,7 @@ describe.each(ports)('%s port', (port) => {
       database,
     )
     const holder = await heldLock(gate)
-    const client = await pooled.client(port, { waitMs: 60_000 })
+    const client = await pooled.client(port)
     await client.query('copy slow from stdin')
     await client.untilType('G')
     const line = raw.copyData(`${'w'.repeat(MB / 16)}\n`)

@@ -1,14 +1,11 @@
 // Several processes behind one port: clients spread over them, pools that keep their size over all,
 // and what becomes of it when one of them dies, or the one in front.
 import type { Client } from 'pg'
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { pgbench } from '../support/pgbench.ts'
 import { needsProgram } from '../support/program.ts'
 import { isAlive, poolSize, WorkerWorld } from '../support/worker-world.ts'
-
-// Each test starts processes, and some of them several times.
-vi.setConfig({ testTimeout: 120_000 })
 
 let world: WorkerWorld
 beforeAll(async () => {
@@ -104,13 +101,10 @@ test('pgbench is served by all workers without an error', async (context) => {
   void done.finally(() => {
     isDone = true
   })
-  await eventually(
-    async () => {
-      counts.push(await world.servers())
-      return isDone
-    },
-    { timeoutMs: 50_000 },
-  )
+  await eventually(async () => {
+    counts.push(await world.servers())
+    return isDone
+  })
   expect(await done).toMatchObject({ exitCode: 0, transactions: 2400, failed: 0 })
   expect(Math.max(...counts)).toBeLessThanOrEqual(poolSize)
 })

@@ -1,3 +1,9 @@
+/**
+ * How long a wait lasts that ends badly. Where all goes well none lasts so long, however slow the machine
+ * is; below the time limit of a test, so that what was waited for is told.
+ */
+export const patienceMs = 60_000
+
 export interface EventuallyOptions {
   readonly timeoutMs?: number
   readonly pollMs?: number
@@ -9,7 +15,7 @@ export interface EventuallyOptions {
  */
 export async function eventually<Value>(
   check: () => Value | Promise<Value>,
-  { timeoutMs = 10_000, pollMs = 10 }: EventuallyOptions = {},
+  { timeoutMs = patienceMs, pollMs = 10 }: EventuallyOptions = {},
 ): Promise<Exclude<Value, false>> {
   const endMs = performance.now() + timeoutMs
   for (;;) {

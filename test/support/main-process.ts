@@ -116,7 +116,7 @@ export class MainProcess {
 
   async says(text: string): Promise<void> {
     const isThere = () => this.#stdout.includes(text)
-    await eventually(() => isThere() || !this.isRunning, { timeoutMs: 60_000 })
+    await eventually(() => isThere() || !this.isRunning)
     if (!isThere())
       throw new Error(`it ended without saying ${text}: ${this.#stderr}${this.#stdout}`)
   }

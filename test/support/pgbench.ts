@@ -23,11 +23,7 @@ export async function pgbench(url: string, options: PgbenchOptions = {}): Promis
     const file = join(folder, 'script.sql')
     if (script !== undefined) await writeFile(file, script)
     const scriptArgs = script === undefined ? [] : ['--no-vacuum', '--file', file]
-    const timeoutMs = rest.timeoutMs ?? 60_000
-    const result = await runProgram('pgbench', [...scriptArgs, ...args, url], {
-      ...rest,
-      timeoutMs,
-    })
+    const result = await runProgram('pgbench', [...scriptArgs, ...args, url], rest)
     return {
       ...result,
       transactions: numberAfter(result.stdout, /transactions actually processed: (\d+)/),

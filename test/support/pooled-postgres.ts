@@ -99,7 +99,7 @@ export class PooledPostgres {
     const { transactionPort, sessionPort } = this.#front
     const number = port === 'transaction' ? transactionPort : sessionPort
     const user = this.#front.userOf(this.role)
-    return { port: number, user, password: this.password, database: null, waitMs: 15_000 }
+    return { port: number, user, password: this.password, database: null }
   }
 
   /** Straight to Postgres, as the same role. */

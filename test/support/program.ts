@@ -18,6 +18,8 @@ export interface ProgramResult {
   readonly isTimedOut: boolean
 }
 
+/** After so long it is taken for one that hangs. */
+const runningMsMax = 120_000
 const outputCharactersMax = 10_000_000
 
 /** A program that runs: write to it, look at what it said so far, wait for its end. */
@@ -44,7 +46,7 @@ export class Program {
     })
     // A program that ended does not read; its exit code tells.
     this.#child.stdin?.on('error', () => {})
-    this.finished = this.#untilFinished(options.timeoutMs ?? 30_000)
+    this.finished = this.#untilFinished(options.timeoutMs ?? runningMsMax)
   }
 
   get stdout(): string {

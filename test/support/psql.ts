@@ -18,5 +18,5 @@ export function psql(
 
 /** A psql that stays: `write` statements to it, `kill('SIGINT')` cancels the running one. */
 export function openPsql(url: string, options: Omit<ProgramOptions, 'input'> = {}): Program {
-  return new Program('psql', [...plain, ...strict, url], { timeoutMs: 120_000, ...options })
+  return new Program('psql', [...plain, ...strict, url], options)
 }

@@ -2,6 +2,7 @@
 // into messages when asked, and waits that end. What a wait that fails had seen is in its text.
 
 import type net from 'node:net'
+import { patienceMs } from './eventually.ts'
 import type { RawMessage } from './raw-messages.ts'
 import { describeReply, MessageCutter } from './raw-replies.ts'
 import { type Segmentation, whole, writeSegments } from './segments.ts'
@@ -121,7 +122,7 @@ export class RawStream {
   /** Looks at `isMet` whenever something happens on the stream; `check` makes it look at once. */
   async until(what: string, isMet: () => boolean): Promise<void> {
     if (isMet()) return
-    const waitMs = this.#options.waitMs ?? 5000
+    const waitMs = this.#options.waitMs ?? patienceMs
     await new Promise<void>((resolve, reject) => {
       const settle = (error?: Error) => {
         clearTimeout(timer)

@@ -4,6 +4,7 @@
 import { once } from 'node:events'
 import net, { type AddressInfo } from 'node:net'
 import tls from 'node:tls'
+import { patienceMs } from './eventually.ts'
 import type { RawMessage } from './raw-messages.ts'
 import { typesOf } from './raw-replies.ts'
 import { RawStream } from './raw-stream.ts'
@@ -109,7 +110,7 @@ export class ScriptedServer {
   }
 
   /** Waits until `count` connections were made and their scripts are over; throws the first fault. */
-  async finished(count: number, waitMs = 5000): Promise<void> {
+  async finished(count: number, waitMs = patienceMs): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       const look = () => {
         if (this.connections.length < count) return

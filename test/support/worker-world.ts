@@ -107,9 +107,9 @@ export class WorkerWorld {
     return all
   }
 
-  /** Connections of the project's role, as Postgres counts them. */
-  async servers(): Promise<number> {
-    const sql = 'SELECT count(*)::int AS n FROM pg_stat_activity WHERE usename = $1'
+  /** Connections of the project's role, as Postgres counts them; `condition` is one of its columns. */
+  async servers(condition = 'true'): Promise<number> {
+    const sql = `SELECT count(*)::int AS n FROM pg_stat_activity WHERE usename = $1 AND ${condition}`
     return Number((await sharedPostgres().query(sql, [this.role]))[0]?.n)
   }
 
