@@ -10,20 +10,22 @@ import type { OpenPorts } from './worker-messages.ts'
 /** Of what Node keeps behind a server, what is used here. */
 interface Handle {
   readonly fd: number
-  onconnection: (error: number, accepted: Closable | undefined) => void
+  onconnection: (error: number, accepted: Accepted | undefined) => void
   getsockname(into: { port?: number }): number
   close(done?: () => void): void
 }
 
-interface Closable {
+interface Accepted {
   close(done?: () => void): void
+  /** What comes behind it in the list in which it waits for a worker; nothing while it is in none. */
+  readonly _idleNext?: unknown
 }
 
 const opened = 'tracing:net.server.listen:asyncEnd'
 
 export class FrontSockets {
   readonly #handles: Handle[] = []
-  #unassigned = 0
+  readonly #unassigned = new Set<Accepted>()
   #haveBeenLost = false
 
   constructor() {
@@ -32,7 +34,18 @@ export class FrontSockets {
 
   /** Connections that were accepted and that no worker has yet. */
   get unassigned(): number {
-    return this.#unassigned
+    return this.#unassigned.size
+  }
+
+  /**
+   * A worker has ended. What it was given and did not take cluster forgets, and its client would wait for
+   * ever. The result closes that; it is called when all other workers must have taken what they were given.
+   */
+  onWorkerGone(): () => void {
+    const left = [...this.#unassigned]
+    return () => {
+      for (const one of left) if (this.#unassigned.has(one) && !one._idleNext) one.close()
+    }
   }
 
   /** True once all workers have gone together, and the sockets with them. */
@@ -84,12 +97,10 @@ export class FrontSockets {
     const pass = handle.onconnection
     handle.onconnection = (error, accepted) => {
       if (accepted !== undefined) {
-        this.#unassigned++
+        this.#unassigned.add(accepted)
         const close = accepted.close.bind(accepted)
-        let isCounted = true
         accepted.close = (done) => {
-          if (isCounted) this.#unassigned--
-          isCounted = false
+          this.#unassigned.delete(accepted)
           close(done)
         }
       }

@@ -227,6 +227,7 @@ export class Primary {
   #onGone({ id }: WorkerProcess): void {
     this.#office.onWorkerGone(id)
     this.#exchange.onWorkerGone(id)
+    this.#options.clock.after(assignMsMax, this.#sockets.onWorkerGone())
     for (const other of this.#crew.ready) other.send({ kind: 'left', worker: id })
   }
 

@@ -108,16 +108,24 @@ describe.each([{ workers: 1 }, { workers: 2 }])('with $workers of them', ({ work
     const { user, password, database } = metadata.login
     const options = { env: { PGPASSWORD: password } }
     const where = ['-h', '127.0.0.1', '-p', String(transaction), '-U', user]
-    const load = ['-n', '-C', '-c', '4', '-T', '15', '-f', script]
-    const bench = runProgram('pgbench', [...where, ...load, database], options)
-    await replace()
-    await replace()
-    const { exitCode, stdout, stderr } = await bench
-    expect({ exitCode, stderr: stderr.replace(/^pgbench \(.*\n/, '') }).toEqual({
-      exitCode: 0,
-      stderr: '',
-    })
-    expect(stdout).toContain('number of failed transactions: 0')
+    const load = ['-n', '-C', '-c', '2', '-T', '1', '-f', script]
+    let isOver = false
+    const bench = async () => {
+      while (!isOver) {
+        const { exitCode, stdout, stderr } = await runProgram(
+          'pgbench',
+          [...where, ...load, database],
+          options,
+        )
+        expect(stderr.replace(/^pgbench \(.*\n/, '')).toBe('')
+        expect(exitCode).toBe(0)
+        expect(stdout).toContain('number of failed transactions: 0')
+      }
+    }
+    const running = Promise.all([bench(), bench()])
+    await Promise.race([running, replace().then(replace)])
+    isOver = true
+    await running
     const [first = 0] = successors()
     await eventually(() => !main?.isRunning && !isAlive(first))
   })
@@ -183,6 +191,11 @@ test('when all workers of a successor die at once, the ports are opened anew', a
     .filter((line) => line.includes('a worker serves'))
   const pids = serving.slice(-2).map((line) => (JSON.parse(line) as { pid: number }).pid)
   for (const pid of pids) kill(pid, 'SIGKILL')
+  // Whoever comes right now may be given to one of the dead: they are served or they end.
+  const early = Array.from({ length: 4 }, () => enter(transaction).catch((error: Error) => error))
+  for (const one of await Promise.all(early)) {
+    if (one instanceof Error) expect(one.message).not.toContain('stream open')
+  }
   const client = await eventually(() => enter(transaction))
   await client.query('select 1')
   await client.untilReady()
