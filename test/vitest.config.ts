@@ -2,6 +2,10 @@
 import { resolve } from 'node:path'
 import { defineConfig } from 'vitest/config'
 import { patienceMs } from './support/eventually.ts'
+import { LongFilesFirst } from './support/long-files-first.ts'
+
+// Processes of tests, and those that these start, compile the libraries once. Read when a process starts.
+process.env.NODE_COMPILE_CACHE ??= resolve(import.meta.dirname, '../node_modules/.cache/compiled')
 
 const postgresSetup = resolve(import.meta.dirname, 'support/shared-postgres-setup.ts')
 
@@ -53,7 +57,9 @@ export default defineConfig({
   root: resolve(import.meta.dirname, '..'),
   test: {
     pool: 'forks',
-    maxWorkers: 2,
+    // One more than the two processors that they are measured on: tests wait for much.
+    maxWorkers: 3,
+    sequence: { sequencer: LongFilesFirst },
     allowOnly: false,
     passWithNoTests: true,
     projects: [

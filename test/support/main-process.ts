@@ -60,10 +60,10 @@ export class MainProcess {
   #stdout = ''
   #stderr = ''
 
-  /** Nothing of the tester's own environment reaches it but the way to the programs. */
+  /** Nothing of the tester's own environment reaches it but the way to programs, and to what is compiled. */
   constructor(options: MainOptions = {}) {
     const { env = {}, args = [], nodeArgs = [], root = checkout, isByNpm = false } = options
-    const { PATH = '' } = process.env
+    const { PATH = '', NODE_COMPILE_CACHE = '' } = process.env
     const main = resolve(root, 'pooler/main.ts')
     const [file, ...words] = isByNpm
       ? ['npm', 'start']
@@ -72,7 +72,7 @@ export class MainProcess {
     this.#child = spawn(file as string, words, {
       cwd: root,
       detached: isByNpm,
-      env: { PATH, LC_ALL: 'C.UTF-8', LOG_FORMAT: 'json', ...env },
+      env: { PATH, NODE_COMPILE_CACHE, LC_ALL: 'C.UTF-8', LOG_FORMAT: 'json', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
