@@ -27,6 +27,8 @@ import { WarmServers } from './warm-servers.ts'
 
 export class Pool implements ServerSource {
   readonly key: PoolKey
+  readonly lane: Lane
+  readonly counters: PoolCounters
   /** Listens for clients in transaction mode. */
   readonly hub: NotificationHub
   readonly #options: PoolOptions
@@ -45,14 +47,15 @@ export class Pool implements ServerSource {
 
   constructor(options: PoolOptions) {
     this.key = options.key
+    this.lane = options.lane
+    this.counters = options.counters
     this.#options = options
     this.hub = new NotificationHub(options)
     this.#line = new WaitingLine({
       waitersMax: options.waitersMax,
       deadlines: options.deadlines,
       onExpired: (waiter, ms) => {
-        const { size } = options.limits()
-        const values = { ms, size, waiters: this.#line.size }
+        const values = { ms, size: this.size, waiters: this.waiters }
         waiter.onNoServer(checkoutTimedOut(values, this.#supply.hindrance))
       },
     })
@@ -79,14 +82,6 @@ export class Pool implements ServerSource {
 
   get servers(): ReadonlySet<ServerConnection> {
     return this.#servers
-  }
-
-  get lane(): Lane {
-    return this.#options.lane
-  }
-
-  get counters(): PoolCounters {
-    return this.#options.counters
   }
 
   /** For relays of transaction pools. */
