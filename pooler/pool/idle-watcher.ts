@@ -1,19 +1,20 @@
 // Listens to a server that nobody holds. What it says asynchronously has been noted by the link
 // (settings, a FATAL); anything else here means that it cannot be used any more.
 import type { ServerSink } from '../relay/server-sink.ts'
+import type { ServerConnection } from './server-connection.ts'
 
-export interface IdleEvents {
-  onIdleServerGone(reason: 'lost' | 'broken'): void
-}
+export type OnIdleServerGone = (server: ServerConnection, reason: 'lost' | 'broken') => void
 
 export class IdleWatcher implements ServerSink {
   readonly replyTransport = null
   readonly session = null
   readonly listening = null
-  readonly #events: IdleEvents
+  readonly #server: ServerConnection
+  readonly #onGone: OnIdleServerGone
 
-  constructor(events: IdleEvents) {
-    this.#events = events
+  constructor(server: ServerConnection, onGone: OnIdleServerGone) {
+    this.#server = server
+    this.#onGone = onGone
   }
 
   onOwnError(): void {}
@@ -22,14 +23,14 @@ export class IdleWatcher implements ServerSink {
   onServerDrain(): void {}
 
   onServerBroken(): void {
-    this.#events.onIdleServerGone('broken')
+    this.#onGone(this.#server, 'broken')
   }
 
   onServerFault(): void {
-    this.#events.onIdleServerGone('broken')
+    this.#onGone(this.#server, 'broken')
   }
 
   onServerClosed(): void {
-    this.#events.onIdleServerGone('lost')
+    this.#onGone(this.#server, 'lost')
   }
 }

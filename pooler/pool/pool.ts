@@ -7,10 +7,10 @@ import type { PoolCounters } from '../metrics/counters.ts'
 import type { StatementOptions } from '../relay/client-statements.ts'
 import type { Lane } from '../relay/lanes.ts'
 import type { ServerLink } from '../relay/server-link.ts'
-import { mutedSink } from '../relay/server-sink.ts'
+import { mutedSink, type ServerSink } from '../relay/server-sink.ts'
 import type { Refusal, ServerSource, ServerWaiter } from '../relay/server-source.ts'
 import type { IdleServer } from './budget.ts'
-import { IdleWatcher } from './idle-watcher.ts'
+import { IdleWatcher, type OnIdleServerGone } from './idle-watcher.ts'
 import { NotificationHub } from './notification-hub.ts'
 import type { PoolKey } from './pool-key.ts'
 import type { PoolOptions } from './pool-options.ts'
@@ -372,18 +372,12 @@ export class Pool implements ServerSource {
     return held === 0 || held < Math.floor(this.#options.limits().size * this.#options.peopleShare)
   }
 
-  #watcherOf(server: ServerConnection): IdleWatcher {
-    server.watcher ??= this.#watch(server)
+  #watcherOf(server: ServerConnection): ServerSink {
+    server.watcher ??= new IdleWatcher(server, this.#onIdleServerGone)
     return server.watcher
   }
 
-  #watch(server: ServerConnection): IdleWatcher {
-    return new IdleWatcher({
-      onIdleServerGone: (reason) => this.#onIdleServerGone(server, reason),
-    })
-  }
-
-  #onIdleServerGone(server: ServerConnection, reason: 'lost' | 'broken'): void {
+  readonly #onIdleServerGone: OnIdleServerGone = (server, reason) => {
     this.#warm.remove(server)
     if (this.#supply.isOnLoan(server)) this.#drop(server, reason)
     else server.isRetired = true

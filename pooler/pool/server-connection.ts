@@ -5,8 +5,7 @@ import { nextServerId, type ServerId } from '../../shared/ids.ts'
 import { terminate } from '../../shared/protocol/frontend-messages.ts'
 import { StateMachine } from '../../shared/state-machine.ts'
 import { ServerLink, type ServerLinkOptions } from '../relay/server-link.ts'
-import { mutedSink } from '../relay/server-sink.ts'
-import type { IdleWatcher } from './idle-watcher.ts'
+import { mutedSink, type ServerSink } from '../relay/server-sink.ts'
 import { type ServerState, serverMoves } from './server-state.ts'
 
 /** Why a server was closed; a label in metrics. */
@@ -53,7 +52,7 @@ export class ServerConnection extends ServerLink {
   /** Probes in a row that reached nobody at its address. */
   failedProbes = 0
   /** The pool's own ear, made once. */
-  watcher: IdleWatcher | null = null
+  watcher: ServerSink | null = null
   readonly #machine = new StateMachine<ServerState>('server', serverMoves, 'idle')
   readonly #clock: Clock
   #closed: Promise<void> | null = null
