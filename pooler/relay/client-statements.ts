@@ -5,11 +5,12 @@ import type { PostgresError } from '../../shared/protocol/error-response.ts'
 import { backend, headerBytes } from '../../shared/protocol/message-types.ts'
 import { MessageWriter } from '../../shared/protocol/message-writer.ts'
 import type { ClientPump } from './client-pump.ts'
-import { PreparedStatements, type StatementLimits } from './prepared-statements.ts'
+import { PreparedStatements } from './prepared-statements.ts'
 import { type StatementCatalog, serverNamePattern } from './statement-catalog.ts'
 import { StatementMessages } from './statement-messages.ts'
-import type { StatementCounters } from './statement-supply.ts'
+import type { StatementCounters, StatementLimits } from './statement-supply.ts'
 import { StatementTexts } from './statement-texts.ts'
+import type { SettingsInForce } from './text-environment.ts'
 import type { TextVerdict } from './text-verdict.ts'
 
 export interface StatementOptions extends StatementLimits {
@@ -32,13 +33,14 @@ export function clientStatements(
   options: StatementOptions,
   counters: StatementCounters,
   pump: ClientPump,
+  inForce: SettingsInForce,
   events: StatementEvents,
 ): ClientStatements {
-  const names = new PreparedStatements(options.catalog, options, counters, pump, () =>
+  const names = new PreparedStatements(options.catalog, options, counters, pump, inForce, () =>
     events.onPinned('large statement'),
   )
   const texts = new StatementTexts(events.onText)
-  return { names, messages: new StatementMessages(pump, names, texts) }
+  return { names, messages: new StatementMessages(pump, names, texts, inForce) }
 }
 
 /** Postgres names the function; its text is translated and may change. */

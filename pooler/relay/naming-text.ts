@@ -2,10 +2,10 @@
 // a server depends on what the names stand for when it is used.
 import { referencesIn, type StatementReference } from './statement-references.ts'
 import type { Translation } from './statement-translation.ts'
+import type { TextEnvironment } from './text-environment.ts'
 
 export interface NamingText {
-  /** As SettingsProfile's. */
-  readonly environment: string
+  readonly environment: TextEnvironment
   /** The body of Parse behind the name. */
   readonly content: Buffer
   /** One character for each byte. */
@@ -16,7 +16,7 @@ export interface NamingText {
 /** null: it names none. `content` is copied. */
 export function namingTextOf(
   content: Buffer,
-  environment: string,
+  environment: TextEnvironment,
   hasBackslashes: boolean,
 ): NamingText | null {
   const end = content.indexOf(0)

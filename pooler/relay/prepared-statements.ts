@@ -17,17 +17,16 @@ import { headOf, parseMessage, type StatementUse, type Substitute } from './stat
 import { StatementLedger } from './statement-ledger.ts'
 import type { StatementObserver } from './statement-observer.ts'
 import { StatementRefusals } from './statement-refusals.ts'
-import { type ClientInput, type StatementCounters, StatementSupply } from './statement-supply.ts'
+import {
+  type ClientInput,
+  type StatementCounters,
+  type StatementLimits,
+  StatementSupply,
+} from './statement-supply.ts'
 import type { Translation } from './statement-translation.ts'
 import { StatementsInSql } from './statements-in-sql.ts'
+import type { SettingsInForce, TextEnvironment } from './text-environment.ts'
 import { UnnamedStatement } from './unnamed-statement.ts'
-
-export interface StatementLimits {
-  /** SERVER_PREPARED_STATEMENTS_MAX. */
-  readonly serverStatementsMax: number
-  /** CLIENT_PREPARED_STATEMENTS_MAX. */
-  readonly clientStatementsMax: number
-}
 
 const noBytes = Buffer.alloc(0)
 const unnamed = ''
@@ -53,21 +52,17 @@ export class PreparedStatements implements StatementObserver {
     limits: StatementLimits,
     counters: StatementCounters,
     input: ClientInput & KeptInput,
+    inForce: SettingsInForce,
     onLargeLearnt: () => void,
   ) {
     this.#catalog = catalog
     this.#input = input
     this.#ledger = new StatementLedger(catalog, limits.clientStatementsMax)
-    this.#supply = new StatementSupply(this.#ledger, limits.serverStatementsMax, input, counters)
+    this.#supply = new StatementSupply(catalog, this.#ledger, limits, input, inForce, counters)
     this.inSql = new StatementsInSql(catalog, this.#ledger, this.#supply)
     this.unnamed = new UnnamedStatement(this.#ledger, this.#supply, this.inSql)
     this.repair = new StalePlanRepair(input, this.#ledger, counters)
-    this.refusals = new StatementRefusals(
-      catalog,
-      this.#ledger,
-      this.#supply,
-      limits.clientStatementsMax,
-    )
+    this.refusals = new StatementRefusals(catalog, this.#ledger, this.#supply, limits)
     this.#onLargeLearnt = onLargeLearnt
   }
 
@@ -206,7 +201,12 @@ export class PreparedStatements implements StatementObserver {
    * `content` is the body behind the name: text and parameter types; it is copied where kept. False:
    * it has to wait, see isUncertain.
    */
-  onParse(name: string, content: Buffer, environment: string, naming: NamingText | null): boolean {
+  onParse(
+    name: string,
+    content: Buffer,
+    environment: TextEnvironment,
+    naming: NamingText | null,
+  ): boolean {
     const { tracker, statements } = this.#server
     const taken = this.#ledger.statementOf(name)
     if (taken !== null) {
@@ -325,7 +325,7 @@ export class PreparedStatements implements StatementObserver {
     this.#ledger.failed = null
   }
 
-  #take(environment: string, content: Buffer, naming: NamingText | null): Statement {
+  #take(environment: TextEnvironment, content: Buffer, naming: NamingText | null): Statement {
     if (naming === null) return this.#catalog.take(environment, content)
     const translation = this.inSql.translate(naming.text, naming.references)
     return this.#catalog.take(environment, contentFor(naming, translation), naming)

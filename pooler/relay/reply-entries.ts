@@ -27,10 +27,11 @@ export const isStatus = (byte: number): boolean =>
 
 export const isExtended = (kind: number): boolean => kind >= parse && kind <= execute
 
-/** Of Parse, Bind, Describe and Close. */
+/** Of Parse, Bind, Describe, Execute and Close. */
 export function extendedKindOf(type: number): number {
   if (type === frontend.parse) return parse
   if (type === frontend.bind) return bind
+  if (type === frontend.execute) return execute
   return type === frontend.describe ? describe : close
 }
 

@@ -35,6 +35,7 @@ import {
 import type { StatementObserver } from './statement-observer.ts'
 
 type StatementType = typeof frontend.parse | typeof frontend.close
+type QuietType = StatementType | typeof frontend.bind | typeof frontend.execute
 type NotedType = StatementType | typeof frontend.query | typeof frontend.execute
 
 export class ReplyTracker {
@@ -207,8 +208,8 @@ export class ReplyTracker {
   }
 
   /** As sentNoted, for a message of ours that a Sync of ours ends: see sentOwnSync. */
-  sentOwnNoted(type: StatementType): void {
-    this.#entries.append((type === frontend.parse ? parse : close) | own | noted)
+  sentOwnNoted(type: QuietType): void {
+    this.#entries.append(extendedKindOf(type) | own | noted)
   }
 
   /** Behind sentOwnNoted: what comes next is another batch. */
@@ -218,8 +219,8 @@ export class ReplyTracker {
   }
 
   /** As sentNoted, for a message that we put in for the client. */
-  sentQuietly(type: StatementType): boolean {
-    return this.#pushStatement((type === frontend.parse ? parse : close) | quiet | noted)
+  sentQuietly(type: QuietType): boolean {
+    return this.#pushStatement(extendedKindOf(type) | quiet | noted)
   }
 
   /** As sentNoted, for a message that is not sent: `takeDueFakes` says when it is to be answered. */

@@ -52,6 +52,7 @@ export class ServerPump extends Pump {
         this.see()
         break
       case backend.commandComplete:
+        if (isQuiet) return drop
         this.see()
         break
       case backend.errorResponse:
@@ -65,7 +66,12 @@ export class ServerPump extends Pump {
         }
         break
       case backend.parseComplete:
+      case backend.bindComplete:
       case backend.closeComplete:
+        if (isQuiet) return drop
+        break
+      case backend.noticeResponse:
+        // A Parse of ours has the warnings that the client's own had.
         if (isQuiet) return drop
         break
       case backend.dataRow:

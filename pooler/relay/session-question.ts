@@ -3,6 +3,7 @@
 // bookkeeping, because the answer is the state as it is.
 import { extendedQuery, sync } from '../../shared/protocol/frontend-messages.ts'
 import { sharedChannelsMax } from '../config/limits.ts'
+import { arrayLiteral } from './array-literal.ts'
 import { anySetting, transactionSettings } from './text-verdict.ts'
 
 /** What a server holds that cannot follow a client; the reasons for which a client is pinned. */
@@ -73,7 +74,7 @@ export function questionMessages(
   const isAny = names.has(anySetting)
   const asked = [...names].filter((name) => name !== anySetting)
   return Buffer.concat([
-    extendedQuery(sql, [arrayOf(asked), String(isAny), String(asksSource)]),
+    extendedQuery(sql, [arrayLiteral(asked), String(isAny), String(asksSource)]),
     sync(),
   ])
 }
@@ -99,7 +100,3 @@ export function answerOf(rows: readonly (readonly (string | null)[])[]): Session
 /** The one that stands first in the list: 'large setting' lasts longest. */
 const firstOf = (held: HeldState | null, name: string | null | undefined): HeldState | null =>
   heldStates.find((state) => state === held || state === name) ?? null
-
-/** A text array literal. */
-const arrayOf = (texts: readonly string[]): string =>
-  `{${texts.map((text) => `"${text.replace(/["\\]/g, '\\$&')}"`).join(',')}}`

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { extendedQuery, sync } from '../../shared/protocol/frontend-messages.ts'
+import { plainEnvironment, type TextSettings } from './text-environment.ts'
 
 /** Reported by servers, yet not ours to set: a difference is told to the client instead. */
 const readOnlyNames: ReadonlySet<string> = new Set([
@@ -30,13 +31,9 @@ export const isReadOnlySetting = (name: string): boolean => readOnlyNames.has(na
 /** Names of settings match in any case; a few are reported in mixed case. */
 export const settingKey = (name: string): string => name.toLowerCase()
 
-export interface SettingsProfile {
+export interface SettingsProfile extends TextSettings {
   /** settingKey to value in the server's spelling. Read-only reports are in it as last told. */
   readonly wanted: ReadonlyMap<string, string>
-  /** The settings that change what a statement's text means, as one text or its digest. */
-  readonly environment: string
-  /** standard_conforming_strings is off: a backslash escapes in every string. */
-  readonly hasBackslashes: boolean
 }
 
 /** Distinct profiles remembered; beyond it equal ones are compared value by value. */
@@ -53,14 +50,15 @@ const profiles = new LRUCache<string, SettingsProfile>({
 /** The one profile with these settings, but for a few that are too large to be remembered. */
 export function profileOf(wanted: ReadonlyMap<string, string>): SettingsProfile {
   const entries = [...wanted].sort(([a], [b]) => (a < b ? -1 : 1))
-  const key = JSON.stringify(entries)
-  const known = profiles.get(key)
+  const content = JSON.stringify(entries)
+  const known = profiles.get(content)
   if (known !== undefined) return known
   const kept = new Map(entries)
-  const environment = digestOf(textSettings.map((name) => kept.get(name) ?? '').join('\0'))
+  const key = textSettings.map((name) => kept.get(name) ?? '').join('\0')
+  const environment = plainEnvironment(digestOf(key))
   const hasBackslashes = kept.get('standard_conforming_strings') === 'off'
   const profile: SettingsProfile = { wanted: kept, environment, hasBackslashes }
-  profiles.set(key, profile)
+  profiles.set(content, profile)
   return profile
 }
 

@@ -22,6 +22,7 @@ import { SessionSuspicion } from './session-suspicion.ts'
 import { isRoleTag, type SessionTag } from './session-tags.ts'
 import type { StalePlanRepair } from './stale-plan-repair.ts'
 import { answersTo } from './statement-answers.ts'
+import type { SettingsInForce, TextSettings } from './text-environment.ts'
 import { anySetting } from './text-verdict.ts'
 import type { Transport } from './transport.ts'
 import { hold, type Verdict } from './verdicts.ts'
@@ -29,7 +30,7 @@ import { hold, type Verdict } from './verdicts.ts'
 /** Settings and held things that are read of one answer, and settings that are carried for a client. */
 const answerRowsMax = 500
 
-export class SessionState implements SessionSink {
+export class SessionState implements SessionSink, SettingsInForce {
   readonly #transport: Transport
   readonly #person: string | null
   readonly #witness: PersonWitness | null
@@ -77,12 +78,20 @@ export class SessionState implements SessionSink {
     this.#statements =
       options.statements === null
         ? null
-        : clientStatements(options.statements, options.counters, pump, {
+        : clientStatements(options.statements, options.counters, pump, this, {
             onPinned: (reason) => {
               this.#pinnedBy ??= reason
             },
             onText: (verdict) => this.#suspicion.onText(verdict),
           })
+  }
+
+  get settings(): TextSettings {
+    return this.#profile.settings
+  }
+
+  get mayBeOthers(): boolean {
+    return this.#suspicion.mayChangeReading
   }
 
   /** True while the client's message must wait: for its settings, or for replies. */
@@ -148,6 +157,8 @@ export class SessionState implements SessionSink {
     else if (this.mustAsk) link.dirtyBy ??= 'unasked question'
     link.lastPerson = this.#person
     link.isMisnamed = false
+    // With the transaction over, and asked about where that was due, they are known.
+    this.#suspicion.mayChangeReading = false
     if (link.hold !== null) this.#witness?.release(link.hold)
   }
 
@@ -293,6 +304,8 @@ export class SessionState implements SessionSink {
         this.#statements.names.onAllClosed()
         this.#profile.onDiscarded(link)
         this.#suspicion.clear()
+        // What it has changed is reported behind its tag.
+        this.#suspicion.mayChangeReading = true
         this.#pinnedBy = null
         // It took the channels as well: whether for good, the server says.
         if (this.listening?.isListening === true) this.#suspicion.mayHold = true

@@ -15,6 +15,8 @@ export class SessionSuspicion {
   mayHold = false
   /** A SET or RESET was done. */
   hasSet = false
+  /** Texts behind it may be read by other settings than those known. */
+  mayChangeReading = false
   /** A SET may give a setting its default. */
   mayUnset = false
 
@@ -38,6 +40,7 @@ export class SessionSuspicion {
     }
     if (verdict.mayHold) this.mayHold = true
     if (verdict.mayUnset) this.mayUnset = true
+    if (verdict.mayChangeReading) this.mayChangeReading = true
   }
 
   #add(to: Set<string>, name: string): void {
@@ -66,6 +69,7 @@ export class SessionSuspicion {
   onCode(): void {
     this.#askAll()
     this.mayHold = true
+    this.mayChangeReading = true
   }
 
   /** The settings to be asked for now. */
@@ -81,6 +85,7 @@ export class SessionSuspicion {
     this.#inSets = null
     this.mayHold = false
     this.mayUnset = false
+    this.mayChangeReading = false
     this.hasSet = false
   }
 }

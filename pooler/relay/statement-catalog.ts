@@ -1,8 +1,10 @@
 // Prepared statements of one pool by content: equal ones are one object with one server-side name,
 // whatever the clients call them. An entry lives as long as a client has a name for it.
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
+import { giveBackSql, lendSql } from './lent-settings.ts'
 import type { NamingText } from './naming-text.ts'
 import { parseMessage } from './statement-frames.ts'
+import { plainEnvironment, type TextEnvironment } from './text-environment.ts'
 
 export interface Statement {
   /** Random to outsiders, so that nobody can prepare one of ours in SQL. */
@@ -11,6 +13,8 @@ export interface Statement {
   readonly parse: Buffer
   /** Its text names other statements: what it is on a server depends on what they stand for. */
   readonly naming: NamingText | null
+  /** By which its text is read. */
+  readonly environment: TextEnvironment
 }
 
 interface Entry extends Statement {
@@ -29,12 +33,18 @@ export const asForeign = (name: string): string => `_${name}`
 export const isLarge = ({ parse }: Statement): boolean => parse.length === 0
 const nameHexDigits = 40
 const noText = Buffer.alloc(0)
+/** Of texts of ours: they are read alike by all settings. */
+const ours = plainEnvironment('')
 /** Of a Parse behind the name: an empty text, and no types. */
 const noContent = Buffer.alloc(3)
 
 /** Texts that are alike with their names translated are told apart by what the clients sent. */
-const keyOf = (environment: string, content: Buffer, naming: NamingText | null): string => {
-  const key = `${environment}\0${content.toString('latin1')}`
+const keyOf = (
+  environment: TextEnvironment,
+  content: Buffer,
+  naming: NamingText | null,
+): string => {
+  const key = `${environment.key}\0${content.toString('latin1')}`
   return naming === null ? key : `${key}\0${naming.text}`
 }
 
@@ -44,10 +54,15 @@ export class StatementCatalog {
   #scratches = 0
   /** As many as one text may drop. */
   readonly #standIns: Statement[] = []
+  /** See lent-settings.ts. */
+  readonly lend: Statement
+  readonly giveBack: Statement
 
   /** `secret`: random for each process. */
   constructor(secret: Buffer) {
     this.#secret = createSecretKey(secret)
+    this.lend = this.#own(lendSql)
+    this.giveBack = this.#own(giveBackSql)
   }
 
   get size(): number {
@@ -58,14 +73,18 @@ export class StatementCatalog {
    * The statement with this text and parameter types (the body of Parse behind its name), as it is
    * understood under these settings; to be given back by `give`.
    */
-  take(environment: string, content: Buffer, naming: NamingText | null = null): Statement {
+  take(environment: TextEnvironment, content: Buffer, naming: NamingText | null = null): Statement {
     const key = keyOf(environment, content, naming)
     const known = this.#entries.get(key)
     if (known !== undefined) {
       known.references++
       return known
     }
-    const entry: Entry = { ...this.#make(key, content, naming), key, references: 1 }
+    const entry: Entry = {
+      ...this.#make(key, content, naming, environment),
+      key,
+      references: 1,
+    }
     this.#entries.set(key, entry)
     return entry
   }
@@ -76,6 +95,7 @@ export class StatementCatalog {
       serverName,
       parse: noText,
       naming: null,
+      environment: ours,
       key: serverName,
       references: 1,
     }
@@ -95,21 +115,32 @@ export class StatementCatalog {
 
   /** What a text that names statements is with its names as they stand now: `content`. */
   variant(naming: NamingText, content: Buffer): Statement {
-    return this.#make(keyOf(naming.environment, content, naming), content, naming)
+    const { environment } = naming
+    return this.#make(keyOf(environment, content, naming), content, naming, environment)
   }
 
   /** An empty statement, to be dropped in place of one that others go on using. */
   standIn(index: number): Statement {
     const known = this.#standIns[index]
     if (known !== undefined) return known
-    const made = this.#make(`stand-in\0${index}`, noContent, null)
+    const made = this.#make(`stand-in\0${index}`, noContent, null, ours)
     this.#standIns[index] = made
     return made
   }
 
-  #make(key: string, content: Buffer, naming: NamingText | null): Statement {
+  /** A statement of ours that clients' messages need: a text without parameter types. */
+  #own(sql: string): Statement {
+    return this.#make(`own\0${sql}`, Buffer.from(`${sql}\0\0\0`), null, ours)
+  }
+
+  #make(
+    key: string,
+    content: Buffer,
+    naming: NamingText | null,
+    environment: TextEnvironment,
+  ): Statement {
     const serverName = this.#nameOf(key)
-    return { serverName, parse: parseMessage(serverName, content), naming }
+    return { serverName, parse: parseMessage(serverName, content), naming, environment }
   }
 
   #nameOf(key: string): string {

@@ -9,10 +9,16 @@ import type { ClientPump } from './client-pump.ts'
 import { dropsStatements, type NamingText, namingTextOf } from './naming-text.ts'
 import type { PreparedStatements } from './prepared-statements.ts'
 import type { ServerLink } from './server-link.ts'
-import type { SettingsProfile } from './session-settings.ts'
 import { referencesIn } from './statement-references.ts'
 import type { StatementTexts } from './statement-texts.ts'
 import type { Translation } from './statement-translation.ts'
+import {
+  environmentOf,
+  type SettingsInForce,
+  type TextEnvironment,
+  type TextSettings,
+  unshared,
+} from './text-environment.ts'
 import {
   lookedAtBytesMax,
   type TextVerdict,
@@ -21,9 +27,6 @@ import {
   verdictOfBytes,
 } from './text-verdict.ts'
 import { collect, drop, forward, hold, type Verdict } from './verdicts.ts'
-
-/** How a client's texts are understood. */
-export type TextSettings = Pick<SettingsProfile, 'environment' | 'hasBackslashes'>
 
 const ofStatement = 0x53 // S, in Describe and Close
 
@@ -38,8 +41,15 @@ export class StatementMessages {
   readonly #texts: StatementTexts
   /** Used last. Most clients use the same one again, and it is compared faster than it is made. */
   #lastName = ''
+  readonly #inForce: SettingsInForce
 
-  constructor(pump: ClientPump, statements: PreparedStatements, texts: StatementTexts) {
+  constructor(
+    pump: ClientPump,
+    statements: PreparedStatements,
+    texts: StatementTexts,
+    inForce: SettingsInForce,
+  ) {
+    this.#inForce = inForce
     this.#pump = pump
     this.#statements = statements
     this.#texts = texts
@@ -168,12 +178,32 @@ export class StatementMessages {
     const name = chunk.toString('latin1', at, nameEnd)
     if (this.#statements.isUncertain(name)) return hold
     const content = chunk.subarray(nameEnd + 1, end)
-    const verdict = verdictOfBytes(chunk, nameEnd + 1, chunk.indexOf(0, nameEnd + 1))
-    const naming = namingOf(content, settings, verdict)
-    if (!this.#statements.onParse(name, content, settings.environment, naming)) return hold
+    const textEnd = chunk.indexOf(0, nameEnd + 1)
+    const environment = this.#environmentOf(chunk, nameEnd + 1, textEnd, settings)
+    if (this.#isUnsettled(environment, link)) return hold
+    const verdict = verdictOfBytes(chunk, nameEnd + 1, textEnd)
+    const naming = namingOf(content, environment, settings, verdict)
+    if (!this.#statements.onParse(name, content, environment, naming)) return hold
     this.#texts.set(name, verdict)
     link.transport.hold()
     return drop
+  }
+
+  #environmentOf(
+    chunk: Buffer,
+    from: number,
+    end: number,
+    settings: TextSettings,
+  ): TextEnvironment {
+    const text = chunk.toString('latin1', from, Math.max(end, from))
+    const environment = environmentOf(text, settings)
+    const isKnown = environment.read.length === 0 || !this.#inForce.mayBeOthers
+    return isKnown ? environment : unshared(environment)
+  }
+
+  /** By which settings such a text will be read is not known before earlier messages are answered. */
+  #isUnsettled({ read }: TextEnvironment, { tracker }: ServerLink): boolean {
+    return read.length > 0 && this.#inForce.mayBeOthers && tracker.isAheadOfReplies
   }
 
   #onUnnamedParse(
@@ -183,17 +213,23 @@ export class StatementMessages {
     isKept: boolean,
   ): Verdict {
     const textEnd = isKept ? chunk.indexOf(0, at + 1) : -1
+    if (isKept && this.#inForce.mayBeOthers) {
+      const environment = this.#environmentOf(chunk, at + 1, textEnd, settings)
+      if (this.#isUnsettled(environment, link)) return hold
+    }
     const verdict = verdictOfBytes(chunk, at + 1, textEnd)
     const body = chunk.subarray(at, at + bodyBytes)
-    const naming = isKept ? namingOf(body.subarray(1), settings, verdict) : null
+    const naming = isKept
+      ? namingOf(body.subarray(1), settings.environment, settings, verdict)
+      : null
     this.#texts.set('', verdict)
     if (naming === null) {
-      this.#statements.unnamed.onParse(link, isKept ? body : null, null)
+      this.#statements.unnamed.onParse(link, isKept ? body : null, null, settings)
       return forward
     }
     this.#statements.inSql.onParse(naming)
     const sent = this.#statements.inSql.parseOf(naming)
-    this.#statements.unnamed.onParse(link, sent.subarray(headerBytes), naming)
+    this.#statements.unnamed.onParse(link, sent.subarray(headerBytes), naming, settings)
     link.transport.hold()
     return this.#pump.substitute(sent, bodyBytes)
   }
@@ -326,7 +362,8 @@ const beforeNameOf = (type: number): Buffer => (type === frontend.bind ? noPorta
 /** Null for most texts: only those are read through that have a word for it. */
 const namingOf = (
   content: Buffer,
-  { environment, hasBackslashes }: TextSettings,
+  environment: TextEnvironment,
+  { hasBackslashes }: TextSettings,
   verdict: TextVerdict,
 ): NamingText | null =>
   verdict.mayNameStatements ? namingTextOf(content, environment, hasBackslashes) : null

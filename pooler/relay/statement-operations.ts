@@ -3,6 +3,7 @@
 import type { NamingText } from './naming-text.ts'
 import type { Statement } from './statement-catalog.ts'
 import type { Translation } from './statement-translation.ts'
+import type { TextSettings } from './text-environment.ts'
 
 /** The unnamed statement as one client last parsed it. */
 export interface Unnamed {
@@ -10,6 +11,8 @@ export interface Unnamed {
   readonly parse: Buffer | null
   /** As Statement's. */
   readonly naming: NamingText | null
+  /** In force at its Parse. */
+  readonly settings: TextSettings
 }
 
 export type Operation =
@@ -38,6 +41,8 @@ export type Operation =
       readonly serverName: string
       readonly statement: Statement | null
     }
+  /** Bind, Execute or Close of ours, see lent-settings.ts. */
+  | { readonly kind: 'aside' }
   /** Sent to fail; `error` stands for the server's own words. */
   | { readonly kind: 'refuse'; readonly error: Buffer }
 

@@ -6,7 +6,8 @@ import type { ServerLink } from './server-link.ts'
 import type { Statement, StatementCatalog } from './statement-catalog.ts'
 import { limitReached, nameTooLong, parseMessage, unparsable } from './statement-frames.ts'
 import type { StatementLedger } from './statement-ledger.ts'
-import type { StatementSupply } from './statement-supply.ts'
+import type { StatementLimits, StatementSupply } from './statement-supply.ts'
+import type { TextEnvironment } from './text-environment.ts'
 
 export class StatementRefusals {
   readonly #catalog: StatementCatalog
@@ -14,21 +15,20 @@ export class StatementRefusals {
   readonly #supply: StatementSupply
   readonly #statementsMax: number
 
-  /** `statementsMax`: of one client. */
   constructor(
     catalog: StatementCatalog,
     ledger: StatementLedger,
     supply: StatementSupply,
-    statementsMax: number,
+    limits: StatementLimits,
   ) {
     this.#catalog = catalog
     this.#ledger = ledger
     this.#supply = supply
-    this.#statementsMax = statementsMax
+    this.#statementsMax = limits.clientStatementsMax
   }
 
   /** Postgres' own 42P05: the Parse goes on under the name that the server has. */
-  refuseTaken(name: string, taken: Statement, content: Buffer, environment: string): void {
+  refuseTaken(name: string, taken: Statement, content: Buffer, environment: TextEnvironment): void {
     this.#ledger.noteUse(name, taken.serverName)
     this.#supply.ensure(taken)
     if (!(this.#supply.link as ServerLink).tracker.sentNoted(frontend.parse)) return

@@ -4,18 +4,28 @@
 // Whoever needs one again brings it again, and portals keep what they were bound to. Two things stay
 // above the limit: what one text names at once, and texts too long to be brought again, which are
 // their client's own as its PREPAREs are. What the client's names stand for is prepared-statements.ts.
-import { sync } from '../../shared/protocol/frontend-messages.ts'
+import { portalRun, sync } from '../../shared/protocol/frontend-messages.ts'
 import { frontend } from '../../shared/protocol/message-types.ts'
+import { arrayLiteral } from './array-literal.ts'
+import type { ReplyTracker } from './reply-tracker.ts'
 import type { ServerLink } from './server-link.ts'
-import { isLarge, type Statement } from './statement-catalog.ts'
+import { isLarge, type Statement, type StatementCatalog } from './statement-catalog.ts'
 import { closeMessage } from './statement-frames.ts'
 import type { StatementLedger } from './statement-ledger.ts'
 import type { Operation } from './statement-operations.ts'
+import { foreignSettings, type SettingsInForce, type TextEnvironment } from './text-environment.ts'
 
 /** Where the client's messages come from. */
 export interface ClientInput {
   /** What came before the present message goes to the server now. */
   passSoFar(): void
+}
+
+export interface StatementLimits {
+  /** SERVER_PREPARED_STATEMENTS_MAX. */
+  readonly serverStatementsMax: number
+  /** CLIENT_PREPARED_STATEMENTS_MAX. */
+  readonly clientStatementsMax: number
 }
 
 /** Uses of named statements, by whether the server had the text; and what became of texts. */
@@ -27,25 +37,33 @@ export interface StatementCounters {
 }
 
 const syncMessage = sync()
+const aside: Operation = { kind: 'aside' }
 
 export class StatementSupply {
   readonly #ledger: StatementLedger
   readonly #statementsMax: number
   readonly #input: ClientInput
   readonly #counters: StatementCounters
+  readonly #catalog: StatementCatalog
+  readonly #inForce: SettingsInForce
+  /** What is put in front is a batch of its own. */
+  #isApart = false
   /** The client's server; null: it has none. */
   link: ServerLink | null = null
 
-  /** `statementsMax`: on one server. */
   constructor(
+    catalog: StatementCatalog,
     ledger: StatementLedger,
-    statementsMax: number,
+    limits: StatementLimits,
     input: ClientInput,
+    inForce: SettingsInForce,
     counters: StatementCounters,
   ) {
+    this.#catalog = catalog
+    this.#inForce = inForce
     this.#counters = counters
     this.#ledger = ledger
-    this.#statementsMax = statementsMax
+    this.#statementsMax = limits.serverStatementsMax
     this.#input = input
   }
 
@@ -62,14 +80,36 @@ export class StatementSupply {
   }
 
   #bring(statement: Statement): boolean {
-    const { serverName, parse } = statement
     // Too long to be kept: it is there, or it is gone for good.
-    if (isLarge(statement) || this.has(serverName)) return false
-    this.closeSuspect(serverName)
-    if (!this.#server.tracker.sentQuietly(frontend.parse)) return false
-    this.send(parse)
-    this.#learn(statement)
-    return true
+    if (isLarge(statement) || this.has(statement.serverName)) return false
+    const lent = this.lend(statement.environment)
+    const isSent = this.#learn(statement)
+    if (lent !== null) this.giveBack(lent)
+    return isSent
+  }
+
+  /** The Parse that comes next is read by these settings. What `giveBack` wants behind it; null: nothing. */
+  lend(environment: TextEnvironment): string | null {
+    const foreign = foreignSettings(environment, this.#inForce)
+    if (foreign === null) return null
+    const { lend, giveBack } = this.#catalog
+    // Both before the Parse: what was used longest ago is closed first.
+    for (const own of [lend, giveBack]) if (!this.has(own.serverName)) this.#learn(own)
+    const names = arrayLiteral(foreign.map(([name]) => name))
+    this.#run(lend, [names, arrayLiteral(foreign.map(([, value]) => value))])
+    return names
+  }
+
+  giveBack(lent: string): void {
+    this.#run(this.#catalog.giveBack, [lent])
+  }
+
+  #run({ serverName }: Statement, parameters: readonly string[]): void {
+    for (const type of [frontend.bind, frontend.execute, frontend.close] as const) {
+      if (!this.#note(type)) return
+      this.push(aside)
+    }
+    this.send(portalRun(serverName, 'lk_lent', parameters))
   }
 
   /** The server has it, and keeps it as long as others. */
@@ -88,21 +128,13 @@ export class StatementSupply {
 
   /** As `ensureAll`, in a batch of its own: what fails there skips nothing of the client's. */
   ensureApart(wanted: readonly Statement[]): void {
-    const { tracker, statements } = this.#server
+    const { tracker } = this.#server
     const lacking = wanted.filter((one) => !isLarge(one) && !this.has(one.serverName))
     if (lacking.length === 0) return
-    for (const statement of lacking) {
-      const { serverName } = statement
-      if (statements.has(serverName)) continue
-      if (statements.takeSuspect(serverName)) this.#closeApart(serverName, true)
-      tracker.sentOwnNoted(frontend.parse)
-      this.send(statement.parse)
-      this.#learn(statement)
-    }
-    for (let gone = this.#nextToGo(wanted.length); gone !== null; ) {
-      this.#closeApart(gone.serverName, gone.wasSuspect)
-      gone = this.#nextToGo(wanted.length)
-    }
+    this.#isApart = true
+    for (const statement of lacking) this.#bring(statement)
+    this.makeRoom(wanted.length)
+    this.#isApart = false
     tracker.sentOwnSync()
     this.send(syncMessage)
   }
@@ -114,20 +146,13 @@ export class StatementSupply {
 
   /** False where the server skips all up to a Sync. */
   closeQuietly(serverName: string, wasSuspect: boolean): boolean {
-    const { tracker, statements } = this.#server
-    if (!tracker.sentQuietly(frontend.close)) {
-      if (wasSuspect) statements.keepSuspect(serverName)
+    if (!this.#note(frontend.close)) {
+      if (wasSuspect) this.#server.statements.keepSuspect(serverName)
       return false
     }
     this.send(closeMessage(serverName))
     this.push({ kind: 'evict', serverName, wasSuspect })
     return true
-  }
-
-  #closeApart(serverName: string, wasSuspect: boolean): void {
-    this.#server.tracker.sentOwnNoted(frontend.close)
-    this.send(closeMessage(serverName))
-    this.push({ kind: 'evict', serverName, wasSuspect })
   }
 
   /** Behind a message that makes a statement; so many that were used last are `needed` together. */
@@ -159,9 +184,20 @@ export class StatementSupply {
     this.#ledger.push(operation, this.#server.statements, this.#server.tracker.batches)
   }
 
-  #learn(statement: Statement): void {
+  #learn(statement: Statement): boolean {
+    this.closeSuspect(statement.serverName)
+    if (!this.#note(frontend.parse)) return false
+    this.send(statement.parse)
     this.onMiss()
     this.push({ kind: 'learn', statement })
+    return true
+  }
+
+  #note(type: Parameters<ReplyTracker['sentQuietly']>[0]): boolean {
+    const { tracker } = this.#server
+    if (!this.#isApart) return tracker.sentQuietly(type)
+    tracker.sentOwnNoted(type)
+    return true
   }
 
   get #server(): ServerLink {

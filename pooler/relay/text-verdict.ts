@@ -3,6 +3,7 @@
 import { LRUCache } from 'lru-cache'
 import { mayReferToStatements } from './statement-references.ts'
 import { mayMatter, mayMatterIn } from './telling-words.ts'
+import { isReadBy } from './text-environment.ts'
 
 export interface TextVerdict {
   /** Settings that it may SET or RESET, in lower case; they count when a tag says that it did. */
@@ -13,6 +14,8 @@ export interface TextVerdict {
   readonly mayHold: boolean
   /** One of `sets` may be given its default, which for the client is that of its startup. */
   readonly mayUnset: boolean
+  /** It may change how texts behind it are read, see text-environment.ts. */
+  readonly mayChangeReading: boolean
   /** It may name prepared statements. */
   readonly mayNameStatements: boolean
 }
@@ -22,6 +25,7 @@ export const harmless: TextVerdict = {
   configs: [],
   mayHold: false,
   mayUnset: false,
+  mayChangeReading: false,
   mayNameStatements: false,
 }
 
@@ -34,6 +38,7 @@ export const unknownText: TextVerdict = {
   configs: [anySetting],
   mayHold: true,
   mayUnset: true,
+  mayChangeReading: true,
   mayNameStatements: true,
 }
 
@@ -76,6 +81,7 @@ const setPattern = new RegExp(
 const setConfigPattern = /\bset_config\s*\(\s*(?:'((?:[^']|'')+)')?(?:[^()]*?,\s*(true)\s*\))?/gi
 const callPattern = /(?:("(?:[^"]|"")+"|[a-z_][\w$]*)\s*\.\s*)?("(?:[^"]|"")+"|[a-z_][\w$]*)\s*\(/gi
 const unsetPattern = /\bdefault\b|\btime\s+zone\s+local\b/i
+const discardPattern = /\bdiscard\b/i
 const holdPattern = /\b(?:temp|temporary|hold|listen|prepare)\b/i
 
 function judge(text: string): TextVerdict {
@@ -99,7 +105,17 @@ function judge(text: string): TextVerdict {
   const mayNameStatements = mayReferToStatements(text)
   if (sets.size + configs.size === 0 && !mayHold && !mayNameStatements) return harmless
   const mayUnset = sets.size > 0 && unsetPattern.test(text)
-  return { sets: [...sets], configs: [...configs], mayHold, mayUnset, mayNameStatements }
+  const names = [...sets, ...configs]
+  const mayChangeReading =
+    discardPattern.test(text) || names.some((name) => name === anySetting || isReadBy(name))
+  return {
+    sets: [...sets],
+    configs: [...configs],
+    mayHold,
+    mayUnset,
+    mayChangeReading,
+    mayNameStatements,
+  }
 }
 
 /** Forms of SET that name their setting otherwise (Postgres manual, SET and the pages it refers to). */

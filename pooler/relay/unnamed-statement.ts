@@ -5,8 +5,10 @@ import type { NamingText } from './naming-text.ts'
 import type { ServerLink } from './server-link.ts'
 import { closeMessage, parseOf } from './statement-frames.ts'
 import type { StatementLedger } from './statement-ledger.ts'
+import type { Unnamed } from './statement-operations.ts'
 import type { StatementSupply } from './statement-supply.ts'
 import type { StatementsInSql } from './statements-in-sql.ts'
+import { environmentOf, type TextSettings } from './text-environment.ts'
 
 const closeUnnamed = closeMessage('')
 
@@ -27,18 +29,23 @@ export class UnnamedStatement {
   }
 
   /** Its Parse; null where the body is too long to be kept. `naming`: the text names statements. */
-  onParse({ tracker }: ServerLink, body: Buffer | null, naming: NamingText | null): void {
+  onParse(
+    { tracker }: ServerLink,
+    body: Buffer | null,
+    naming: NamingText | null,
+    settings: TextSettings,
+  ): void {
     if (!tracker.sentNoted(frontend.parse)) return
     // Drivers parse the same text again and again: then nothing is copied.
     const known = this.#ledger.unnamed
-    const isPlain = naming === null && known?.naming === null
+    const isPlain = naming === null && known?.naming === null && known.settings === settings
     if (body !== null && isPlain && known?.parse?.subarray(headerBytes).equals(body) === true) {
       this.#supply.push({ kind: 'unnamed', unnamed: known, isClients: true })
       return
     }
     const isKept = body !== null && this.#ledger.unnamedBytes + body.length <= unnamedTextsBytesMax
     const parse = isKept ? parseOf(body) : null
-    this.#supply.push({ kind: 'unnamed', unnamed: { parse, naming }, isClients: true })
+    this.#supply.push({ kind: 'unnamed', unnamed: { parse, naming, settings }, isClients: true })
   }
 
   /** Bind or Describe: the server has this client's, or none, from here on. */
@@ -50,10 +57,19 @@ export class UnnamedStatement {
     // Another client's text must not be run with this one's values: what cannot be parsed again is
     // closed, and the server says that there is no such statement.
     const parse = wanted?.parse ?? null
+    const lent = wanted !== null && parse !== null ? this.#lendFor(wanted, parse) : null
     if (!tracker.sentQuietly(parse === null ? frontend.close : frontend.parse)) return
     this.#supply.send(parse ?? closeUnnamed)
     const sent = parse === null ? null : wanted
     this.#supply.push({ kind: 'unnamed', unnamed: sent, isClients: changed !== null })
+    if (lent !== null) this.#supply.giveBack(lent)
+    this.#supply.makeRoom(1)
+  }
+
+  #lendFor({ settings }: Unnamed, parse: Buffer): string | null {
+    const textAt = headerBytes + 1
+    const text = parse.toString('latin1', textAt, parse.indexOf(0, textAt))
+    return this.#supply.lend(environmentOf(text, settings))
   }
 
   onClose({ tracker }: ServerLink): void {

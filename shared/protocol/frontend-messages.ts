@@ -35,6 +35,18 @@ export const flush = (): Buffer => serialize.flush()
 
 export const terminate = (): Buffer => serialize.end()
 
+/** Bind, Execute and Close of a portal to a prepared statement, in text format. */
+export const portalRun = (
+  statement: string,
+  portal: string,
+  parameters: readonly string[],
+): Buffer =>
+  Buffer.concat([
+    serialize.bind({ statement, portal, values: [...parameters] }),
+    serialize.execute({ portal }),
+    serialize.close({ type: 'P', name: portal }),
+  ])
+
 /** Parse, Bind, Execute of one statement in text format through the unnamed statement and portal. */
 export const extendedQuery = (sql: string, parameters: readonly string[]): Buffer =>
   Buffer.concat([

@@ -5,6 +5,7 @@ import {
   StatementCatalog,
   serverNamePattern,
 } from '../../../pooler/relay/statement-catalog.ts'
+import { plainEnvironment as plain } from '../../../pooler/relay/text-environment.ts'
 import * as raw from '../../support/raw-messages.ts'
 
 const contentOf = (sql: string, types: number[] = []) => raw.parse('', sql, types).subarray(6)
@@ -13,8 +14,8 @@ const secret = Buffer.alloc(32, 7)
 describe('statements by content', () => {
   test('equal ones are one, under one name that a server takes whole', () => {
     const catalog = new StatementCatalog(secret)
-    const one = catalog.take('env', contentOf('select 1'))
-    expect(catalog.take('env', contentOf('select 1'))).toBe(one)
+    const one = catalog.take(plain('env'), contentOf('select 1'))
+    expect(catalog.take(plain('env'), contentOf('select 1'))).toBe(one)
     expect(catalog.size).toBe(1)
     expect(looksLikeOurs(one.serverName)).toBe(true)
     expect(one.serverName.length).toBeLessThan(64)
@@ -24,24 +25,24 @@ describe('statements by content', () => {
   test('another text, other types or other settings make another', () => {
     const catalog = new StatementCatalog(secret)
     const names = [
-      catalog.take('env', contentOf('select $1')),
-      catalog.take('env', contentOf('select $2')),
-      catalog.take('env', contentOf('select $1', [23])),
-      catalog.take('other', contentOf('select $1')),
+      catalog.take(plain('env'), contentOf('select $1')),
+      catalog.take(plain('env'), contentOf('select $2')),
+      catalog.take(plain('env'), contentOf('select $1', [23])),
+      catalog.take(plain('other'), contentOf('select $1')),
     ].map(({ serverName }) => serverName)
     expect(new Set(names).size).toBe(4)
   })
 
   test('names cannot be told without the secret', () => {
     const other = new StatementCatalog(Buffer.alloc(32, 8))
-    const name = new StatementCatalog(secret).take('', contentOf('select 1')).serverName
-    expect(other.take('', contentOf('select 1')).serverName).not.toBe(name)
+    const name = new StatementCatalog(secret).take(plain(''), contentOf('select 1')).serverName
+    expect(other.take(plain(''), contentOf('select 1')).serverName).not.toBe(name)
   })
 
   test('one that all have given back is forgotten', () => {
     const catalog = new StatementCatalog(secret)
-    const one = catalog.take('', contentOf('select 1'))
-    catalog.take('', contentOf('select 1'))
+    const one = catalog.take(plain(''), contentOf('select 1'))
+    catalog.take(plain(''), contentOf('select 1'))
     catalog.give(one)
     expect(catalog.size).toBe(1)
     catalog.give(one)
@@ -60,7 +61,7 @@ describe('statements by content', () => {
   })
 
   test('a foreign name that looks like ours is none of ours, at any depth', () => {
-    const ours = new StatementCatalog(secret).take('', contentOf('select 1')).serverName
+    const ours = new StatementCatalog(secret).take(plain(''), contentOf('select 1')).serverName
     expect(asForeign(ours)).not.toBe(ours)
     expect(looksLikeOurs(asForeign(ours))).toBe(true)
     expect(asForeign(asForeign(ours))).not.toBe(asForeign(ours))

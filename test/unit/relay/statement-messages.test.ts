@@ -8,6 +8,7 @@ import { ReplyTracker } from '../../../pooler/relay/reply-tracker.ts'
 import type { ServerLink } from '../../../pooler/relay/server-link.ts'
 import { ServerStatements } from '../../../pooler/relay/server-statements.ts'
 import { StatementCatalog } from '../../../pooler/relay/statement-catalog.ts'
+import { plainEnvironment } from '../../../pooler/relay/text-environment.ts'
 import type { Transport } from '../../../pooler/relay/transport.ts'
 import { forward, type Verdict } from '../../../pooler/relay/verdicts.ts'
 import { PostgresError } from '../../../shared/protocol/error-response.ts'
@@ -15,7 +16,8 @@ import * as raw from '../../support/raw-messages.ts'
 import { cstringsOf, errorFields, MessageCutter } from '../../support/raw-replies.ts'
 import { bothExtremes, cutSegments, type Segmentation, whole } from '../../support/segments.ts'
 
-const settings = { environment: 'environment', hasBackslashes: false }
+const environment = plainEnvironment('environment')
+const settings = { wanted: new Map(), environment, hasBackslashes: false }
 const catalog = new StatementCatalog(Buffer.alloc(32, 1))
 
 /** A server as far as statements are concerned; its replies are given to the tracker by letters. */
@@ -74,6 +76,7 @@ class PlayedClient {
       { catalog, clientStatementsMax, serverStatementsMax },
       new PoolCounters(),
       this.#pump,
+      { settings, mayBeOthers: false },
       {
         onPinned: (reason) => {
           this.pinnedBy = reason
@@ -236,7 +239,7 @@ test('errors name a statement as the client called it when it met the error', ()
   for (const name of ['one', 'two']) {
     client.send([raw.bind({ statement: name }), raw.sync()])
     server.reply('EI')
-    const serverName = catalog.take('environment', raw.parse('', 't').subarray(6)).serverName
+    const serverName = catalog.take(environment, raw.parse('', 't').subarray(6)).serverName
     const text = `bind message supplies 0 parameters, but prepared statement "${serverName}" requires 1`
     const error = raw.postgresError('ERROR', '08P01', text).subarray(5)
     const told = errorForClient(new PostgresError(error), client.statements.names)
