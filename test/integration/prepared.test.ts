@@ -94,6 +94,18 @@ describe.each(bothExtremes)('sent $name', ({ segmentation }) => {
     expect(rowsOf(await say(client, ...run('alias'), raw.sync()))).toEqual([['1']])
   })
 
+  test('a taken name is told as it was sent, whichever name of its text was used last', async () => {
+    await start()
+    const client = await open()
+    await say(client, raw.parse('mine', 'select 1'), raw.parse('alias', 'select 1'), raw.sync())
+    for (const name of ['mine', 'alias']) {
+      const other = name === 'mine' ? 'alias' : 'mine'
+      const replies = await say(client, raw.parse(name, 'select 2'), ...run(other), raw.sync())
+      expect(typesOf(replies)).toBe('EZ')
+      expect(errorOf(replies)?.M).toBe(`prepared statement "${name}" already exists`)
+    }
+  })
+
   test('an unknown name is 26000 for Bind and for Describe, and the client goes on', async () => {
     await start()
     const client = await open()
