@@ -100,15 +100,15 @@ export class PreparedStatements implements StatementObserver {
     const { oldest } = this.#ledger
     if (oldest?.kind === 'name' && isLarge(oldest.statement)) this.#onLargeLearnt()
     this.inSql.onDone()
-    this.#ledger.confirm(this.#server.statements)
+    this.#ledger.confirm(this.#server().statements)
   }
 
   onNotedLapsed(isCause: boolean): void {
-    this.#ledger.lapse(isCause, this.#server.statements)
+    this.#ledger.lapse(isCause, this.#server().statements)
   }
 
   onOwnSent(): void {
-    this.#server.statements.spoilUnnamed()
+    this.#server().statements.spoilUnnamed()
   }
 
   /**
@@ -116,7 +116,7 @@ export class PreparedStatements implements StatementObserver {
    * yet be skipped: the message has to wait.
    */
   isUncertain(name: string): boolean {
-    const { tracker, statements, transport } = this.#server
+    const { tracker, statements, transport } = this.#server()
     if (this.#isClosing && tracker.owed === 0) this.#isClosing = false
     if (this.#isClosing && !tracker.needsClient && name !== unnamed) {
       // Else the server keeps its answers until the Sync that comes behind this message.
@@ -144,7 +144,7 @@ export class PreparedStatements implements StatementObserver {
 
   /** A message that had to wait may try again. */
   get mayGoOn(): boolean {
-    const { tracker } = this.#server
+    const { tracker } = this.#server()
     if (this.repair.isUnderWay) return tracker.owed === 0
     if (this.#isClosing) return tracker.owed === 0 || tracker.needsClient
     return !tracker.isAheadOfReplies
@@ -157,10 +157,10 @@ export class PreparedStatements implements StatementObserver {
 
   /** A simple Query destroys the unnamed statement; `translation`: it names statements of the client's. */
   onQuery(translation: Translation | null): void {
-    const { tracker, statements } = this.#server
+    const { tracker, statements } = this.#server()
     const isAny = this.#ledger.unnamed !== null || statements.unnamed !== null
-    if (tracker.isBatchOpen) this.repair.spoil(this.#server)
-    if (translation !== null) this.inSql.supply(this.#server, translation)
+    if (tracker.isBatchOpen) this.repair.spoil(this.#server())
+    if (translation !== null) this.inSql.supply(this.#server(), translation)
     else if (!isAny) {
       tracker.sent(frontend.query)
       return
@@ -175,7 +175,7 @@ export class PreparedStatements implements StatementObserver {
    * ever have it. null: it is swallowed.
    */
   onLargeParse(name: string, bodyBytes: number, serverName: string): Substitute | null {
-    const { tracker } = this.#server
+    const { tracker } = this.#server()
     const taken = this.#ledger.statementOf(name)
     if (taken === null && this.#ledger.isFull(name.length, 0)) {
       this.refusals.refuse(name)
@@ -207,7 +207,7 @@ export class PreparedStatements implements StatementObserver {
     environment: TextEnvironment,
     naming: NamingText | null,
   ): boolean {
-    const { tracker, statements } = this.#server
+    const { tracker, statements } = this.#server()
     const taken = this.#ledger.statementOf(name)
     if (taken !== null) {
       this.refusals.refuseTaken(name, taken, content, environment)
@@ -239,7 +239,7 @@ export class PreparedStatements implements StatementObserver {
   onUse(use: StatementUse): Substitute | null {
     const { name, type, beforeName, bodyBytes } = use
     const statement = this.#ledger.statementOf(name)
-    this.repair.onUse(type, name, this.#server)
+    this.repair.onUse(type, name, this.#server())
     let serverName: string
     if (statement !== null) {
       serverName = this.#use(use, statement)
@@ -255,14 +255,14 @@ export class PreparedStatements implements StatementObserver {
 
   /** The message of the latest `onUse` has been counted. */
   onUsed(): void {
-    this.repair.onSent(this.#ledger.lastServerName, this.#server)
+    this.repair.onSent(this.#ledger.lastServerName, this.#server())
   }
 
   /** A statement has gone stale. True when the client is not told, or not yet; else it gets `error`. */
   onStale(error: Buffer): boolean {
-    const isRepairable = this.repair.onError(error, this.#server)
-    if (isRepairable) this.#server.statements.suspect(this.repair.serverName)
-    else this.#server.statements.suspectAll()
+    const isRepairable = this.repair.onError(error, this.#server())
+    if (isRepairable) this.#server().statements.suspect(this.repair.serverName)
+    else this.#server().statements.suspectAll()
     return isRepairable
   }
 
@@ -271,8 +271,8 @@ export class PreparedStatements implements StatementObserver {
     const { naming } = this.unnamed
     if (naming !== null) this.#useNaming(type, beforeName, naming, null)
     else if (type === frontend.bind && this.inSql.hasPortals) this.#onBind(beforeName, null)
-    this.repair.spoil(this.#server)
-    this.unnamed.onUse(this.#server)
+    this.repair.spoil(this.#server())
+    this.unnamed.onUse(this.#server())
   }
 
   /**
@@ -280,9 +280,9 @@ export class PreparedStatements implements StatementObserver {
    * name is the client's alone.
    */
   onClose(name: string): boolean {
-    const { tracker } = this.#server
+    const { tracker } = this.#server()
     if (name === unnamed) {
-      this.unnamed.onClose(this.#server)
+      this.unnamed.onClose(this.#server())
       return true
     }
     const isOurs = this.#ledger.statementOf(name) !== null
@@ -294,17 +294,17 @@ export class PreparedStatements implements StatementObserver {
   /** DISCARD ALL or DEALLOCATE ALL has run. */
   onAllClosed(): void {
     this.#ledger.clear()
-    this.#server.statements.clear()
+    this.#server().statements.clear()
   }
 
   /** What the server has may be another's: it is made anew when it is next used. */
   suspectAll(): void {
-    this.#server.statements.suspectAll()
+    this.#server().statements.suspectAll()
   }
 
   /** An error of the server's names one of our statements: has it lost it, or does it have another? */
   onNamedInError(serverName: string, sqlState: string | null): void {
-    const { statements } = this.#server
+    const { statements } = this.#server()
     if (sqlState === '26000') statements.forget(serverName)
     if (sqlState === '42P05' && this.#ledger.failed?.kind !== 'taken')
       statements.suspect(serverName)
@@ -357,10 +357,10 @@ export class PreparedStatements implements StatementObserver {
   /** `beforeName`: the portal's name with its NUL. */
   #onBind(beforeName: Buffer, translation: Translation | null): void {
     const portal = beforeName.toString('latin1', 0, beforeName.length - 1)
-    this.inSql.onBind(portal, translation, this.#server)
+    this.inSql.onBind(portal, translation, this.#server())
   }
 
-  get #server(): ServerLink {
+  #server(): ServerLink {
     return this.#link as ServerLink
   }
 
@@ -368,7 +368,7 @@ export class PreparedStatements implements StatementObserver {
     const { naming } = statement
     const besides = naming === null ? 0 : this.inSql.onParse(naming)
     this.#supply.closeSuspect(statement.serverName)
-    if (!this.#server.tracker.sentNoted(frontend.parse)) {
+    if (!this.#server().tracker.sentNoted(frontend.parse)) {
       this.#catalog.give(statement)
       return
     }
@@ -383,7 +383,7 @@ export class PreparedStatements implements StatementObserver {
    * texts, but not ROLLBACK. It is for the server to say.
    */
   #parseAgain(name: string, statement: Statement, content: Buffer): void {
-    const { tracker } = this.#server
+    const { tracker } = this.#server()
     if (!tracker.sentNoted(frontend.parse)) {
       this.#catalog.give(statement)
       return

@@ -114,7 +114,7 @@ export class StatementSupply {
 
   /** The server has it, and keeps it as long as others. */
   has(serverName: string): boolean {
-    const { statements } = this.#server
+    const { statements } = this.#server()
     if (!statements.has(serverName)) return false
     statements.touch(serverName)
     this.#counters.statementHits++
@@ -128,7 +128,7 @@ export class StatementSupply {
 
   /** As `ensureAll`, in a batch of its own: what fails there skips nothing of the client's. */
   ensureApart(wanted: readonly Statement[]): void {
-    const { tracker } = this.#server
+    const { tracker } = this.#server()
     const lacking = wanted.filter((one) => !isLarge(one) && !this.has(one.serverName))
     if (lacking.length === 0) return
     this.#isApart = true
@@ -141,13 +141,13 @@ export class StatementSupply {
 
   /** One that must not be used as it is there, and is about to be made anew. */
   closeSuspect(serverName: string): void {
-    if (this.#server.statements.takeSuspect(serverName)) this.closeQuietly(serverName, true)
+    if (this.#server().statements.takeSuspect(serverName)) this.closeQuietly(serverName, true)
   }
 
   /** False where the server skips all up to a Sync. */
   closeQuietly(serverName: string, wasSuspect: boolean): boolean {
     if (!this.#note(frontend.close)) {
-      if (wasSuspect) this.#server.statements.keepSuspect(serverName)
+      if (wasSuspect) this.#server().statements.keepSuspect(serverName)
       return false
     }
     this.send(closeMessage(serverName))
@@ -164,7 +164,7 @@ export class StatementSupply {
 
   /** The statement to be closed next; null: the server has no more than it may. */
   #nextToGo(needed: number): { serverName: string; wasSuspect: boolean } | null {
-    const { statements } = this.#server
+    const { statements } = this.#server()
     if (statements.size <= Math.max(this.#statementsMax, needed)) return null
     this.#counters.statementEvictions++
     const suspect = statements.takeAnySuspect()
@@ -174,14 +174,14 @@ export class StatementSupply {
 
   /** Behind what the client has sent so far. */
   send(bytes: Buffer): void {
-    const { transport } = this.#server
+    const { transport } = this.#server()
     transport.hold()
     this.#input.passSoFar()
     transport.write(bytes)
   }
 
   push(operation: Operation): void {
-    this.#ledger.push(operation, this.#server.statements, this.#server.tracker.batches)
+    this.#ledger.push(operation, this.#server().statements, this.#server().tracker.batches)
   }
 
   #learn(statement: Statement): boolean {
@@ -194,13 +194,13 @@ export class StatementSupply {
   }
 
   #note(type: Parameters<ReplyTracker['sentQuietly']>[0]): boolean {
-    const { tracker } = this.#server
+    const { tracker } = this.#server()
     if (!this.#isApart) return tracker.sentQuietly(type)
     tracker.sentOwnNoted(type)
     return true
   }
 
-  get #server(): ServerLink {
+  #server(): ServerLink {
     return this.link as ServerLink
   }
 }
