@@ -42,7 +42,7 @@ describe.each(looks)('$name', (look) => {
     await sheet.getByText('Choose a member', { exact: true }).last().waitFor()
     await sheet.getByLabel('Member').selectOption(person.userId)
     await sheet.getByLabel(project.people.role).check()
-    await sheet.getByRole('radio', { name: '4 hours' }).check({ force: true })
+    await sheet.getByRole('radio', { name: '4 hours' }).check()
     const networks = sheet.getByLabel('Only from these addresses')
     await networks.fill('127.0.0.1/24')
     await sheet.getByText('for the whole range write 127.0.0.0/24').waitFor()
@@ -67,7 +67,7 @@ describe.each(looks)('$name', (look) => {
 
     await page.getByRole('button', { name: `Edit ${project.people.role}` }).click()
     const edit = page.getByRole('dialog', { name: `Edit ${project.people.role}` })
-    await edit.getByRole('radio', { name: 'No end' }).check({ force: true })
+    await edit.getByRole('radio', { name: 'No end' }).check()
     await edit.getByRole('button', { name: 'Save' }).click()
     await rowWith(elsewhere, 'Rules', person.email).getByText('no end').waitFor()
 
