@@ -25,8 +25,8 @@ export interface LiveViewer {
 interface Stream {
   readonly viewer: LiveViewer
   readonly body: Readable
-  lastSessions: string
-  lastEventId: number | null
+  /** null: nothing was told yet. */
+  last: { readonly sessions: string; readonly eventId: number } | null
 }
 
 type LiveDeps = Pick<
@@ -67,7 +67,7 @@ export class LiveStreams {
       throw new ApiError(429, 'too many pages are kept up to date at once; close one')
     }
     const body = new Readable({ read() {} })
-    const stream: Stream = { viewer, body, lastSessions: '', lastEventId: null }
+    const stream: Stream = { viewer, body, last: null }
     body.once('close', () => this.#forget(stream))
     this.#streams.add(stream)
     this.#ticker ??= this.#deps.clock.every(tickMs, () => void this.#onTick())
@@ -118,36 +118,29 @@ export class LiveStreams {
         projectFigures(ref),
       ])
       const figures = { at: clock.wallMs(), ...sums }
-      const lastEventId = newest[0]?.id ?? 0
+      const eventId = newest[0]?.id ?? 0
       for (const stream of this.#streams) {
         if (stream.viewer.ref !== ref) continue
         if (stream.viewer.seesFigures) this.#send(stream, 'figures', figures)
         else this.#send(stream, 'beat', {})
-        this.#sendSessions(stream, sessions)
-        if (stream.lastEventId !== null && stream.lastEventId !== lastEventId) {
-          this.#send(stream, 'changed', { what: 'record' })
+        const { last } = stream
+        stream.last = { sessions: sessionsText(stream.viewer, sessions), eventId }
+        // The page's first answers are older than its stream, or as old as the one that broke.
+        if (last === null) this.#sendChanged(stream, 'everything')
+        else {
+          if (last.sessions !== stream.last.sessions) this.#sendChanged(stream, 'sessions')
+          if (last.eventId !== eventId) this.#sendChanged(stream, 'record')
         }
-        stream.lastEventId = lastEventId
       }
     } catch (error) {
       log.warn({ err: error, project: ref }, 'open pages could not be brought up to date')
     }
   }
 
-  /** The page asks for the list itself; what is sent is only that there is something new in it. */
-  #sendSessions(stream: Stream, sessions: readonly SessionView[]): void {
-    const { seesEverybody, userId } = stream.viewer
-    const seen = seesEverybody ? sessions : sessions.filter((one) => one.userId === userId)
-    const text = seen.map(({ sessionId, endsAtMs }) => `${sessionId} ${endsAtMs}`).join('\n')
-    if (text === stream.lastSessions) return
-    stream.lastSessions = text
-    this.#send(stream, 'changed', { what: 'sessions' })
-  }
-
   #onChange(change: Change): void {
     const { concerned, what } = concernOf(change)
     const streams = [...this.#streams].filter(({ viewer }) => concerned(viewer))
-    for (const stream of streams) if (what !== null) this.#send(stream, 'changed', { what })
+    for (const stream of streams) if (what !== null) this.#sendChanged(stream, what)
     if (change.kind !== 'rule' && change.kind !== 'session-end') void this.#recheck(streams)
   }
 
@@ -169,12 +162,23 @@ export class LiveStreams {
     this.#isRechecking = false
   }
 
+  /** The page asks for it itself; what is sent is only that there is something new. */
+  #sendChanged(stream: Stream, what: string): void {
+    this.#send(stream, 'changed', { what })
+  }
+
   #send(stream: Stream, event: string, data: object): void {
     const { body } = stream
     if (body.destroyed || body.readableEnded) return
     body.push(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`)
     if (body.readableLength > liveStreamBytesMax) body.destroy()
   }
+}
+
+function sessionsText(viewer: LiveViewer, sessions: readonly SessionView[]): string {
+  const { seesEverybody, userId } = viewer
+  const seen = seesEverybody ? sessions : sessions.filter((one) => one.userId === userId)
+  return seen.map(({ sessionId, endsAtMs }) => `${sessionId} ${endsAtMs}`).join('\n')
 }
 
 interface Concern {

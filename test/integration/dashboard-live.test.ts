@@ -90,6 +90,14 @@ test('tells figures at once and at each tick, and what changed as it is announce
   await eventually(() => stream.text().includes('event: changed\ndata: {"what":"rules"}'))
 })
 
+test('begins with everything, for the page asked before it could be told, and says so once', async () => {
+  const stream = await listen(await signIn(owner))
+  await eventually(() => stream.text().includes('event: changed\ndata: {"what":"everything"}'))
+  api.clock.advance(2000)
+  await eventually(() => figuresIn(stream).length === 2)
+  expect(stream.text().split('"everything"')).toHaveLength(2)
+})
+
 test('tells of sessions only to those who may see them, and figures not to guests', async () => {
   const seen = await listen(await signIn(owner))
   const narrow = await listen(await signIn(guest))

@@ -1,12 +1,17 @@
 // Runs one kind of test (a vitest project) in a process of its own for test/run.ts, and sends it what
 // came out. Vitest's own reporters leave out why a test was skipped.
-import { resolve } from 'node:path'
+import { relative, resolve } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
 import { startVitest, type TestCase } from 'vitest/node'
+
+const root = resolve(import.meta.dirname, '../..')
+/** A comparison of long texts would bury the others. */
+const messageLinesMax = 6
 
 export interface KindOutcome {
   readonly passed: number
   readonly failed: number
-  /** Names of what failed, faults outside of tests included. */
+  /** Name and reason of what failed, faults outside of tests included. */
   readonly failures: readonly string[]
   readonly skipped: readonly { readonly name: string; readonly reason: string }[]
 }
@@ -25,7 +30,7 @@ async function runKind(kind: string): Promise<KindOutcome> {
     for (const test of module.children.allTests()) {
       const result = test.result()
       if (result.state === 'passed') passed += 1
-      else if (result.state === 'failed') failures.push(nameOf(test))
+      else if (result.state === 'failed') failures.push(`${nameOf(test)}${reasonOf(result)}`)
       else skipped.push({ name: nameOf(test), reason: noteOf(result) ?? 'no reason given' })
     }
     for (const error of module.errors()) {
@@ -44,6 +49,16 @@ async function runKind(kind: string): Promise<KindOutcome> {
 
 function nameOf(test: TestCase): string {
   return `${test.module.relativeModuleId} > ${test.fullName}`
+}
+
+/** What a reader of the summary alone needs to find the fault: the message, and the line in the test. */
+function reasonOf({ errors }: ReturnType<TestCase['result']>): string {
+  const lines = (errors ?? []).flatMap(({ message, stacks }) => {
+    const [place] = stacks ?? []
+    const at = place === undefined ? [] : [`at ${relative(root, place.file)}:${place.line}`]
+    return [...message.split('\n').slice(0, messageLinesMax), ...at]
+  })
+  return lines.map((line) => `\n    ${stripVTControlCharacters(line)}`).join('')
 }
 
 function noteOf(result: ReturnType<TestCase['result']>): string | undefined {

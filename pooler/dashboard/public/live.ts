@@ -9,7 +9,10 @@ export type LiveState = 'none' | 'connecting' | 'live' | 'lost'
 export interface Live {
   readonly state: LiveState
   readonly samples: readonly Figures[]
-  /** The listener gets what changed: rules, sessions, record, members, project, everything. */
+  /**
+   * The listener gets what changed: rules, sessions, record, members, project, everything. A stream that
+   * opens tells everything first: what changed before it was told to nobody.
+   */
   readonly onChanged: (listener: (what: string) => void) => () => void
 }
 
@@ -34,18 +37,11 @@ export function useLive(ref: string | null): Live {
     }
     let source: EventSource | null = null
     let timer: ReturnType<typeof setTimeout> | undefined
-    let wasLost = false
     const open = () => {
       setState('connecting')
       source = new EventSource(projectApi(ref, '/live'))
-      source.addEventListener('open', () => {
-        setState('live')
-        // What changed meanwhile was told to nobody.
-        if (wasLost) tellAll('everything')
-        wasLost = false
-      })
+      source.addEventListener('open', () => setState('live'))
       source.addEventListener('error', () => {
-        wasLost = true
         setState('lost')
         if (source?.readyState === EventSource.CLOSED) timer = setTimeout(open, againMs)
       })

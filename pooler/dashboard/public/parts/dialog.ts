@@ -1,6 +1,6 @@
 // Sheets and questions on the browser's own dialog: it keeps the focus inside, makes the rest inert,
 // closes on Escape and gives the focus back.
-import { useEffect, useId, useRef } from 'preact/hooks'
+import { useId, useLayoutEffect, useRef } from 'preact/hooks'
 import { html, type Shown } from '../html.ts'
 import { useTask } from '../use-task.ts'
 
@@ -17,7 +17,8 @@ export function Dialog(props: DialogProps) {
   const { title, onClose, children, kind = 'sheet', isSticky = false } = props
   const dialog = useRef<HTMLDialogElement>(null)
   const titleId = useId()
-  useEffect(() => {
+  // Before the dialog leaves the page, not after: a focus that goes with it is on nothing for a while.
+  useLayoutEffect(() => {
     const element = dialog.current
     const before = document.activeElement
     element?.showModal()
