@@ -2,6 +2,7 @@
 // proves whose messages reach which server.
 import { afterEach, expect, test } from 'vitest'
 import type { Config } from '../../pooler/config/settings.ts'
+import { giveBackSql, lendSql } from '../../pooler/relay/lent-settings.ts'
 import { BareDataPlane } from '../support/bare-data-plane.ts'
 import { eventually } from '../support/eventually.ts'
 import { ModelServer, type ModelServerOptions } from '../support/model-server.ts'
@@ -23,17 +24,18 @@ const closeAll = async () => {
 }
 afterEach(closeAll)
 
-/** What the data plane asks behind a transaction that may have left something: nothing is left. */
-const nothingLeft: StatementReader = (text) =>
-  text.startsWith("SELECT 'setting'")
-    ? {
-        kind: 'answer',
-        parameters: 3,
-        columns: ['kind', 'name', 'value', 'source'],
-        rows: [],
-        commandTag: 'SELECT 0',
-      }
-    : null
+/**
+ * What the data plane says for itself. Behind a transaction that may have left something it asks, and
+ * nothing is left; around a Parse it sets how texts are read, and to the model all settings read alike.
+ */
+const ofOurs: StatementReader = (text) => {
+  const answer = { kind: 'answer', rows: [], commandTag: 'SELECT 0' } as const
+  if (text.startsWith("SELECT 'setting'")) {
+    return { ...answer, parameters: 3, columns: ['kind', 'name', 'value', 'source'] }
+  }
+  if (text === lendSql.trim()) return { ...answer, parameters: 2, columns: [] }
+  return text === giveBackSql.trim() ? { ...answer, parameters: 1, columns: [] } : null
+}
 
 class World {
   readonly poolSize: number
@@ -54,7 +56,7 @@ class World {
     const model = await ModelServer.start({
       ...options,
       connectionsMax: poolSize,
-      readOther: nothingLeft,
+      readOther: ofOurs,
     })
     closers.push(() => model.stop())
     const upstream = { dbHost: '127.0.0.1', dbPort: model.port, defaultPoolSize: poolSize }
