@@ -39,7 +39,10 @@ export function clientStatements(
   const names = new PreparedStatements(options.catalog, options, counters, pump, inForce, () =>
     events.onPinned('large statement'),
   )
-  const texts = new StatementTexts(events.onText)
+  const texts = new StatementTexts((verdict) => {
+    if (verdict.mayPrepare) names.inSql.mayHaveOwn = true
+    events.onText(verdict)
+  })
   return { names, messages: new StatementMessages(pump, names, texts, inForce) }
 }
 

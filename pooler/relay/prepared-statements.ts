@@ -80,7 +80,7 @@ export class PreparedStatements implements StatementObserver {
     this.#link = link
     this.#supply.link = link
     this.#isClosing = false
-    this.inSql.forgetPortals()
+    this.inSql.attach()
     link.tracker.observer = this
   }
 
@@ -184,7 +184,7 @@ export class PreparedStatements implements StatementObserver {
     if (taken !== null) {
       this.#ledger.noteUse(name, taken.serverName)
       this.#supply.ensure(taken)
-    }
+    } else if (this.inSql.mayHaveOwn) this.#supply.tryName(name)
     if (!tracker.sentNoted(frontend.parse)) return null
     if (taken !== null) {
       this.#supply.push({ kind: 'taken', name, serverName: taken.serverName, statement: null })
@@ -223,7 +223,8 @@ export class PreparedStatements implements StatementObserver {
       this.#catalog.give(statement)
       return false
     }
-    if (!this.#supply.has(serverName)) this.#parseNew(name, statement)
+    if (this.inSql.mayHaveOwn) this.#parseAgain(name, statement, content)
+    else if (!this.#supply.has(serverName)) this.#parseNew(name, statement)
     else if (tracker.isStatusKnown && tracker.status !== status.failed) {
       if (tracker.answered(frontend.parse)) {
         this.#supply.push({ kind: 'name', name, statement, isSent: false })
@@ -379,8 +380,8 @@ export class PreparedStatements implements StatementObserver {
   }
 
   /**
-   * The server has the statement, and the transaction may have failed: then Postgres refuses most
-   * texts, but not ROLLBACK. It is for the server to say.
+   * It is for the server to say. It has the statement, and the transaction may have failed: then
+   * Postgres refuses most texts, but not ROLLBACK. Or SQL may have prepared one under that name.
    */
   #parseAgain(name: string, statement: Statement, content: Buffer): void {
     const { tracker } = this.#server()
@@ -388,7 +389,8 @@ export class PreparedStatements implements StatementObserver {
       this.#catalog.give(statement)
       return
     }
-    const serverName = this.#catalog.scratchName()
+    const isOwn = this.inSql.mayHaveOwn && !looksLikeOurs(name)
+    const serverName = isOwn ? name : this.#catalog.scratchName()
     this.#supply.send(parseMessage(serverName, content))
     this.#supply.push({ kind: 'name', name, statement, isSent: false })
     this.#supply.closeQuietly(serverName, false)

@@ -22,6 +22,8 @@ export interface SessionAnswer {
   /** Of these, those that the session has not set, or has reset; where that was asked. */
   readonly unset: ReadonlySet<string>
   readonly held: HeldState | null
+  /** Whatever else is held. */
+  readonly hasPrepared: boolean
   /** Channels that it listens to: their bytes in the server's encoding, one character each. */
   readonly channels: ReadonlySet<string>
 }
@@ -85,16 +87,19 @@ export function answerOf(rows: readonly (readonly (string | null)[])[]): Session
   const unset = new Set<string>()
   const channels = new Set<string>()
   let held: HeldState | null = null
+  let hasPrepared = false
   for (const [kind, name, value = null, source = null] of rows) {
     if (kind === 'setting' && typeof name === 'string') {
       settings.set(name, value === null ? null : Buffer.from(value, 'hex').toString())
       // An application's own setting is not listed, and is empty where it has been reset.
       const isGone = source === null ? name.includes('.') && value === '' : source !== 'session'
       if (isGone) unset.add(name)
-    } else if (kind === 'held') held = firstOf(held, name)
-    else if (kind === 'channel') channels.add(Buffer.from(name ?? '', 'hex').toString('latin1'))
+    } else if (kind === 'held') {
+      held = firstOf(held, name)
+      if (name === 'prepared in SQL') hasPrepared = true
+    } else if (kind === 'channel') channels.add(Buffer.from(name ?? '', 'hex').toString('latin1'))
   }
-  return { settings, unset, held, channels }
+  return { settings, unset, held, hasPrepared, channels }
 }
 
 /** The one that stands first in the list: 'large setting' lasts longest. */

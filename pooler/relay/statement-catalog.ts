@@ -3,7 +3,7 @@
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
 import { giveBackSql, lendSql } from './lent-settings.ts'
 import type { NamingText } from './naming-text.ts'
-import { parseMessage } from './statement-frames.ts'
+import { noContent, parseMessage } from './statement-frames.ts'
 import { plainEnvironment, type TextEnvironment } from './text-environment.ts'
 
 export interface Statement {
@@ -35,8 +35,6 @@ const nameHexDigits = 40
 const noText = Buffer.alloc(0)
 /** Of texts of ours: they are read alike by all settings. */
 const ours = plainEnvironment('')
-/** Of a Parse behind the name: an empty text, and no types. */
-const noContent = Buffer.alloc(3)
 
 /** Texts that are alike with their names translated are told apart by what the clients sent. */
 const keyOf = (

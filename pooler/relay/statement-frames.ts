@@ -24,6 +24,9 @@ export interface Substitute {
 export const statementKey = (name: string): string =>
   name.length <= nameBytesMax ? name : name.slice(0, nameBytesMax)
 
+/** Of a Parse behind the name: an empty text, and no types. */
+export const noContent = Buffer.alloc(3)
+
 /** `content`: the body of Parse behind the name. */
 export const parseMessage = (name: string, content: Buffer): Buffer =>
   new MessageWriter().begin(frontend.parse).cstring(name).bytes(content).end().take()

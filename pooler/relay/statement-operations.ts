@@ -41,7 +41,7 @@ export type Operation =
       readonly serverName: string
       readonly statement: Statement | null
     }
-  /** Bind, Execute or Close of ours, see lent-settings.ts. */
+  /** Bind, Execute or Close of ours, see lent-settings.ts; Parse of StatementSupply.tryName. */
   | { readonly kind: 'aside' }
   /** Sent to fail; `error` stands for the server's own words. */
   | { readonly kind: 'refuse'; readonly error: Buffer }

@@ -9,8 +9,13 @@ import { frontend } from '../../shared/protocol/message-types.ts'
 import { arrayLiteral } from './array-literal.ts'
 import type { ReplyTracker } from './reply-tracker.ts'
 import type { ServerLink } from './server-link.ts'
-import { isLarge, type Statement, type StatementCatalog } from './statement-catalog.ts'
-import { closeMessage } from './statement-frames.ts'
+import {
+  isLarge,
+  looksLikeOurs,
+  type Statement,
+  type StatementCatalog,
+} from './statement-catalog.ts'
+import { closeMessage, noContent, parseMessage } from './statement-frames.ts'
 import type { StatementLedger } from './statement-ledger.ts'
 import type { Operation } from './statement-operations.ts'
 import { foreignSettings, type SettingsInForce, type TextEnvironment } from './text-environment.ts'
@@ -137,6 +142,14 @@ export class StatementSupply {
     this.#isApart = false
     tracker.sentOwnSync()
     this.send(syncMessage)
+  }
+
+  /** The server refuses what comes next if SQL has prepared a statement of this name. */
+  tryName(name: string): void {
+    if (looksLikeOurs(name) || !this.#note(frontend.parse)) return
+    this.send(parseMessage(name, noContent))
+    this.push(aside)
+    this.closeQuietly(name, false)
   }
 
   /** One that must not be used as it is there, and is about to be made anew. */

@@ -5,6 +5,7 @@ import type { PostgresError } from '../../shared/protocol/error-response.ts'
 import { frontend, status } from '../../shared/protocol/message-types.ts'
 import { contentFor, type NamingText } from './naming-text.ts'
 import type { ServerLink } from './server-link.ts'
+import type { SessionAnswer } from './session-question.ts'
 import type { Statement, StatementCatalog } from './statement-catalog.ts'
 import { parseMessage } from './statement-frames.ts'
 import type { StatementLedger } from './statement-ledger.ts'
@@ -28,6 +29,8 @@ export class StatementsInSql {
   #refusal: PostgresError | null = null
   /** The tag of a DEALLOCATE that has been dealt with is about to come. */
   #isTagDue = false
+  /** The server may have statements that SQL has prepared, under the client's own names. */
+  mayHaveOwn = false
 
   constructor(catalog: StatementCatalog, ledger: StatementLedger, supply: StatementSupply) {
     this.#catalog = catalog
@@ -39,10 +42,21 @@ export class StatementsInSql {
     return this.#portals !== null
   }
 
+  /** The client gets a server, on which nothing is its own yet. */
+  attach(): void {
+    this.forgetPortals()
+    this.mayHaveOwn = false
+  }
+
   /** There is none on the server. */
   forgetPortals(): void {
     this.#portals = null
     this.#isTagDue = false
+  }
+
+  /** The server has been asked what it holds. */
+  onAnswer({ hasPrepared }: SessionAnswer): void {
+    this.mayHaveOwn = hasPrepared
   }
 
   translate(text: string, references: readonly StatementReference[]): Translation | null {

@@ -18,6 +18,8 @@ export interface TextVerdict {
   readonly mayChangeReading: boolean
   /** It may name prepared statements. */
   readonly mayNameStatements: boolean
+  /** It may prepare one in SQL. */
+  readonly mayPrepare: boolean
 }
 
 export const harmless: TextVerdict = {
@@ -27,6 +29,7 @@ export const harmless: TextVerdict = {
   mayUnset: false,
   mayChangeReading: false,
   mayNameStatements: false,
+  mayPrepare: false,
 }
 
 /** Any setting: RESET ALL, or a name that is computed. */
@@ -40,6 +43,7 @@ export const unknownText: TextVerdict = {
   mayUnset: true,
   mayChangeReading: true,
   mayNameStatements: true,
+  mayPrepare: true,
 }
 
 /** They end with their transaction, however they were set (Postgres manual, SET TRANSACTION). */
@@ -82,6 +86,7 @@ const setConfigPattern = /\bset_config\s*\(\s*(?:'((?:[^']|'')+)')?(?:[^()]*?,\s
 const callPattern = /(?:("(?:[^"]|"")+"|[a-z_][\w$]*)\s*\.\s*)?("(?:[^"]|"")+"|[a-z_][\w$]*)\s*\(/gi
 const unsetPattern = /\bdefault\b|\btime\s+zone\s+local\b/i
 const discardPattern = /\bdiscard\b/i
+const preparePattern = /\bprepare\b/i
 const holdPattern = /\b(?:temp|temporary|hold|listen|prepare)\b/i
 
 function judge(text: string): TextVerdict {
@@ -115,6 +120,7 @@ function judge(text: string): TextVerdict {
     mayUnset,
     mayChangeReading,
     mayNameStatements,
+    mayPrepare: preparePattern.test(text),
   }
 }
 

@@ -209,6 +209,71 @@ const scripts: Readonly<Record<string, readonly Step[]>> = {
     batch(...run('S')),
     sql('deallocate all'),
   ],
+  'under names that PREPARE in SQL has taken': [
+    prepared,
+    sql('prepare own as select 1', 'prepare "Other" (int) as select $1'),
+    batch(raw.parse('own', 'select 2'), ...run('own')),
+    batch(...run('own')),
+    batch(raw.parse('own', 'nonsense')),
+    batch(raw.parse('free', "select 'free'"), raw.parse('own', 'select 2'), ...run('free')),
+    batch(...run('free')),
+    sql('begin', 'select 1/0'),
+    batch(raw.parse('own', 'select 2')),
+    batch(raw.parse('own', 'rollback')),
+    sql('rollback'),
+    batch(raw.parse('other', "select 'not Other'"), ...run('other')),
+    batch(raw.parse('x', 'execute "S"'), raw.describeMessage('statement', 'x'), ...run('x')),
+    batch(
+      raw.closeMessage('statement', 'own'),
+      raw.parse('own', "select 'by protocol'"),
+      raw.describeMessage('statement', 'own'),
+      ...run('own'),
+    ),
+    sql('execute own', 'prepare own as select 4', 'execute own'),
+    sql('deallocate own; prepare own as select 5'),
+    batch(raw.parse('own', 'select 6')),
+    sql('discard all'),
+    batch(raw.parse('own', 'select 7'), ...run('own')),
+    sql('prepare own as select 8'),
+  ],
+  'sent ahead, under names that PREPARE in SQL takes': [
+    [
+      ...sql('prepare own as select 1'),
+      ...batch(raw.parse('own', 'select 2'), ...run('own')),
+      ...batch(...run('own')),
+      ...sql('deallocate own'),
+      ...batch(raw.parse('own', "select 'by protocol'"), ...run('own')),
+      ...sql('prepare own as select 3', 'execute own'),
+    ],
+    batch(raw.parse('', 'prepare one as select 1'), ...run(''), raw.parse('one', 'select 2')),
+    [
+      ...batch(raw.parse('p', 'prepare two as select 1'), ...run('p')),
+      ...batch(raw.parse('two', 'select 2'), ...run('two')),
+      ...batch(...run('two')),
+    ],
+    [
+      ...sql('begin; prepare three as select 1; rollback'),
+      ...batch(raw.parse('three', 'select 2'), ...run('three')),
+    ],
+    [
+      ...sql('select 1/0; prepare four as select 1'),
+      ...batch(raw.parse('four', "select 'by protocol'"), ...run('four')),
+    ],
+    [...sql('discard all; prepare five as select 1'), ...batch(raw.parse('five', 'select 2'))],
+    [...sql('prepare five as select 1'), ...batch(raw.parse('five', 'select 2'))],
+    [...sql('discard all', 'prepare five as select 1'), ...batch(raw.parse('five', 'select 2'))],
+  ],
+  'under names that code has taken': [
+    sql(
+      `do $$begin
+         perform pg_advisory_lock(5); execute 'pre' || 'pare own as select 1';
+       end$$`,
+    ),
+    batch(raw.parse('own', 'select 2'), ...run('own')),
+    batch(...run('own')),
+    sql('discard all'),
+    batch(raw.parse('own', 'select 2'), ...run('own')),
+  ],
 }
 
 async function answers(client: RawClient, steps: readonly Step[]): Promise<string[][]> {
@@ -246,6 +311,21 @@ describe.each(bothExtremes)('sent $name', ({ segmentation }) => {
       )
     })
   })
+})
+
+test('a text too long to be kept is refused under a name that PREPARE in SQL has taken', async () => {
+  await start()
+  direct = await RawClient.loggedIn(pooled.direct())
+  const client = await pooled.client('transaction')
+  const long = `select 'long' /* ${'x'.repeat(300_000)} */`
+  const steps = [
+    sql('prepare own as select 1'),
+    batch(raw.parse('own', long), ...run('own')),
+    batch(...run('own')),
+    batch(raw.parse('free', long), ...run('free')),
+    sql('prepare free as select 1'),
+  ]
+  expect(await answers(client, steps)).toEqual(await answers(direct, steps))
 })
 
 test('a text that names a statement tells its columns on a server that has met neither', async () => {

@@ -83,6 +83,7 @@ const pinning = [
   'close all',
   "prepare own as select current_setting('work_mem')",
   'prepare other as select 6',
+  'prepare n1 as select 7',
   'execute own',
   'deallocate own',
   'deallocate prepare other',
