@@ -54,7 +54,7 @@ export interface DataPlaneOptions {
   readonly inherited: InheritedSockets
   /** undefined: with no address guarded but what no project may have. */
   readonly addresses?: UpstreamAddresses
-  readonly tenants: Pick<TenantCache, 'find' | 'peek'>
+  readonly tenants: Pick<TenantCache, 'find' | 'peek' | 'version'>
   readonly authenticator: Pick<Authenticator, 'authenticate'>
   readonly credentials: Pick<Credentials, 'forServer'>
   readonly counters: CounterBook
@@ -307,7 +307,11 @@ export class DataPlane {
     // Deleted while its client logged in.
     if (first === null) throw new PoolerError('ENOTFOUND', { values: { ref: key.tenantRef } })
     let known = first
+    let version = tenants.version
+    // Asked at each transaction.
     const tenant = (): Tenant => {
+      if (version === tenants.version) return known
+      version = tenants.version
       known = tenants.peek(key.tenantRef) ?? known
       return known
     }

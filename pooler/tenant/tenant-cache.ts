@@ -35,10 +35,9 @@ const looksMax = 5
 const rereadBatch = 200
 const rereadRetryMs = 250
 
-/** Asked at each transaction; without any, the cache makes an object of them each time. */
-const noOptions = {}
-
 export class TenantCache {
+  /** Grows whenever `peek` may have another answer for any project; but for what is only forgotten. */
+  version = 0
   readonly #options: TenantCacheOptions
   readonly #known: LRUCache<string, { tenant: Tenant; isStale: boolean }>
   /** Lower case server name to ref. */
@@ -84,7 +83,7 @@ export class TenantCache {
 
   /** What is known right now, without asking. */
   peek(ref: string): Tenant | null {
-    return this.#known.peek(ref, noOptions)?.tenant ?? null
+    return this.#known.peek(ref)?.tenant ?? null
   }
 
   /**
@@ -154,6 +153,7 @@ export class TenantCache {
       return
     }
     this.#known.set(tenant.ref, { tenant, isStale: false })
+    this.version++
     if (tenant.sniHostname !== null) this.#refsByName.set(tenant.sniHostname, tenant.ref)
   }
 

@@ -40,7 +40,8 @@ export class BareDataPlane {
       log: options.log ?? nullLog,
       certificates: null,
       globalCa: null,
-      tenants: { find: async () => this.tenant, peek: () => this.tenant },
+      // Never the one of before: tests change it as they like.
+      tenants: { find: async () => this.tenant, peek: () => this.tenant, version: Number.NaN },
       authenticator: {
         authenticate:
           options.authenticate ??
