@@ -207,17 +207,22 @@ export class StatementMessages {
   }
 
   #onUnnamedParse(
-    { bodyBytes, chunk, at }: ClientPump,
+    message: ClientPump,
     link: ServerLink,
     settings: TextSettings,
     isKept: boolean,
   ): Verdict {
+    const { bodyBytes, chunk, at } = message
     const textEnd = isKept ? chunk.indexOf(0, at + 1) : -1
     if (isKept && this.#inForce.mayBeOthers) {
       const environment = this.#environmentOf(chunk, at + 1, textEnd, settings)
       if (this.#isUnsettled(environment, link)) return hold
     }
     const verdict = verdictOfBytes(chunk, at + 1, textEnd)
+    if (isKept && this.#statements.unnamed.repeats(link, message, settings)) {
+      this.#texts.set('', verdict)
+      return forward
+    }
     const body = chunk.subarray(at, at + bodyBytes)
     const naming = isKept
       ? namingOf(body.subarray(1), settings.environment, settings, verdict)

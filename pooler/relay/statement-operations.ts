@@ -46,40 +46,45 @@ export type Operation =
   /** Sent to fail; `error` stands for the server's own words. */
   | { readonly kind: 'refuse'; readonly error: Buffer }
 
-/** A queue. */
+/** A queue. Emptied at nearly every transaction, it keeps its array: a new one would grow each time. */
 export class StatementOperations {
-  #queue: Operation[] = []
+  #queue: (Operation | null)[] = []
   /** What is before it is done. */
   #first = 0
+  #end = 0
 
   get isEmpty(): boolean {
-    return this.#first === this.#queue.length
+    return this.#first === this.#end
   }
 
   /** null: there is none. */
   get oldest(): Operation | null {
-    return this.#queue[this.#first] ?? null
+    return this.isEmpty ? null : (this.#queue[this.#first] as Operation)
   }
 
   push(operation: Operation): void {
-    this.#queue.push(operation)
+    this.#queue[this.#end++] = operation
   }
 
   /** The oldest. */
   shift(): Operation | null {
-    const operation = this.#queue[this.#first]
-    if (operation === undefined) return null
-    this.#first++
-    if (this.#first === this.#queue.length) {
-      this.#queue = []
+    const { oldest } = this
+    if (oldest === null) return null
+    this.#queue[this.#first++] = null
+    if (this.isEmpty) {
+      if (this.#queue.length > keptMax) this.#queue = []
       this.#first = 0
-    } else if (this.#first > compactAbove && this.#first * 2 > this.#queue.length) {
-      this.#queue = this.#queue.slice(this.#first)
+      this.#end = 0
+    } else if (this.#first > compactAbove && this.#first * 2 > this.#end) {
+      this.#queue = this.#queue.slice(this.#first, this.#end)
+      this.#end -= this.#first
       this.#first = 0
     }
-    return operation
+    return oldest
   }
 }
 
+/** Places that an idle client may keep. */
+const keptMax = 16
 /** A client that is never without one on its way must not grow the queue for ever. */
 const compactAbove = 1024

@@ -10,6 +10,12 @@ import type { StatementSupply } from './statement-supply.ts'
 import type { StatementsInSql } from './statements-in-sql.ts'
 import { environmentOf, type TextSettings } from './text-environment.ts'
 
+interface ParseAt {
+  readonly chunk: Buffer
+  readonly at: number
+  readonly bodyBytes: number
+}
+
 const closeUnnamed = closeMessage('')
 
 export class UnnamedStatement {
@@ -28,6 +34,27 @@ export class UnnamedStatement {
     return this.#ledger.unnamed?.naming ?? null
   }
 
+  /**
+   * Its Parse, with a body of so many bytes at `at`. True where that is the text it has already: drivers
+   * parse the same one again and again, and then nothing is copied.
+   */
+  repeats(
+    { tracker }: ServerLink,
+    { chunk, at, bodyBytes }: ParseAt,
+    settings: TextSettings,
+  ): boolean {
+    const known = this.#ledger.unnamed
+    if (known === null || known.parse === null) return false
+    const { parse, naming } = known
+    if (naming !== null || known.settings !== settings) return false
+    if (parse.length !== headerBytes + bodyBytes) return false
+    if (chunk.compare(parse, headerBytes, parse.length, at, at + bodyBytes) !== 0) return false
+    if (tracker.sentNoted(frontend.parse)) {
+      this.#supply.push({ kind: 'unnamed', unnamed: known, isClients: true })
+    }
+    return true
+  }
+
   /** Its Parse; null where the body is too long to be kept. `naming`: the text names statements. */
   onParse(
     { tracker }: ServerLink,
@@ -36,13 +63,6 @@ export class UnnamedStatement {
     settings: TextSettings,
   ): void {
     if (!tracker.sentNoted(frontend.parse)) return
-    // Drivers parse the same text again and again: then nothing is copied.
-    const known = this.#ledger.unnamed
-    const isPlain = naming === null && known?.naming === null && known.settings === settings
-    if (body !== null && isPlain && known?.parse?.subarray(headerBytes).equals(body) === true) {
-      this.#supply.push({ kind: 'unnamed', unnamed: known, isClients: true })
-      return
-    }
     const isKept = body !== null && this.#ledger.unnamedBytes + body.length <= unnamedTextsBytesMax
     const parse = isKept ? parseOf(body) : null
     this.#supply.push({ kind: 'unnamed', unnamed: { parse, naming, settings }, isClients: true })
