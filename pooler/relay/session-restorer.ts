@@ -13,6 +13,7 @@ import {
   restoreMessages,
   type SettingsProfile,
 } from './session-settings.ts'
+import { anySetting, type TextVerdict, unknownText } from './text-verdict.ts'
 
 type Setting = readonly [name: string, value: string]
 
@@ -24,6 +25,8 @@ export class SessionRestorer {
   isAwaited = false
   /** A RESET or DISCARD ALL took the client's startup settings away. */
   isDue = false
+  /** A text on its way may take some of them. */
+  #mayTake = false
   /** The answer being swallowed belongs to `reapply`: what it reports is news for the client. */
   isReapplying = false
   /** The answer being swallowed belongs to `rename`. */
@@ -70,6 +73,34 @@ export class SessionRestorer {
 
   finish(): void {
     this.isAwaited = false
+  }
+
+  /** The client leaves its server. */
+  detach(): void {
+    this.#mayTake = false
+  }
+
+  /** A text is about to be run. Those that nobody has looked at hold nothing up. */
+  onText(verdict: TextVerdict): void {
+    if (!verdict.mayUnset || verdict === unknownText || this.#startup.size === 0) return
+    const { sets } = verdict
+    // DISCARD ALL names none.
+    if (sets.length === 0 || sets.some((name) => name === anySetting || this.#startup.has(name)))
+      this.#mayTake = true
+  }
+
+  /** Startup settings are gone, or may be: `putBack` in front of the next message. */
+  get mayLack(): boolean {
+    return this.isDue || this.#mayTake
+  }
+
+  /** False while the message has to wait for what was sent before it, which needs nothing more. */
+  putBack(link: ServerLink): boolean {
+    const { tracker } = link
+    if (!tracker.isSettled) return tracker.isBatchOpen || tracker.needsClient || tracker.isInDoubt
+    this.#mayTake = false
+    if (this.isDue) this.reapply(link)
+    return true
   }
 
   /** RESET or DISCARD ALL: the startup settings are gone, or some of them. */

@@ -82,7 +82,10 @@ export class SessionState implements SessionSink, SettingsInForce {
             onPinned: (reason) => {
               this.#pinnedBy ??= reason
             },
-            onText: (verdict) => this.#suspicion.onText(verdict),
+            onText: (verdict) => {
+              this.#suspicion.onText(verdict)
+              this.#restorer.onText(verdict)
+            },
           })
   }
 
@@ -151,6 +154,7 @@ export class SessionState implements SessionSink, SettingsInForce {
 
   detach(link: ServerLink): void {
     this.#statements?.names.detach(link)
+    this.#restorer.detach()
     this.#countedPin = null
     if (this.pinnedBy !== null) link.dirtyBy ??= this.pinnedBy
     // The client left before the server could be asked.
@@ -252,7 +256,10 @@ export class SessionState implements SessionSink, SettingsInForce {
   onMessage(message: ClientPump, link: ServerLink): Verdict | null {
     const { tracker } = link
     const { type } = message
-    if (this.#restorer.isDue && tracker.owed === 0) this.#restorer.reapply(link)
+    if (this.#restorer.mayLack && !this.#restorer.putBack(link)) {
+      this.#isHeld = true
+      return hold
+    }
     if (tracker.isBatchOpen && (type === frontend.query || type === frontend.functionCall)) {
       // Postgres then ends the batch's transaction by halves: the server looks idle, and whoever is
       // next on it gets an internal error (seen with 18.4). A reset puts it right or discards it.

@@ -12,7 +12,7 @@ export interface TextVerdict {
   readonly configs: readonly string[]
   /** It may leave locks, temporary tables, held cursors or channels. */
   readonly mayHold: boolean
-  /** One of `sets` may be given its default, which for the client is that of its startup. */
+  /** One of `sets`, or all, may be given its default, which for the client is that of its startup. */
   readonly mayUnset: boolean
   /** It may change how texts behind it are read, see text-environment.ts. */
   readonly mayChangeReading: boolean
@@ -84,7 +84,7 @@ const setPattern = new RegExp(
 )
 const setConfigPattern = /\bset_config\s*\(\s*(?:'((?:[^']|'')+)')?(?:[^()]*?,\s*(true)\s*\))?/gi
 const callPattern = /(?:("(?:[^"]|"")+"|[a-z_][\w$]*)\s*\.\s*)?("(?:[^"]|"")+"|[a-z_][\w$]*)\s*\(/gi
-const unsetPattern = /\bdefault\b|\btime\s+zone\s+local\b/i
+const unsetPattern = /\breset\b|\bdefault\b|\btime\s+zone\s+local\b/i
 const discardPattern = /\bdiscard\b/i
 const preparePattern = /\bprepare\b/i
 const holdPattern = /\b(?:temp|temporary|hold|listen|prepare)\b/i
@@ -109,10 +109,10 @@ function judge(text: string): TextVerdict {
   }
   const mayNameStatements = mayReferToStatements(text)
   if (sets.size + configs.size === 0 && !mayHold && !mayNameStatements) return harmless
-  const mayUnset = sets.size > 0 && unsetPattern.test(text)
+  const mayDiscard = discardPattern.test(text)
+  const mayUnset = mayDiscard || (sets.size > 0 && unsetPattern.test(text))
   const names = [...sets, ...configs]
-  const mayChangeReading =
-    discardPattern.test(text) || names.some((name) => name === anySetting || isReadBy(name))
+  const mayChangeReading = mayDiscard || names.some((name) => name === anySetting || isReadBy(name))
   return {
     sets: [...sets],
     configs: [...configs],

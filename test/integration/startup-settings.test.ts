@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { PooledPostgres } from '../support/pooled-postgres.ts'
 import { sharedPostgres } from '../support/postgres.ts'
 import { RawClient } from '../support/raw-client.ts'
+import * as raw from '../support/raw-messages.ts'
 import { rowsOf } from '../support/raw-replies.ts'
 import { oneByteEach } from '../support/segments.ts'
 
@@ -20,10 +21,9 @@ async function run(client: RawClient, sql: string): Promise<(string | null)[][]>
   return rowsOf(await client.untilReady())
 }
 const names = ['work_mem', 'TimeZone', 'kit.note', 'statement_timeout']
-const read = async (client: RawClient): Promise<unknown> => {
-  const shown = names.map((name) => `coalesce(current_setting('${name}', true), '')`)
-  return (await run(client, `select ${shown.join()}`))[0]
-}
+const shown = names.map((name) => `coalesce(current_setting('${name}', true), '')`)
+const readSql = `select ${shown.join()}`
+const read = async (client: RawClient): Promise<unknown> => (await run(client, readSql))[0]
 
 /** What the client is when the script runs. */
 const ways: Readonly<Record<string, readonly string[]>> = {
@@ -72,6 +72,69 @@ describe.each(Object.keys(ways))('%s', (way) => {
       }
     },
   )
+})
+
+const aheads: readonly (readonly string[])[] = [
+  ...scripts,
+  ['discard all'],
+  ["set kit.note = 'own'", 'discard all', "set work_mem = '3MB'"],
+  ['reset application_name', 'reset work_mem'],
+  ['select 1/0; reset all', 'reset all'],
+  ['begin', 'reset all', "set kit.note = 'own'", 'commit', 'reset kit.note'],
+  ['begin', 'reset all', 'select 1/0', 'rollback', 'set work_mem to default'],
+  ['begin', "set work_mem = '3MB'", 'savepoint s', 'reset all', 'rollback to s', 'commit'],
+]
+const forms: Readonly<Record<string, (sql: string) => Buffer>> = {
+  'as simple queries': (sql) => raw.query(sql),
+  'as batches': (sql) => Buffer.concat([raw.parse('', sql), raw.bind(), raw.execute(), raw.sync()]),
+}
+
+describe.each(Object.keys(forms))('sent ahead %s', (form) => {
+  const toSend = forms[form] as (sql: string) => Buffer
+  test.each(aheads.map((script) => [script.join(' | '), script] as const))(
+    '%s',
+    async (_, script) => {
+      const isOne = form === 'as simple queries'
+      const texts = script.flatMap((one) => (isOne ? [one] : one.split('; ')))
+      const messages = texts.flatMap((one) => [toSend(one), raw.query(readSql)])
+      for (const [way, before] of Object.entries(ways)) {
+        const client = await pooled.client('transaction', { settings })
+        const direct = await RawClient.loggedIn({ ...pooled.direct(), settings })
+        try {
+          const seen: unknown[][] = []
+          for (const one of [direct, client]) {
+            for (const sql of before) await run(one, sql)
+            await one.send(Buffer.concat(messages))
+            const replies = await one.untilReadies(messages.length)
+            const told = replies.filter(({ type }) => 'DEZ'.includes(type))
+            await run(one, 'rollback')
+            seen.push([...told.map(({ body }) => String(body)), await read(one)])
+          }
+          expect(seen[1], way).toEqual(seen[0])
+        } finally {
+          direct.close()
+          client.close()
+        }
+      }
+    },
+  )
+})
+
+test('a COPY behind a RESET gets its data, and what follows it the startup settings', async () => {
+  const client = await pooled.client('transaction', { settings })
+  await run(client, 'create temp table kept (a int)')
+  const copy = (sql: string) => [raw.query(sql), raw.copyData('5\n'), raw.copyDone()]
+  const messages = [
+    ...copy('reset work_mem; copy kept from stdin'),
+    raw.query(readSql),
+    raw.query('reset work_mem'),
+    ...copy('copy kept from stdin'),
+    raw.query(`${readSql}, (select count(*) from kept)`),
+  ]
+  await client.send(Buffer.concat(messages))
+  const rows = rowsOf(await client.untilReadies(5))
+  const usual = ['6MB', 'Asia/Tokyo', 'startup', '0']
+  expect(rows).toEqual([usual, [...usual, '2']])
 })
 
 test('an application’s own setting follows, however its SET was cut on the way', async () => {

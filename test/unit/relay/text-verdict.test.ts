@@ -36,7 +36,6 @@ describe('a text', () => {
     ['begin; set role joe; set time zone 5; commit', ['role', 'timezone']],
     ['set session authorization joe', ['session_authorization', 'role']],
     ["set names 'latin1'", ['client_encoding']],
-    ['reset all', ['*']],
     [
       'set transaction isolation level serializable',
       ['transaction_isolation', 'transaction_read_only', 'transaction_deferrable'],
@@ -55,6 +54,9 @@ describe('a text', () => {
     'set work_mem to default',
     'SET SESSION work_mem = DEFAULT; select 1',
     'set time zone local',
+    'reset work_mem',
+    'RESET ALL',
+    'discard all',
   ])('%j may take a setting back to its default', (text) => {
     expect(verdict(text).mayUnset).toBe(true)
   })
