@@ -37,6 +37,16 @@ const readers: readonly (readonly [pattern: RegExp, names: readonly string[]])[]
   ],
   [/=\s*null|\bnull\s*=/i, ['transform_null_equals']],
 ]
+/** The first so many of `readers`: they are for the letters, the others for what the letters mean. */
+const letterReaders = 2
+/**
+ * Of these Postgres takes only the letters at Parse, and what they mean when they are run. Nothing is lent
+ * for that: behind an Execute of ours in their batch they count as one of several, which VACUUM refuses,
+ * and SET LOCAL no longer warns of.
+ */
+const meantWhenRun =
+  /^\s*(?:set|reset|lock|vacuum|analy[sz]e|reindex|cluster|alter|drop|create\s+(?:database|tablespace|subscription|(?:unique\s+)?index))\b/i
+
 /** Without any of this, none of them matches. */
 const mayMatter = /[\\'\x80-\xff]|\$[a-z_]*\$|null/i
 
@@ -50,7 +60,8 @@ export const plainEnvironment = (key: string): TextEnvironment => ({ key, read: 
 export function environmentOf(text: string, settings: TextSettings): TextEnvironment {
   if (!mayMatter.test(text)) return settings.environment
   const read: ReadSetting[] = []
-  for (const [pattern, names] of readers) {
+  const asked = meantWhenRun.test(text) ? readers.slice(0, letterReaders) : readers
+  for (const [pattern, names] of asked) {
     if (!pattern.test(text)) continue
     for (const name of names) read.push([name, settings.wanted.get(name) ?? ''])
   }

@@ -15,11 +15,19 @@ describe('a text is another statement under other settings that it is read by', 
     ['select $$1$$::money', 'lc_monetary', 'C'],
     ["select '{}'::int[]", 'array_nulls', 'off'],
     ['select a = NULL', 'transform_null_equals', 'on'],
+    ["set local kit.note = 'a\\b'", 'backslash_quote', 'off'],
   ])('%s by %s', (text, name, value) => {
     expect(keyUnder(text, { [name]: value })).not.toBe(keyUnder(text, {}))
   })
 
-  test.each(['select $1, $2', "select 'open'", 'select v from t where a is null'])('%s', (text) => {
+  test.each([
+    'select $1, $2',
+    "select 'open'",
+    'select v from t where a is null',
+    "set local work_mem = '8MB'",
+    "CREATE UNIQUE INDEX CONCURRENTLY on t (a) where b = '2020-01-01'",
+    "alter table t add c date default '2020-01-01'",
+  ])('%s', (text) => {
     expect(environmentOf(text, usual)).toBe(usual.environment)
     expect(foreignSettings(usual.environment, { settings: usual, mayBeOthers: true })).toBe(null)
   })
