@@ -36,6 +36,7 @@ import { poolLimitsOf } from './pool-limits-of.ts'
 import type { EaseReads } from './relay/eased-reads.ts'
 import { Lane } from './relay/lanes.ts'
 import { cancelIfOverdue, overdue } from './relay/overdue.ts'
+import type { Relay } from './relay/relay.ts'
 import { StatementCatalog } from './relay/statement-catalog.ts'
 import type { OpenTransport } from './relay/transport.ts'
 import type { ListenerMode } from './startup/identify-tenant.ts'
@@ -104,6 +105,8 @@ export class DataPlane {
   readonly #statementSecret = randomBytes(32)
   #timer: Timer | null = null
   #isDraining = false
+  /** At the last look. What they had sent while this process stood still has been read since. */
+  #rested: ReadonlySet<Relay> = new Set()
   #isRefusing = false
   /** Above MEMORY_SOFT_LIMIT: no further logins. */
   #isOverMemory = false
@@ -202,13 +205,20 @@ export class DataPlane {
     }
   }
 
-  /** Clients that have been at rest for `restMs` are told: whoever connects for one query has left by then. */
+  /**
+   * Clients that have been at rest for `restMs`, and were at the look before, are told: whoever connects
+   * for one query has left by then.
+   */
   endRestedClients(restMs: number): void {
     const sinceMs = this.#options.clock.monotonicMs() - restMs
+    const rested = new Set<Relay>()
     for (const { session } of this.connections) {
       const relay = session?.relay
-      if (relay?.isAtRest === true && relay.lastActiveMs <= sinceMs) relay.fail(shuttingDown())
+      if (relay?.isAtRest !== true || relay.lastActiveMs > sinceMs) continue
+      if (this.#rested.has(relay)) relay.fail(shuttingDown())
+      else rested.add(relay)
     }
+    this.#rested = rested
   }
 
   /** Pools pause and resume as `holds` says now. */

@@ -45,8 +45,8 @@ export interface PoolerOptions {
 }
 
 const drainCheckMs = 100
-/** Between login and first query, or last query and goodbye, there is one round trip. */
-const restMs = 1_000
+/** Between login and first query, or last query and goodbye, there is one round trip, and a busy machine. */
+const restMs = 2_000
 
 export class Pooler {
   readonly control: ControlPlane
