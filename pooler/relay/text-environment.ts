@@ -27,18 +27,22 @@ export interface SettingsInForce {
   readonly mayBeOthers: boolean
 }
 
-/** Texts that are read by settings, and these settings; a guess may take too many texts. */
-const readers: readonly (readonly [pattern: RegExp, names: readonly string[]])[] = [
+type Reader = readonly [pattern: RegExp, names: readonly string[]]
+
+/** Texts whose letters are read by settings, and these settings; a guess may take too many texts. */
+const letterReaders: readonly Reader[] = [
   [/\\|u&'/i, ['standard_conforming_strings', 'backslash_quote']],
   [/[\x80-\xff]/, ['client_encoding']],
+]
+/** These, and texts in which what the letters mean is. */
+const readers: readonly Reader[] = [
+  ...letterReaders,
   [
     /'[^']*[\d{<]|\$[a-z_]*\$/i,
     ['datestyle', 'intervalstyle', 'timezone', 'lc_monetary', 'array_nulls', 'xmloption'],
   ],
   [/=\s*null|\bnull\s*=/i, ['transform_null_equals']],
 ]
-/** The first so many of `readers`: they are for the letters, the others for what the letters mean. */
-const letterReaders = 2
 /**
  * Of these Postgres takes only the letters at Parse, and what they mean when they are run. Nothing is lent
  * for that: behind an Execute of ours in their batch they count as one of several, which VACUUM refuses,
@@ -60,7 +64,7 @@ export const plainEnvironment = (key: string): TextEnvironment => ({ key, read: 
 export function environmentOf(text: string, settings: TextSettings): TextEnvironment {
   if (!mayMatter.test(text)) return settings.environment
   const read: ReadSetting[] = []
-  const asked = meantWhenRun.test(text) ? readers.slice(0, letterReaders) : readers
+  const asked = meantWhenRun.test(text) ? letterReaders : readers
   for (const [pattern, names] of asked) {
     if (!pattern.test(text)) continue
     for (const name of names) read.push([name, settings.wanted.get(name) ?? ''])
