@@ -340,7 +340,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     const { mustAsk, pinnedBy } = this.session
     if (mustAsk) this.session.ask(server)
     else if (pinnedBy === null) this.#release(server)
-    else this.session.countPin(pinnedBy)
+    else this.session.keepServer(pinnedBy)
   }
 
   /** Nothing of the client's, or of ours for it, is under way at a pooled server. */

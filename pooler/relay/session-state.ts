@@ -115,8 +115,9 @@ export class SessionState implements SessionSink, SettingsInForce {
     return this.#pinnedBy
   }
 
-  /** A server that would leave now stays. */
-  countPin(reason: PinReason): void {
+  /** Its transaction is over, and it stays. */
+  keepServer(reason: PinReason): void {
+    this.#suspicion.clear()
     if (reason === this.#countedPin) return
     this.#countedPin = reason
     this.#counters.pins.count(reason)
@@ -161,8 +162,8 @@ export class SessionState implements SessionSink, SettingsInForce {
     else if (this.mustAsk) link.dirtyBy ??= 'unasked question'
     link.lastPerson = this.#person
     link.isMisnamed = false
-    // With the transaction over, and asked about where that was due, they are known.
-    this.#suspicion.mayChangeReading = false
+    // What its texts might have done they did not do, or the server has been asked.
+    this.#suspicion.clear()
     if (link.hold !== null) this.#witness?.release(link.hold)
   }
 
@@ -301,8 +302,7 @@ export class SessionState implements SessionSink, SettingsInForce {
     if (this.#statements === null) return
     switch (tag) {
       case 'SET':
-        if (this.#suspicion.mayUnset) this.#restorer.onReset()
-        this.#suspicion.onSetTag()
+        if (this.#suspicion.onSetTag()) this.#restorer.onReset()
         return
       case 'RESET':
         this.#suspicion.onSetTag()

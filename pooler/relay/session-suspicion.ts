@@ -54,10 +54,15 @@ export class SessionSuspicion {
     this.#names.add(anySetting)
   }
 
-  onSetTag(): void {
+  /** True where startup settings may be gone with it. */
+  onSetTag(): boolean {
+    if (!this.#isOfTransaction) {
+      this.hasSet = true
+      return this.mayUnset
+    }
     // What texts have named ends with the transaction; the next tag needs a name of its own.
-    if (this.#isOfTransaction) this.#inSets = null
-    else this.hasSet = true
+    this.#inSets = null
+    return false
   }
 
   get #isOfTransaction(): boolean {
@@ -80,6 +85,7 @@ export class SessionSuspicion {
     return new Set([...this.names, ...inSets])
   }
 
+  /** The server has told all, or there is nothing to ask it at its transaction's end. */
   clear(): void {
     this.#names?.clear()
     this.#inSets = null

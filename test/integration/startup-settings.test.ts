@@ -42,6 +42,9 @@ const scripts: readonly (readonly string[])[] = [
   ["set timezone = 'Etc/UTC'", "set kit.note = 'own'", 'reset kit.note', 'reset timezone'],
   ["reset work_mem; set work_mem = '3MB'"],
   ["set local work_mem = '3MB'; reset kit.note"],
+  ["set work_mem = '3MB'", 'discard plans', 'set transaction isolation level serializable'],
+  ["set work_mem = '3MB'", 'reset nonsense', 'set transaction read write'],
+  ["set work_mem = '3MB'", 'reset transaction_isolation', 'set transaction_isolation to default'],
 ]
 
 describe.each(Object.keys(ways))('%s', (way) => {
