@@ -3,10 +3,15 @@
 import type { Socket } from 'node:net'
 import type { Clock } from '../../shared/clock.ts'
 import { lingerMs } from '../config/limits.ts'
+import { nextEased } from '../relay/eased-reads.ts'
 
 /** The next bytes, or null when the other end has closed or the socket broke. */
 export function readChunk(socket: Socket): Promise<Buffer | null> {
   if (socket.destroyed || socket.readableEnded) return Promise.resolve(null)
+  return nextEased(socket) ?? nextOfStream(socket)
+}
+
+function nextOfStream(socket: Socket): Promise<Buffer | null> {
   return new Promise((resolve) => {
     const finish = (chunk: Buffer | null): void => {
       socket.pause()

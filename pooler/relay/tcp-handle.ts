@@ -70,10 +70,16 @@ export const wasLastWriteAsync = (): boolean => state[wasAsync] !== 0
 /** The handle of a plain TCP socket; null for any other, or one that lacks what we use. */
 export function tcpHandleOf(socket: Socket): TcpHandle | null {
   const handle = (socket as Socket & { _handle?: Partial<TcpHandle> | null })._handle
-  if (handle == null || handle.constructor?.name !== 'TCP') return null
+  if (handle == null) return null
+  if (handle.constructor === knownClass) return handle as TcpHandle
+  if (handle.constructor?.name !== 'TCP') return null
   const { onread, readStart, readStop, useUserBuffer, writeBuffer, writeQueueSize } = handle
   const calls = [onread, readStart, readStop, useUserBuffer, writeBuffer]
   if (calls.some((call) => typeof call !== 'function')) return null
   if (typeof writeQueueSize !== 'number' || typeof handle.reading !== 'boolean') return null
+  knownClass = handle.constructor
   return handle as TcpHandle
 }
+
+/** Of handles that have been looked at and have all that we use. */
+let knownClass: unknown = null

@@ -25,6 +25,7 @@ async function pair(): Promise<{ ours: Socket; client: Socket }> {
   const accepted = once(server, 'connection')
   const client = connect(port, '127.0.0.1')
   const [ours] = (await accepted) as [Socket]
+  ours.on('error', () => {})
   easeReads(ours)
   sockets.push(ours, client)
   return { ours, client }
@@ -45,6 +46,36 @@ test('the end of the stream comes behind the last bytes', async () => {
   client.end('bye')
   expect((await readChunk(ours))?.toString()).toBe('bye')
   expect(await readChunk(ours)).toBeNull()
+})
+
+test('whoever waits is told the end, and whoever comes behind it too', async () => {
+  const { ours, client } = await pair()
+  const waiting = readChunk(ours)
+  client.end()
+  expect(await waiting).toBeNull()
+  expect(await readChunk(ours)).toBeNull()
+  const other = await pair()
+  const broken = readChunk(other.ours)
+  other.client.resetAndDestroy()
+  expect(await broken).toBeNull()
+  expect(await readChunk(other.ours)).toBeNull()
+})
+
+test('an end that nobody waited for is told behind what came before it', async () => {
+  const { ours, client } = await pair()
+  client.end('bye')
+  await eventually(() => expect(client.closed || client.writableFinished).toBe(true))
+  await eventually(() => expect(ours.readableLength).toBe(3))
+  await new Promise(setImmediate)
+  expect((await readChunk(ours))?.toString()).toBe('bye')
+  expect(await readChunk(ours)).toBeNull()
+})
+
+test('a wait ends when the socket is destroyed here', async () => {
+  const { ours } = await pair()
+  const waiting = readChunk(ours)
+  ours.destroy()
+  expect(await waiting).toBeNull()
 })
 
 test('nothing is lost of what comes while nobody reads, and reading goes on behind it', async () => {
