@@ -17,12 +17,36 @@ export interface Log {
 
 /** As `child`, for what seldom says anything: nothing is prepared for it. */
 export function logWith(log: Log, fields: object): Log {
-  return {
-    debug: (more, text) => log.debug({ ...fields, ...more }, text),
-    info: (more, text) => log.info({ ...fields, ...more }, text),
-    warn: (more, text) => log.warn({ ...fields, ...more }, text),
-    error: (more, text) => log.error({ ...fields, ...more }, text),
-    child: (more) => logWith(log, { ...fields, ...more }),
+  return new LogWith(log, fields)
+}
+
+class LogWith implements Log {
+  readonly #log: Log
+  readonly #fields: object
+
+  constructor(log: Log, fields: object) {
+    this.#log = log
+    this.#fields = fields
+  }
+
+  debug(more: object, text: string): void {
+    this.#log.debug({ ...this.#fields, ...more }, text)
+  }
+
+  info(more: object, text: string): void {
+    this.#log.info({ ...this.#fields, ...more }, text)
+  }
+
+  warn(more: object, text: string): void {
+    this.#log.warn({ ...this.#fields, ...more }, text)
+  }
+
+  error(more: object, text: string): void {
+    this.#log.error({ ...this.#fields, ...more }, text)
+  }
+
+  child(more: object): Log {
+    return new LogWith(this.#log, { ...this.#fields, ...more })
   }
 }
 

@@ -5,15 +5,22 @@ import ipaddr from 'ipaddr.js'
 import { LRUCache } from 'lru-cache'
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6
+/** With what is asked of it at each login. */
+interface KnownAddress {
+  readonly address: Address
+  readonly text: string
+  /** See sourceKey. */
+  readonly source: string
+}
 type Network = readonly [address: Address, prefixBits: number]
 
 /** A login asks five times about one address, and of the same few networks as every other login. */
-const addresses = new LRUCache<string, Address>({ max: 1000 })
+const addresses = new LRUCache<string, KnownAddress>({ max: 1000 })
 const networks = new LRUCache<string, Network>({ max: 1000 })
 
 /** The one spelling of an address, without zone id; null for what is none. */
 export function normalizeAddress(text: string): string | null {
-  return parseAddress(text)?.toString() ?? null
+  return parseAddress(text)?.text ?? null
 }
 
 /**
@@ -21,8 +28,10 @@ export function normalizeAddress(text: string): string | null {
  * subscriber has. Everything that is no address counts as one source.
  */
 export function sourceKey(text: string): string {
-  const address = parseAddress(text)
-  if (address === null) return 'unknown'
+  return parseAddress(text)?.source ?? 'unknown'
+}
+
+function sourceOf(address: Address): string {
   if (address.kind() === 'ipv4') return address.toString()
   const prefix = address.toByteArray().fill(0, 8)
   return `${ipaddr.fromByteArray(prefix).toString()}/64`
@@ -36,7 +45,7 @@ export function normalizeNetwork(text: string): string | null {
 
 /** True when one of the networks holds the address. What is no network holds nothing. */
 export function isAllowed(allowed: readonly string[], text: string): boolean {
-  const address = parseAddress(text)
+  const address = parseAddress(text)?.address ?? null
   if (address === null) return false
   return allowed.some((one) => {
     const network = parseNetwork(one)
@@ -45,7 +54,7 @@ export function isAllowed(allowed: readonly string[], text: string): boolean {
 }
 
 export function isLoopback(text: string): boolean {
-  return parseAddress(text)?.range() === 'loopback'
+  return parseAddress(text)?.address.range() === 'loopback'
 }
 
 function holds([start, prefixBits]: Network, address: Address): boolean {
@@ -53,15 +62,16 @@ function holds([start, prefixBits]: Network, address: Address): boolean {
 }
 
 /** node:net decides what is an address: ipaddr.js alone would also take `127.1` and `0x7f000001`. */
-function parseAddress(text: string): Address | null {
+function parseAddress(text: string): KnownAddress | null {
   const known = addresses.get(text)
   if (known !== undefined) return known
   const zoneAt = text.indexOf('%')
   const bare = zoneAt === -1 ? text : text.slice(0, zoneAt)
   if (isIP(bare) === 0) return null
   const address = ipaddr.process(bare)
-  if (zoneAt === -1) addresses.set(text, address)
-  return address
+  const made = { address, text: address.toString(), source: sourceOf(address) }
+  if (zoneAt === -1) addresses.set(text, made)
+  return made
 }
 
 /** Bits behind the prefix are dropped, as Postgres' `inet` does for a network. */

@@ -45,11 +45,13 @@ export class Credentials {
     clientKey: Secret<Buffer>,
     verifier: ScramVerifier,
   ): void {
+    const key = keyOf(tenant, role)
+    const before = this.#remembered.get(key)
+    // The same password once more, as nearly always: nothing is new.
+    if (before?.verifier === verifier && isEqual(before.keys.clientKey, clientKey)) return
     const isOwn = timingSafeEqual(storedKeyOf(clientKey.reveal()), verifier.storedKey.reveal())
     assert(isOwn, 'a ClientKey is remembered with the verifier that it was proved against')
     const keys = { clientKey, serverKey: verifier.serverKey }
-    const key = keyOf(tenant, role)
-    const before = this.#remembered.peek(key)
     this.#remembered.set(key, { keys, verifier })
     const isRenewed = this.#outdated.delete(key)
     if (isRenewed || (before !== undefined && !isSame(before.verifier, verifier))) {
@@ -70,10 +72,13 @@ export class Credentials {
 
 /** A project that moves to another host shows the new one nothing that belongs to the old one. */
 const keyOf = (tenant: Tenant, role: string): string =>
-  JSON.stringify([tenant.id, tenant.dbHost, tenant.dbPort, role])
+  `${tenant.id}\0${tenant.dbHost}\0${tenant.dbPort}\0${role}`
+
+const isEqual = (one: Secret<Buffer>, other: Secret<Buffer>): boolean =>
+  timingSafeEqual(one.reveal(), other.reveal())
 
 const isSame = (one: ScramVerifier, other: ScramVerifier): boolean =>
   one.iterations === other.iterations &&
   one.salt.equals(other.salt) &&
-  timingSafeEqual(one.storedKey.reveal(), other.storedKey.reveal()) &&
-  timingSafeEqual(one.serverKey.reveal(), other.serverKey.reveal())
+  isEqual(one.storedKey, other.storedKey) &&
+  isEqual(one.serverKey, other.serverKey)

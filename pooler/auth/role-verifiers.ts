@@ -93,7 +93,7 @@ export class RoleVerifiers {
   }
 
   #storedVerifier(tenant: Tenant, role: string, password: Secret<string>): Promise<ScramVerifier> {
-    const key = JSON.stringify([tenant.id, role])
+    const key = `${tenant.id}\0${role}`
     const known = this.#stored.get(key)
     if (known?.version === tenant.version) return known.verifier
     const salt = this.#options.mocks.saltFor(tenant.ref, role)
@@ -107,7 +107,7 @@ export class RoleVerifiers {
   }
 
   #ask(tenant: Tenant, role: string, source: string): Promise<AuthQueryAnswer> {
-    const key = JSON.stringify([tenant.id, tenant.version, role])
+    const key = `${tenant.id}\0${tenant.version}\0${role}`
     const nowMs = this.#options.clock.monotonicMs()
     const known = this.#asked.get(key)
     // Counted from the moment of asking: what the database says may be as old as that.

@@ -32,6 +32,7 @@ export interface ArrivalOptions {
 
 const yes = Buffer.from('S')
 const no = Buffer.from('N')
+const nothing = Buffer.alloc(0)
 
 /**
  * null when the connection has had its answer and is to be closed without another word.
@@ -76,7 +77,7 @@ export async function arrive(socket: Socket, options: ArrivalOptions): Promise<A
         // Plaintext behind the request would be taken for the client's own words inside TLS.
         if (step.hasTrailingBytes) return null
         current.write(options.certificates === null ? no : yes)
-        if (options.certificates !== null) await secure(Buffer.alloc(0), false)
+        if (options.certificates !== null) await secure(nothing, false)
         break
       case 'gssenc-request':
         if (step.hasTrailingBytes) return null

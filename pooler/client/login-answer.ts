@@ -23,10 +23,12 @@ export function reportMessages({ values, spelling }: LoginReports): Buffer {
   return Buffer.concat(messages)
 }
 
+const ready = readyForQuery(status.idle)
+
 /** `reports`: what `reportMessages` made. */
 export function loginAnswer(reports: Buffer, key: CancelKey, notice: Buffer | null): Buffer {
   const messages = [reports, backendKeyData(key.processId, key.secret)]
   if (notice !== null) messages.push(notice)
-  messages.push(readyForQuery(status.idle))
+  messages.push(ready)
   return Buffer.concat(messages)
 }

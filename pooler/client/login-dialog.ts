@@ -23,7 +23,7 @@ export class LoginDialog implements AuthDialog {
   /** `rest` came behind the startup packet. */
   constructor(socket: Socket, rest: Buffer) {
     this.#socket = socket
-    this.#reader.push(Buffer.from(rest))
+    if (rest.length > 0) this.#reader.push(Buffer.from(rest))
   }
 
   send(message: Buffer, isLast = false): void {

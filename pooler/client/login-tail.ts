@@ -7,6 +7,7 @@ import type { OpenTransport, Transport, TransportReader } from '../relay/transpo
 
 /** Clients send little before ReadyForQuery; one that sends more is not read until it has a server. */
 const keptBytesMax = 64 * 1024
+const nothing = Buffer.alloc(0)
 
 export class LoginTail implements TransportReader {
   readonly transport: Transport
@@ -48,7 +49,7 @@ export class LoginTail implements TransportReader {
 
   /** All that came; reading goes on for the transport's next owner. */
   take(): Buffer {
-    const kept = Buffer.concat(this.#kept)
+    const kept = this.#keptBytes === 0 ? nothing : Buffer.concat(this.#kept)
     this.#kept = []
     this.#keptBytes = 0
     this.transport.resume()

@@ -94,7 +94,11 @@ export function checkNameLength(what: 'role' | 'database', name: string): void {
 }
 
 function valuesOf(packet: StartupPacket, name: string): Buffer[] {
-  return packet.parameters.filter((one) => one.name === name).map((one) => one.value)
+  const values: Buffer[] = []
+  for (const parameter of packet.parameters) {
+    if (parameter.name === name) values.push(parameter.value)
+  }
+  return values
 }
 
 function readName(what: string, raw: Buffer): string {

@@ -20,6 +20,7 @@ const cancelSecretBytesMax = 256
 
 const tlsHandshakeByte = 0x16
 const httpGet = Buffer.from('GET ', 'latin1')
+const nothing = Buffer.alloc(0)
 
 export type StartupStep =
   | { readonly kind: 'more' }
@@ -44,7 +45,7 @@ export class StartupReader {
   readonly #asked = new Set<number>()
   #phase: 'first' | 'later' | 'done' = 'first'
   /** The first `#heldBytes` of `#buffer` are what was not used up yet. */
-  #buffer: Buffer = Buffer.alloc(0)
+  #buffer: Buffer = nothing
   #heldBytes = 0
 
   constructor(options: StartupReaderOptions) {
@@ -62,7 +63,7 @@ export class StartupReader {
       return step
     }
     this.#phase = 'done'
-    this.#keep(Buffer.alloc(0))
+    this.#keep(nothing)
     return step
   }
 

@@ -21,6 +21,8 @@ import {
 import type { ScramVerifier } from './scram-verifier.ts'
 
 const channelBindingType = 'tls-server-end-point'
+const unbound: readonly ScramMechanism[] = [scramSha256]
+const bindable: readonly ScramMechanism[] = [scramSha256Plus, scramSha256]
 
 export interface ScramServerOptions {
   readonly verifier: ScramVerifier
@@ -55,7 +57,7 @@ export class ScramServer {
 
   /** What to offer, best first. */
   get mechanisms(): readonly ScramMechanism[] {
-    return this.#options.channelBinding === null ? [scramSha256] : [scramSha256Plus, scramSha256]
+    return this.#options.channelBinding === null ? unbound : bindable
   }
 
   /** What the client chose; only after its first message. */
@@ -83,9 +85,10 @@ export class ScramServer {
     const nonce = clientNonce + (this.#options.nonce ?? newNonce())
     const salt = verifier.salt.toString('base64')
     const serverFirst = `r=${nonce},s=${salt},i=${verifier.iterations}`
-    const bound = header.startsWith('p=') && channelBinding !== null ? [channelBinding] : []
+    const said = encodeMessage(header)
+    const isBound = header.startsWith('p=') && channelBinding !== null
     this.#begun = {
-      channelText: Buffer.concat([encodeMessage(header), ...bound]).toString('base64'),
+      channelText: (isBound ? Buffer.concat([said, channelBinding]) : said).toString('base64'),
       nonce,
       signedSoFar: `${bare},${serverFirst}`,
     }

@@ -5,7 +5,10 @@ import { MessageWriter } from './message-writer.ts'
 
 const message = (type: number): MessageWriter => new MessageWriter().begin(type)
 
-export const authenticationOk = (): Buffer => message(backend.authentication).int32(0).end().take()
+/** The same for all, and written into by nobody. */
+const ok = message(backend.authentication).int32(0).end().take()
+
+export const authenticationOk = (): Buffer => ok
 
 export const authenticationCleartext = (): Buffer =>
   message(backend.authentication).int32(3).end().take()

@@ -11,6 +11,8 @@ export interface MessageReaderOptions {
   readonly bodyBytesMax: number
 }
 
+const nothing = Buffer.alloc(0)
+
 export class MessageReader {
   readonly #bodyBytesMax: number
   #held: Buffer[] = []
@@ -65,7 +67,7 @@ export class MessageReader {
   /** Everything that no message has taken yet; the reader is empty afterwards. */
   takeRest(): Buffer {
     this.#join()
-    const rest = this.#held[0] ?? Buffer.alloc(0)
+    const rest = this.#held[0] ?? nothing
     this.#held = []
     this.#heldBytes = 0
     return rest

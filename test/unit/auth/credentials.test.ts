@@ -63,6 +63,18 @@ describe('Credentials', () => {
     }
   })
 
+  it('takes the same key again, and no other one for the same verifier', async () => {
+    const { clientKey, verifier } = await login()
+    const stranger = (await login()).clientKey
+    for (const _ of [1, 2]) credentials.rememberClientKey(tenant, 'app', clientKey, verifier)
+    const remember = () => credentials.rememberClientKey(tenant, 'app', stranger, verifier)
+    expect(remember).toThrow(/proved against/)
+    expect(credentials.forServer(tenant, 'app')).toEqual({
+      clientKey,
+      serverKey: verifier.serverKey,
+    })
+  })
+
   it('takes no key that does not belong to the verifier', async () => {
     const { clientKey } = await login()
     const { verifier } = await login()
