@@ -89,9 +89,9 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     return !this.#pump.isAtBoundary
   }
 
-  get isDone(): boolean {
-    if (this.#server === null || !this.#isThrough(this.#server)) return false
-    return !this.session.mustAsk && this.session.pinnedBy === null
+  get isOwedNothing(): boolean {
+    if (this.state !== 'joined' || this.#options.mode !== 'transaction') return false
+    return this.#server?.tracker.isReleasable === true
   }
 
   get isDeaf(): boolean {
@@ -218,8 +218,9 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
 
   onServerClosed(fatal: PostgresError | null, cause: Error | null): void {
     const reason = fatal?.message ?? cause?.message ?? 'closed by the database'
+    if (fatal !== null && this.#server?.isFatalUntold) this.#say(fatal.raw, 'server-lost')
     // Postgres' own FATAL has been passed on, unless it answered a message of ours.
-    if (fatal !== null && this.#server?.tracker.isOwnReply === false) this.#end('server-lost')
+    else if (fatal !== null && this.#server?.tracker.isOwnReply === false) this.#end('server-lost')
     else this.fail(new PoolerError('ESERVERLOST', { values: { reason } }))
   }
 
@@ -334,19 +335,18 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
   /** Gives a pooled server back once nothing needs it any more. */
   releaseIfDone(): void {
     const server = this.#server
-    if (server === null || !this.#isThrough(server) || !server.isBetweenMessages) return
-    // Its FATAL has been passed on: the client ends with it, when it closes.
-    if (server.fatal !== null && !this.isDone) return
+    if (server === null || !this.#isThrough || !server.isBetweenMessages) return
     const { mustAsk, pinnedBy } = this.session
+    // The client ends with its server when that closes: it has been told, or cannot go on without.
+    if (server.fatal !== null && (!server.isFatalUntold || mustAsk || pinnedBy !== null)) return
     if (mustAsk) this.session.ask(server)
     else if (pinnedBy === null) this.#release(server)
     else this.session.keepServer(pinnedBy)
   }
 
   /** Nothing of the client's, or of ours for it, is under way at a pooled server. */
-  #isThrough({ tracker }: ServerLink): boolean {
-    if (this.state !== 'joined' || this.#options.mode !== 'transaction') return false
-    return tracker.isReleasable && this.#pump.isAtBoundary && !this.session.isAwaited
+  get #isThrough(): boolean {
+    return this.isOwedNothing && this.#pump.isAtBoundary && !this.session.isAwaited
   }
 
   #release(server: ServerLink): void {

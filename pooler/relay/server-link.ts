@@ -61,6 +61,8 @@ export abstract class ServerLink implements TransportReader {
   brokenBy: string | null = null
   /** Set when the server said FATAL: it is as good as closed. */
   fatal: PostgresError | null = null
+  /** Whoever has the server was not told: who can do without it goes on with another. */
+  isFatalUntold = false
   /** The last message to it was not sent whole: what is written now would be read as its rest. */
   isCutOff = false
   sink: ServerSink

@@ -57,8 +57,9 @@ export class ServerPump extends Pump {
         break
       case backend.errorResponse:
         this.see()
-        // Behind the last ReadyForQuery, in the same chunk: a client that goes on must not be told.
-        if (!isOwn && this.#link.sink.isDone === true) return drop
+        // It answers nothing: a client that goes on must not be told.
+        this.#link.isFatalUntold = !isOwn && this.#link.sink.isOwedNothing === true
+        if (this.#link.isFatalUntold) return drop
         // A text that may have to be changed is written anew in onServerError.
         if (!isOwn && this.#link.sink.session?.readsErrors === true && bodyBytes <= seenBytesMax) {
           this.#isErrorRead = true

@@ -28,8 +28,8 @@ export interface NotificationReader {
 export interface ServerSink {
   /** The last message to the server has not been sent whole: it waits for the rest. */
   readonly isCutOff?: boolean
-  /** It needs the server no more, and is about to give it back: what that says now is nobody's. */
-  readonly isDone?: boolean
+  /** It may be about to give the server back: an error now answers nothing, see isFatalUntold. */
+  readonly isOwedNothing?: boolean
   /** Where replies go that are not answers to messages of ours; null: they are dropped. */
   readonly replyTransport: Transport | null
   /** Whose session it is; null: nobody's. */

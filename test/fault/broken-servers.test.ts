@@ -163,6 +163,48 @@ describe('a server that is terminated right behind its last reply', () => {
     }
   })
 
+  /** The server has answered the client, and is terminated with its answer to the pooler's question. */
+  async function endBehindQuestion(
+    model: ModelServer,
+    client: RawClient,
+    rows: (string | null)[][],
+  ) {
+    const connection = model.connections.at(-1)
+    connection?.stall()
+    await client.query("select set_config('a.b', 'c', false)")
+    await eventually(() => connection?.isQuiet === false)
+    connection?.inject(committed)
+    expect(typesOf(await client.untilReady())).toBe('CZ')
+    await client.query(sql.rows('next', 1))
+    const told = [
+      raw.parseComplete(),
+      raw.bindComplete(),
+      ...rows.map(raw.dataRow),
+      raw.commandComplete('SELECT'),
+    ]
+    connection?.terminate('57P01', 'terminated', Buffer.concat([...told, raw.readyForQuery('I')]))
+  }
+
+  test('is none of the business of a client who has asked for more while that was found out', async () => {
+    const { model, pooler } = await world()
+    const client = await login(pooler, 'transaction')
+    for (let round = 0; round < 3; round++) {
+      await run(client, sql.rows(`c1.${round}`, 1))
+      await endBehindQuestion(model, client, [])
+      expect(typesOf(await client.untilReady())).toBe('TDCZ')
+    }
+  })
+
+  test('takes a client along of whom it turns out to hold something, with one error', async () => {
+    const { model, pooler } = await world()
+    const client = await login(pooler, 'transaction')
+    await run(client, sql.rows('c1', 1))
+    await endBehindQuestion(model, client, [['held', 'temporary object', '1', null]])
+    const replies = await client.readAll()
+    expect(typesOf(replies)).toBe('E')
+    expect(fieldsOf(replies)).toMatchObject({ S: 'FATAL', C: '57P01' })
+  })
+
   test('takes a client along whose session state it had, or whose own it is, with one error', async () => {
     const { model, pooler } = await world()
     for (const [port, text] of [
