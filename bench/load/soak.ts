@@ -2,6 +2,7 @@
 // Postgres is restarted. No answer may be wrong, no error may come that no fault explains, memory may
 // not grow, and in the end everything is as it was at rest.
 import type { Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Client, type ClientConfig } from 'pg'
 import type { Address } from '../support/address.ts'
 import { errorsOf, logLinesByText } from '../support/log-lines.ts'
@@ -34,6 +35,7 @@ const lanes = 2
 const lanePauseMsMax = 1500
 const killPauseMsMax = 3000
 const restartPauseMs = 45_000
+const endTimeoutMs = 20_000
 const slopeMbMax = 1
 
 export const soak: Scenario = {
@@ -146,12 +148,12 @@ class SoakRun {
           await this.#act(state, doing)
         }
         if (this.#random.below(3) === 0) await this.#cutOff(state)
-        else await client.end()
+        else await this.#end(client, address)
       } catch (error) {
         if (error instanceof WrongAnswer)
           this.#ledger.onFault(`${address.database}: ${error.message}`)
         else this.#ledger.onError(address.database, doing, lost ?? error)
-        await client.end().catch(() => {})
+        await this.#end(client, address)
       }
       this.#freeNames.unshift(token)
     }
@@ -164,13 +166,21 @@ class SoakRun {
     await pause(this.#random.below(pauseMsMax))
   }
 
+  /** A client that waits for an answer for ever is a fault, and must not hold the run up. */
+  async #end(client: Client, { database }: Address): Promise<void> {
+    const end = client.end().then(() => true)
+    const isOver = await Promise.race([end.catch(() => true), delay(endTimeoutMs, false, unwaited)])
+    if (isOver) return
+    this.#ledger.onFault(`${database}: a client waits for answers that do not come`)
+    socketOf(client).destroy()
+  }
+
   /** In the middle of something. */
   async #cutOff(state: SoakClient): Promise<void> {
     const name = this.#random.pick(Object.keys(soakActivities))
     const acting = soakActivities[name]?.(state).catch(() => {})
     await pause(this.#random.below(20))
-    const { stream } = (state.client as unknown as { connection: { stream: Socket } }).connection
-    stream.resetAndDestroy()
+    socketOf(state.client).resetAndDestroy()
     this.#count('client cut off')
     await Promise.race([acting, pause(1000)])
   }
@@ -274,6 +284,11 @@ class SoakRun {
     this.#counts[what] = (this.#counts[what] ?? 0) + 1
   }
 }
+
+const unwaited = { ref: false }
+
+const socketOf = (client: Client): Socket =>
+  (client as unknown as { connection: { stream: Socket } }).connection.stream
 
 function memoryFigures(samples: readonly MemorySample[]) {
   return {
