@@ -98,8 +98,10 @@ export class PreparedStatements implements StatementObserver {
 
   onNotedDone(): void {
     const { oldest } = this.#ledger
-    if (oldest?.kind === 'name' && isLarge(oldest.statement)) this.#onLargeLearnt()
-    this.inSql.onDone()
+    if (oldest?.kind !== 'unnamed') {
+      if (oldest?.kind === 'name' && isLarge(oldest.statement)) this.#onLargeLearnt()
+      this.inSql.onDone()
+    }
     this.#ledger.confirm(this.#server().statements)
   }
 

@@ -106,6 +106,11 @@ export class StatementLedger {
   push(operation: Operation, server: ServerStatements, batch: number): void {
     this.#operations.push(operation)
     switch (operation.kind) {
+      case 'unnamed':
+        this.unnamedBytes += bytesOfUnnamed(operation.unnamed)
+        if (operation.isClients) this.#unnamed.expect(operation.unnamed, batch)
+        server.expectUnnamed(operation.unnamed, batch)
+        break
       case 'name':
         this.#bytes += bytesOf(operation.name, operation.statement)
         this.#names.expect(statementKey(operation.name), operation.statement, batch)
@@ -127,11 +132,6 @@ export class StatementLedger {
       case 'evict':
         server.expect(operation.serverName, false, batch)
         break
-      case 'unnamed':
-        this.unnamedBytes += bytesOfUnnamed(operation.unnamed)
-        if (operation.isClients) this.#unnamed.expect(operation.unnamed, batch)
-        server.expectUnnamed(operation.unnamed, batch)
-        break
     }
   }
 
@@ -140,6 +140,11 @@ export class StatementLedger {
     const operation = this.#operations.shift()
     this.failed = null
     switch (operation?.kind) {
+      case 'unnamed':
+        this.unnamedBytes -= bytesOfUnnamed(operation.unnamed)
+        server.confirmUnnamed(operation.unnamed)
+        if (operation.isClients) this.#unnamed.confirm(operation.unnamed)
+        break
       case 'name':
         if (operation.isSent) server.confirm(operation.statement.serverName, true)
         this.#confirm(operation.name, operation.statement)
@@ -160,11 +165,6 @@ export class StatementLedger {
         break
       case 'evict':
         server.confirm(operation.serverName, false)
-        break
-      case 'unnamed':
-        this.unnamedBytes -= bytesOfUnnamed(operation.unnamed)
-        server.confirmUnnamed(operation.unnamed)
-        if (operation.isClients) this.#unnamed.confirm(operation.unnamed)
         break
       case 'taken':
         // A DEALLOCATE on its way has freed the name, here and on the server.

@@ -213,28 +213,29 @@ export class StatementMessages {
     isKept: boolean,
   ): Verdict {
     const { bodyBytes, chunk, at } = message
-    const textEnd = isKept ? chunk.indexOf(0, at + 1) : -1
     if (isKept && this.#inForce.mayBeOthers) {
-      const environment = this.#environmentOf(chunk, at + 1, textEnd, settings)
+      const environment = this.#environmentOf(chunk, at + 1, chunk.indexOf(0, at + 1), settings)
       if (this.#isUnsettled(environment, link)) return hold
     }
-    const verdict = verdictOfBytes(chunk, at + 1, textEnd)
-    if (isKept && this.#statements.unnamed.repeats(link, message, settings)) {
-      this.#texts.set('', verdict)
+    const { unnamed, inSql } = this.#statements
+    const known = isKept ? unnamed.repeat(link, message, settings) : null
+    if (known !== null) {
+      this.#texts.set('', known)
       return forward
     }
+    const verdict = verdictOfBytes(chunk, at + 1, isKept ? chunk.indexOf(0, at + 1) : -1)
     const body = chunk.subarray(at, at + bodyBytes)
     const naming = isKept
       ? namingOf(body.subarray(1), settings.environment, settings, verdict)
       : null
     this.#texts.set('', verdict)
     if (naming === null) {
-      this.#statements.unnamed.onParse(link, isKept ? body : null, null, settings)
+      unnamed.onParse(link, isKept ? body : null, null, settings, verdict)
       return forward
     }
-    this.#statements.inSql.onParse(naming)
-    const sent = this.#statements.inSql.parseOf(naming)
-    this.#statements.unnamed.onParse(link, sent.subarray(headerBytes), naming, settings)
+    inSql.onParse(naming)
+    const sent = inSql.parseOf(naming)
+    unnamed.onParse(link, sent.subarray(headerBytes), naming, settings, verdict)
     link.transport.hold()
     return this.#pump.substitute(sent, bodyBytes)
   }
@@ -307,17 +308,13 @@ export class StatementMessages {
     const name = this.#nameIn(chunk, nameAt, nameEnd)
     if (this.#statements.isUncertain(name)) return hold
     if (this.#texts.isSuspect(name)) this.#onSuspect(name)
+    const beforeName = beforeBytes === 1 ? beforeNameOf(type) : chunk.subarray(at, nameAt)
     if (name === '') {
-      this.#statements.onUnnamedUse(type, chunk.subarray(at, nameAt))
+      this.#statements.onUnnamedUse(type, beforeName)
       link.tracker.sent(type)
       return forward
     }
-    const substitute = this.#statements.onUse({
-      type,
-      name,
-      beforeName: beforeBytes === 1 ? beforeNameOf(type) : chunk.subarray(at, nameAt),
-      bodyBytes,
-    })
+    const substitute = this.#statements.onUse({ type, name, beforeName, bodyBytes })
     link.tracker.sent(type)
     if (substitute === null) return forward
     this.#statements.onUsed()

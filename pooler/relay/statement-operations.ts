@@ -4,6 +4,7 @@ import type { NamingText } from './naming-text.ts'
 import type { Statement } from './statement-catalog.ts'
 import type { Translation } from './statement-translation.ts'
 import type { TextSettings } from './text-environment.ts'
+import type { TextVerdict } from './text-verdict.ts'
 
 /** The unnamed statement as one client last parsed it. */
 export interface Unnamed {
@@ -13,6 +14,8 @@ export interface Unnamed {
   readonly naming: NamingText | null
   /** In force at its Parse. */
   readonly settings: TextSettings
+  /** What its text may leave behind. */
+  readonly verdict: TextVerdict
 }
 
 export type Operation =

@@ -85,10 +85,10 @@ export class StatementsInSql {
   }
 
   /** As `variantOf`; null: it is what it was. */
-  unnamedVariantOf({ parse, naming, settings }: Unnamed): Unnamed | null {
+  unnamedVariantOf({ parse, naming, settings, verdict }: Unnamed): Unnamed | null {
     if (naming === null) return null
     const made = this.parseOf(naming)
-    return parse?.equals(made) === true ? null : { parse: made, naming, settings }
+    return parse?.equals(made) === true ? null : { parse: made, naming, settings, verdict }
   }
 
   /** A portal is about to be bound; `translation`: to a text that names statements. */

@@ -5,10 +5,11 @@ import type { NamingText } from './naming-text.ts'
 import type { ServerLink } from './server-link.ts'
 import { closeMessage, parseOf } from './statement-frames.ts'
 import type { StatementLedger } from './statement-ledger.ts'
-import type { Unnamed } from './statement-operations.ts'
+import type { Operation, Unnamed } from './statement-operations.ts'
 import type { StatementSupply } from './statement-supply.ts'
 import type { StatementsInSql } from './statements-in-sql.ts'
 import { environmentOf, type TextSettings } from './text-environment.ts'
+import type { TextVerdict } from './text-verdict.ts'
 
 interface ParseAt {
   readonly chunk: Buffer
@@ -17,11 +18,26 @@ interface ParseAt {
 }
 
 const closeUnnamed = closeMessage('')
+/** Fewer are compared faster here than by a call. */
+const calledBytesMin = 256
+
+/** `bytes` go on from `at` as `known` does from `from` to its end. */
+function endsLike(known: Buffer, from: number, bytes: Buffer, at: number): boolean {
+  const length = known.length - from
+  if (length >= calledBytesMin) {
+    return bytes.compare(known, from, known.length, at, at + length) === 0
+  }
+  let index = 0
+  while (index < length && known[from + index] === bytes[at + index]) index++
+  return index === length
+}
 
 export class UnnamedStatement {
   readonly #ledger: StatementLedger
   readonly #supply: StatementSupply
   readonly #inSql: StatementsInSql
+  /** What the client's latest Parse has done. */
+  #latest: Extract<Operation, { kind: 'unnamed' }> | null = null
 
   constructor(ledger: StatementLedger, supply: StatementSupply, inSql: StatementsInSql) {
     this.#ledger = ledger
@@ -35,24 +51,23 @@ export class UnnamedStatement {
   }
 
   /**
-   * Its Parse, with a body of so many bytes at `at`. True where that is the text it has already: drivers
-   * parse the same one again and again, and then nothing is copied.
+   * Its Parse, with a body of so many bytes at `at`. Where that is the text it has already, it goes on,
+   * and what is known of the text is returned: drivers parse the same one again and again, and then
+   * nothing is copied, or looked at twice.
    */
-  repeats(
+  repeat(
     { tracker }: ServerLink,
     { chunk, at, bodyBytes }: ParseAt,
     settings: TextSettings,
-  ): boolean {
+  ): TextVerdict | null {
     const known = this.#ledger.unnamed
-    if (known === null || known.parse === null) return false
+    if (known === null || this.#latest?.unnamed !== known || known.parse === null) return null
     const { parse, naming } = known
-    if (naming !== null || known.settings !== settings) return false
-    if (parse.length !== headerBytes + bodyBytes) return false
-    if (chunk.compare(parse, headerBytes, parse.length, at, at + bodyBytes) !== 0) return false
-    if (tracker.sentNoted(frontend.parse)) {
-      this.#supply.push({ kind: 'unnamed', unnamed: known, isClients: true })
-    }
-    return true
+    if (naming !== null || known.settings !== settings) return null
+    if (parse.length !== headerBytes + bodyBytes) return null
+    if (!endsLike(parse, headerBytes, chunk, at)) return null
+    if (tracker.sentNoted(frontend.parse)) this.#supply.push(this.#latest)
+    return known.verdict
   }
 
   /** Its Parse; null where the body is too long to be kept. `naming`: the text names statements. */
@@ -61,11 +76,14 @@ export class UnnamedStatement {
     body: Buffer | null,
     naming: NamingText | null,
     settings: TextSettings,
+    verdict: TextVerdict,
   ): void {
     if (!tracker.sentNoted(frontend.parse)) return
     const isKept = body !== null && this.#ledger.unnamedBytes + body.length <= unnamedTextsBytesMax
     const parse = isKept ? parseOf(body) : null
-    this.#supply.push({ kind: 'unnamed', unnamed: { parse, naming, settings }, isClients: true })
+    const unnamed = { parse, naming, settings, verdict }
+    this.#latest = { kind: 'unnamed', unnamed, isClients: true }
+    this.#supply.push(this.#latest)
   }
 
   /** Bind or Describe: the server has this client's, or none, from here on. */

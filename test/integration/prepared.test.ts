@@ -307,6 +307,47 @@ describe.each(bothExtremes)('sent $name', ({ segmentation }) => {
     expect(errorOf(await say(b, ...run(''), raw.sync()))?.C).toBe('26000')
   })
 
+  test('an unnamed text that repeats is the same statement, and one that differs in a byte is not', async () => {
+    await start()
+    const [a, b] = [await open(), await open()]
+    for (const padding of ['', ' '.repeat(1000)]) {
+      const ask = (text: string) =>
+        say(a, raw.parse('', `select${padding} '${text}'`), ...run(''), raw.sync())
+      for (const text of ['x', 'x', 'y', 'x']) {
+        expect(rowsOf(await ask(text))).toEqual([[text]])
+        await say(b, raw.parse('', "select 'of b'"), raw.sync())
+        expect(rowsOf(await say(a, ...run(''), raw.sync()))).toEqual([[text]])
+      }
+      await say(a, raw.query('select 1'))
+      expect(rowsOf(await ask('x'))).toEqual([['x']])
+    }
+  })
+
+  test('an unnamed text that repeats, and fails this time, leaves no statement', async () => {
+    await start()
+    const [a, b] = [await open(), await open()]
+    const parse = raw.parse('', 'select n from comes_and_goes')
+    await say(b, raw.query('create table comes_and_goes (n int)'))
+    expect(typesOf(await say(a, parse, raw.sync()))).toBe('1Z')
+    await say(b, raw.query('drop table comes_and_goes'))
+    expect(errorOf(await say(a, parse, ...run(''), raw.sync()))?.C).toBe('42P01')
+    expect(errorOf(await say(a, ...run(''), raw.sync()))?.C).toBe('26000')
+    await say(b, raw.query('create table comes_and_goes (n int)'))
+    expect(typesOf(await say(a, parse, ...run(''), raw.sync()))).toBe('12CZ')
+    await say(b, raw.query('drop table comes_and_goes'))
+  })
+
+  test('an unnamed text that repeats is told of once more: what it may set is asked for', async () => {
+    await start()
+    const [a, b] = [await open(), await open()]
+    const parse = raw.parse('', "select set_config('lock_timeout', $1, false)")
+    for (const value of ['1s', '2s', '3s']) {
+      await say(a, parse, ...run('', [value]), raw.sync())
+      await say(b, raw.query('show lock_timeout'))
+      expect(rowsOf(await say(a, raw.query('show lock_timeout')))).toEqual([[value]])
+    }
+  })
+
   test('the unnamed statement is still its client’s when settings were restored in between', async () => {
     await start()
     const a = await open()
