@@ -284,13 +284,13 @@ export class Pool implements ServerSource {
     else {
       if (server.state !== 'idle') server.moveTo('idle')
       server.idleSinceMs = nowMs
-      server.handTo(this.#watcherOf(server))
       if (this.#isWantedElsewhere(server)) {
         this.#drop(server, 'made_room')
         return
       }
       const next = this.#isPaused ? null : this.#line.next(this.#mayServePeople())
       if (next === null) {
+        server.handTo(this.#watcherOf(server))
         this.#warm.push(server)
         return
       }

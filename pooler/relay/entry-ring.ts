@@ -15,14 +15,11 @@ export class EntryRing {
   #ring = new Uint16Array(16)
   #head = 0
   #size = 0
+  /** The oldest entry; 0 when there is none. A field: it is asked for several times for each reply. */
+  head = 0
 
   get size(): number {
     return this.#size
-  }
-
-  /** The oldest entry; 0 when there is none. */
-  get head(): number {
-    return this.#size === 0 ? 0 : (this.#ring[this.#head] as number)
   }
 
   /** The entry with so many older ones. */
@@ -33,16 +30,17 @@ export class EntryRing {
   push(entry: number): void {
     if (this.#size === this.#ring.length) this.#grow()
     this.#ring[(this.#head + this.#size) & (this.#ring.length - 1)] = entry
-    this.#size++
+    if (this.#size++ === 0) this.head = entry
   }
 
   shift(): void {
     this.#head = (this.#head + 1) & (this.#ring.length - 1)
-    this.#size--
+    this.head = --this.#size === 0 ? 0 : this.at(0)
   }
 
   clear(): void {
     this.#size = 0
+    this.head = 0
   }
 
   #grow(): void {

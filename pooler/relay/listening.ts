@@ -62,7 +62,10 @@ export class Listening implements NotificationListener, NotificationReader {
   readonly #host: ListeningHost
   readonly #queueBytesMax: number
   readonly #queue = new NotificationQueue()
-  /** What the client listens to, as its server said last. */
+  /**
+   * What the client listens to, as its server said last. `none` itself: it has never listened, as most,
+   * and what is asked at each transaction looks no further then.
+   */
   #channels: ReadonlySet<string> = none
   /** Of these, what the shared connection tells. */
   readonly #shared = new Set<string>()
@@ -77,6 +80,7 @@ export class Listening implements NotificationListener, NotificationReader {
 
   /** Some channel is told by the client's server, which it has to keep. */
   get needsServer(): boolean {
+    if (this.#channels === none && this.#move === null) return false
     return this.#shared.size < this.#channels.size || this.#move !== null
   }
 
@@ -85,7 +89,7 @@ export class Listening implements NotificationListener, NotificationReader {
   }
 
   get hasQueued(): boolean {
-    return !this.#queue.isEmpty
+    return this.#channels !== none && !this.#queue.isEmpty
   }
 
   /** Something is to be told in front of the ReadyForQuery that ends a transaction. */

@@ -26,6 +26,9 @@ export const headerOf = (type: number, bodyBytes: number): Buffer => {
 
 const isLegal = (bodyBytes: number): boolean => bodyBytes >= 0 && bodyBytes <= messageBytesMax
 
+/** A client that has to wait has mostly sent nothing before: no view is made then. */
+const restOf = (chunk: Buffer, from: number): Buffer => (from === 0 ? chunk : chunk.subarray(from))
+
 export abstract class Pump {
   readonly #framer = new Framer()
   #verdict: Verdict = forward
@@ -102,7 +105,7 @@ export abstract class Pump {
       if (verdict === hold || verdict === collect) {
         const rest = isSplit
           ? Buffer.concat([headerOf(type, bodyBytes), chunk.subarray(at)])
-          : chunk.subarray(start)
+          : restOf(chunk, start)
         framer.bodyLeft = 0
         this.#verdict = forward
         if (verdict === hold) return rest

@@ -40,6 +40,8 @@ export class SessionState implements SessionSink, SettingsInForce {
   /** null in session mode, where a server is its client's. */
   readonly #statements: ClientStatements | null
   /** null in session mode. */
+  readonly repair: StalePlanRepair | null
+  /** null in session mode. */
   readonly listening: Listening | null
   readonly #suspicion = new SessionSuspicion()
   readonly #asksAlways: boolean
@@ -87,6 +89,7 @@ export class SessionState implements SessionSink, SettingsInForce {
               this.#restorer.onText(verdict)
             },
           })
+    this.repair = this.#statements?.names.repair ?? null
   }
 
   get settings(): TextSettings {
@@ -242,11 +245,6 @@ export class SessionState implements SessionSink, SettingsInForce {
     return true
   }
 
-  /** null in session mode. */
-  get repair(): StalePlanRepair | null {
-    return this.#statements?.names.repair ?? null
-  }
-
   /** The client is gone. */
   leave(): void {
     this.#statements?.names.leave()
@@ -271,7 +269,7 @@ export class SessionState implements SessionSink, SettingsInForce {
     if (type === frontend.functionCall) this.#suspicion.onCode()
     const verdict = this.#statements.messages.handle(message, link, this.#profile.settings)
     if (verdict === hold) this.#isHeld = true
-    this.#statements.names.repair.tellLate(this.#transport)
+    if (type === frontend.sync || type === frontend.flush) this.repair?.tellLate(this.#transport)
     if (tracker.isFakeDue && link.isAtBoundary) {
       this.#transport.write(answersTo(tracker.takeDueFakes()))
     }
