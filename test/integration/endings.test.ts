@@ -52,10 +52,7 @@ const causes: Readonly<Record<string, readonly [() => Promise<unknown>, RegExp]>
     },
     /project banned/,
   ],
-  'the project is deleted': [
-    () => setup.pooler.pooler.control.tenants.remove(setup.project.ref),
-    /project deleted/,
-  ],
+  'the project is deleted': [() => setup.pooler.removeProject(setup.project), /project deleted/],
   'an owner ends the session': [
     async () => {
       const { body } = await setup.ask('GET', setup.path('/sessions'))

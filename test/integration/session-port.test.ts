@@ -147,7 +147,8 @@ test('notifications reach a session that listens, also while it is idle', async 
   expect(cstringsOf(notification?.body.subarray(4) ?? Buffer.alloc(0))).toEqual(['news', "it's"])
 })
 
-test('who comes when all servers are taken waits for one, in the order of arrival', async () => {
+test('who comes when all servers are taken waits for one, in the order of arrival', async (context) => {
+  needsOneProcess(context, 'each worker has a queue of its own')
   await start()
   const holder = await pooled.client('session')
   const waitersAre = (count: number) =>

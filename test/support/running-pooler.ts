@@ -8,7 +8,6 @@ import { SignJWT } from 'jose'
 import { loadConfig } from '../../pooler/config/load-config.ts'
 import { Pooler } from '../../pooler/pooler.ts'
 import type { TenantInput } from '../../pooler/store/tenant-input.ts'
-import type { Clock } from '../../shared/clock.ts'
 import { CapturedLog } from './captured-log.ts'
 import { TestAuthority } from './certificates.ts'
 import { eventually } from './eventually.ts'
@@ -24,6 +23,7 @@ import {
   type TestProject,
   type TestRole,
 } from './running-projects.ts'
+import type { SteeredClock } from './steered-clock.ts'
 import { looksInside, testWorkers, WorkerHost } from './worker-host.ts'
 
 export type Mode = 'transaction' | 'session'
@@ -33,8 +33,8 @@ export interface RunningPoolerOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Instead of a metadata database of its own. */
   readonly databaseUrl?: string
-  /** Instead of the machine's; of one process alone. */
-  readonly clock?: Clock
+  /** Instead of the machine's. */
+  readonly clock?: SteeredClock
 }
 
 export interface UrlOptions {
@@ -88,7 +88,7 @@ export class RunningPooler {
     try {
       const parts = await prepare(options, undo)
       if (testWorkers > 1) {
-        const host = await WorkerHost.start(parts.settings)
+        const host = await WorkerHost.start(parts.settings, options.clock)
         undo.push(() => host.end())
         return new RunningPooler({ ...parts, metadataUrl: host.metadataUrl }, host, undo)
       }
@@ -130,6 +130,11 @@ export class RunningPooler {
   /** Puts what is given over what is stored, and waits until the process knows. */
   change(project: TestProject, input: Partial<TenantInput>): Promise<void> {
     return this.#projects.change(project, input)
+  }
+
+  /** Out of the metadata, and not by the API. */
+  removeProject(project: TestProject): Promise<void> {
+    return this.#projects.removeProject(project)
   }
 
   /** A role in the database alone, dropped with the rest. */

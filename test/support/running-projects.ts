@@ -107,6 +107,10 @@ export class RunningProjects {
     await eventually(() => this.#isKnown(ref, tenant.version))
   }
 
+  async removeProject({ ref }: TestProject): Promise<void> {
+    if (!(await this.#stores.tenants.remove(ref))) throw new Error(`project ${ref} is gone`)
+  }
+
   async role(prefix: string, attributes = ''): Promise<TestRole> {
     const role = uniqueName(prefix)
     const password = randomBytes(12).toString('hex')

@@ -1,7 +1,8 @@
 // Latchkey with several workers, for suites that are written for one process: started as an operator
 // starts it, one for all projects of a test file that want the same settings (TEST_WORKERS).
 import { randomBytes } from 'node:crypto'
-import { afterAll, beforeEach, type TestContext } from 'vitest'
+import { resolve } from 'node:path'
+import { afterAll, beforeEach, expect, type TestContext } from 'vitest'
 import { type Database, openDatabase } from '../../pooler/store/database.ts'
 import { MemberStore } from '../../pooler/store/members.ts'
 import { RuleStore } from '../../pooler/store/rules.ts'
@@ -14,6 +15,7 @@ import { eventually } from './eventually.ts'
 import { expectNoSecretIn, noteSecret } from './known-secrets.ts'
 import { freePorts, MainProcess, type Ports, portSettings } from './main-process.ts'
 import { sharedPostgres, uniqueName } from './postgres.ts'
+import type { SteeredClock } from './steered-clock.ts'
 
 /** Processes that the poolers under test have; 1: the test's own. */
 export const testWorkers = Number(process.env.TEST_WORKERS ?? '1')
@@ -43,6 +45,8 @@ const fileMsMax = 20 * 60_000
 
 type Settings = Readonly<Record<string, string>>
 
+const steeredProcess = resolve(import.meta.dirname, 'steered-process.ts')
+
 export class WorkerHost {
   readonly stores: Stores
   readonly ports: Ports
@@ -50,6 +54,7 @@ export class WorkerHost {
   readonly #database: Database
   readonly #metadata: string
   readonly #main: MainProcess
+  readonly #clock: SteeredClock | null
 
   private constructor(parts: HostParts) {
     const { database, vaultKey } = parts
@@ -57,6 +62,7 @@ export class WorkerHost {
     this.#metadata = parts.metadata
     this.metadataUrl = sharedPostgres().url(parts.metadata)
     this.#main = parts.main
+    this.#clock = parts.clock
     this.ports = parts.ports
     this.stores = {
       tenants: new TenantStore(database, new SecretBox({ current: new Secret(vaultKey) })),
@@ -74,7 +80,8 @@ export class WorkerHost {
     return host
   }
 
-  static async start(settings: Settings): Promise<WorkerHost> {
+  /** `clock`: theirs too, as long as they run. */
+  static async start(settings: Settings, clock: SteeredClock | null = null): Promise<WorkerHost> {
     const metadata = uniqueName('metadata')
     await sharedPostgres().createDatabase(metadata)
     const database = openDatabase(sharedPostgres().url(metadata), nullLog)
@@ -83,6 +90,7 @@ export class WorkerHost {
     const ports = await freePorts()
     const main = new MainProcess({
       lifeMsMax: fileMsMax,
+      nodeArgs: clock === null ? [] : ['--import', steeredProcess],
       env: {
         API_JWT_SECRET: randomBytes(24).toString('hex'),
         PROXY_HOST: '127.0.0.1',
@@ -91,10 +99,11 @@ export class WorkerHost {
         VAULT_ENC_KEY: vaultKey,
         POOLER_WORKERS: String(testWorkers),
         ...portSettings(ports),
+        ...(clock !== null && { TEST_CLOCK_FILE: clock.file() }),
       },
     })
     noteSecret(vaultKey)
-    const host = new WorkerHost({ database, vaultKey, metadata, main, ports })
+    const host = new WorkerHost({ database, vaultKey, metadata, main, ports, clock })
     await main.ready()
     return host
   }
@@ -119,10 +128,14 @@ export class WorkerHost {
   async end(): Promise<void> {
     this.#main.kill('SIGTERM')
     await eventually(() => !this.#main.isRunning).catch(() => {})
+    const hasDrained = !this.#main.isRunning
     await this.#main.end()
+    const { code } = await this.#main.exited
+    this.#clock?.leaveFile()
     await this.#database.close()
     await sharedPostgres().dropDatabase(this.#metadata)
     expectNoSecretIn(this.#main.stdout + this.#main.stderr)
+    expect(hasDrained && code, 'it drains and ends well').toBe(0)
   }
 }
 
@@ -132,6 +145,7 @@ interface HostParts {
   readonly metadata: string
   readonly main: MainProcess
   readonly ports: Ports
+  readonly clock: SteeredClock | null
 }
 
 const shared = new Map<string, Promise<WorkerHost>>()
