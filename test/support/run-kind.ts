@@ -1,7 +1,7 @@
 // Runs one kind of test (a vitest project) in a process of its own for test/run.ts, and sends it what
 // came out. Vitest's own reporters leave out why a test was skipped.
 import { relative, resolve } from 'node:path'
-import { stripVTControlCharacters } from 'node:util'
+import { inspect, stripVTControlCharacters } from 'node:util'
 import { startVitest, type TestCase } from 'vitest/node'
 
 const root = resolve(import.meta.dirname, '../..')
@@ -41,10 +41,16 @@ async function runKind(kind: string): Promise<KindOutcome> {
     }
   }
   for (const error of vitest.state.getUnhandledErrors()) {
-    failures.push(`outside of a test: ${error instanceof Error ? error.message : String(error)}`)
+    failures.push(`outside of a test: ${textOf(error)}`)
   }
   await vitest.close()
   return { passed, failed: failures.length, failures, skipped }
+}
+
+/** Where it has crossed from another process it is no Error any more. */
+function textOf(error: unknown): string {
+  const message = (error as { readonly message?: unknown } | null)?.message
+  return typeof message === 'string' ? message : inspect(error)
 }
 
 function nameOf(test: TestCase): string {
