@@ -115,7 +115,7 @@ export class DataPlane {
     const { config, clock } = options
     this.#options = options
     this.#deadlines = new DeadlineQueue(clock)
-    this.#ticker = { nowMs: clock.monotonicMs() }
+    this.#ticker = { nowMs: wholeMs(clock) }
     const shares = shareOpenFiles(readOpenFilesMax(), config.clientsMax)
     const { workers } = options
     this.clientCounts = new ClientCounts(workers?.onClientsChanged)
@@ -172,7 +172,7 @@ export class DataPlane {
     }
     let ticks = 0
     this.#timer = this.#options.clock.every(tickMs, () => {
-      this.#ticker.nowMs = this.#options.clock.monotonicMs()
+      this.#ticker.nowMs = wholeMs(this.#options.clock)
       if (++ticks % housekeepingEveryTicks === 0) this.#keepHouse()
     })
   }
@@ -382,6 +382,9 @@ export class DataPlane {
     return backoff
   }
 }
+
+/** V8 keeps whole numbers in the objects that copy them at each transaction, and others beside them. */
+const wholeMs = (clock: Clock): number => Math.floor(clock.monotonicMs())
 
 const shuttingDown = (): PoolerError =>
   new PoolerError('ETERMINATED', { values: { reason: 'the pooler is shutting down' } })

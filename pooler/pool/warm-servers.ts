@@ -15,9 +15,12 @@ export interface WarmServersOptions {
 export class WarmServers {
   readonly #options: WarmServersOptions
   readonly #servers: ServerConnection[] = []
+  /** At the last tick: whether a server is too old need not be known by the millisecond. */
+  #nowMs: number
 
   constructor(options: WarmServersOptions) {
     this.#options = options
+    this.#nowMs = options.clock.monotonicMs()
   }
 
   push(server: ServerConnection): void {
@@ -25,12 +28,11 @@ export class WarmServers {
   }
 
   take(): ServerConnection | null {
-    const { clock, onUnfit } = this.#options
-    const nowMs = clock.monotonicMs()
+    const { onUnfit } = this.#options
     for (let server = this.#servers.pop(); server !== undefined; server = this.#servers.pop()) {
       if (!server.isUsable) onUnfit(server, 'lost')
       else if (!server.isBetweenMessages) onUnfit(server, 'broken')
-      else if (server.isOver(nowMs)) onUnfit(server, 'lifetime')
+      else if (server.isOver(this.#nowMs)) onUnfit(server, 'lifetime')
       else return server
     }
     return null
@@ -60,6 +62,7 @@ export class WarmServers {
 
   /** Once a second. */
   onTick(nowMs: number): void {
+    this.#nowMs = nowMs
     for (let server = this.#servers[0]; server !== undefined; server = this.#servers[0]) {
       const isOver = server.isOver(nowMs)
       if (!isOver && nowMs - server.idleSinceMs < trustedIdleMs) break

@@ -3,36 +3,34 @@
 
 import type { RoleTag } from './person-witness.ts'
 
-/** What a command left behind on the server, or took away. */
-export type SessionTag =
-  | 'SET'
-  | 'RESET'
-  | 'DISCARD ALL'
-  | 'DEALLOCATE ALL'
-  | 'LISTEN'
-  | 'PREPARE'
-  | 'DECLARE CURSOR'
-  | 'LOAD'
-  | 'DO'
-  | 'CALL'
-  | 'UNLISTEN'
-  | 'DEALLOCATE'
-  | 'CLOSE CURSOR'
-  | 'CLOSE CURSOR ALL'
-  | 'DROP TABLE'
-  | RoleTag
+const tags = [
+  'SET',
+  'RESET',
+  'DISCARD ALL',
+  'DECLARE CURSOR',
+  'DEALLOCATE ALL',
+  'DEALLOCATE',
+  'DO',
+  'DROP TABLE',
+  'CALL',
+  'CLOSE CURSOR',
+  'CLOSE CURSOR ALL',
+  'CREATE ROLE',
+  'ALTER ROLE',
+  'GRANT ROLE',
+  'UNLISTEN',
+  'LISTEN',
+  'LOAD',
+  'PREPARE',
+] as const
 
-const tagsByLetter: ReadonlyMap<number, readonly SessionTag[]> = new Map([
-  [0x53, ['SET']],
-  [0x52, ['RESET']],
-  [0x44, ['DISCARD ALL', 'DECLARE CURSOR', 'DEALLOCATE ALL', 'DEALLOCATE', 'DO', 'DROP TABLE']],
-  [0x43, ['CALL', 'CLOSE CURSOR', 'CLOSE CURSOR ALL', 'CREATE ROLE']],
-  [0x41, ['ALTER ROLE']],
-  [0x47, ['GRANT ROLE']],
-  [0x55, ['UNLISTEN']],
-  [0x4c, ['LISTEN', 'LOAD']],
-  [0x50, ['PREPARE']],
-])
+/** What a command left behind on the server, or took away. */
+export type SessionTag = (typeof tags)[number]
+
+/** By their first letter, an array of its full length: this is asked at each query. */
+const tagsByLetter: readonly (readonly SessionTag[])[] = Array.from({ length: 256 }, (_, letter) =>
+  tags.filter((tag) => tag.charCodeAt(0) === letter),
+)
 
 const roleTags: ReadonlySet<SessionTag> = new Set(['CREATE ROLE', 'ALTER ROLE', 'GRANT ROLE'])
 
@@ -41,11 +39,8 @@ export const isRoleTag = (tag: SessionTag): tag is RoleTag => roleTags.has(tag)
 
 /** Reads the body of a CommandComplete: `bytes[at..end)`, a text and its NUL. */
 export function sessionTagOf(bytes: Buffer, at: number, end: number): SessionTag | null {
-  const letter = bytes[at] as number
   // SELECT, INSERT, UPDATE, BEGIN and COMMIT leave here or at the length below.
-  const candidates = tagsByLetter.get(letter)
-  if (candidates === undefined) return null
-  for (const tag of candidates) {
+  for (const tag of tagsByLetter[bytes[at] as number] ?? []) {
     if (end - at - 1 === tag.length && bytes.toString('latin1', at, end - 1) === tag) return tag
   }
   return null
