@@ -135,7 +135,9 @@ export class ClientSession implements PoolClient {
     for (let attempt = 1; ; attempt++) {
       const link = await this.#obtain()
       try {
-        return { link, spelled: await this.#apply(link) }
+        const spelled = await this.#apply(link)
+        this.#stillOpen(link)
+        return { link, spelled }
       } catch (error) {
         const isLost = error instanceof PoolerError && error.code === 'ESERVERLOST'
         if (!isLost || attempt === serversTriedMax) throw error
@@ -173,6 +175,14 @@ export class ClientSession implements PoolClient {
     if (!this.login.tail.isGone && !this.#connection.isOver) return
     this.#pool.checkin(link)
     throw new ClientGone('while its login waited for a server')
+  }
+
+  /** Its end may have come with its answer, and was told to nobody who could go on with another. */
+  #stillOpen(link: ServerLink): void {
+    if (link.isUsable) return
+    const reason = link.fatal?.message ?? 'closed by the database'
+    this.#pool.discard(link, 'lost')
+    throw new PoolerError('ESERVERLOST', { values: { reason } })
   }
 
   #start(link: ServerLink | null, state: LoginState): void {

@@ -48,6 +48,8 @@ const usualSettings = {
 
 export class ModelServer {
   readonly auditor: ModelAuditor
+  /** New connections answer nothing behind their login, see ModelConnection.stall. */
+  stallsNew = false
   readonly #server: net.Server
   readonly #connections = new Set<ModelConnection>()
   readonly #options: ModelServerOptions
@@ -63,6 +65,7 @@ export class ModelServer {
       this.#lastProcessId += 1
       const connection = new ModelConnection(socket, this.#lastProcessId, behaviour)
       this.#connections.add(connection)
+      if (this.stallsNew) connection.stall()
       void connection.closed.then(() => this.#connections.delete(connection))
     })
   }
