@@ -7,7 +7,6 @@ import { RawClient } from '../support/raw-client.ts'
 import type { LoginResult } from '../support/raw-login.ts'
 import * as raw from '../support/raw-messages.ts'
 import { errorFields, rowsOf, typesOf } from '../support/raw-replies.ts'
-import { needsOneProcess } from '../support/worker-host.ts'
 
 let pooled: PooledPostgres
 afterEach(() => pooled.stop())
@@ -38,8 +37,6 @@ async function outsideLockHolder(): Promise<RawClient> {
   await holder.untilReady()
   return holder
 }
-const waiters = () =>
-  [...pooled.pooler.plane.pools.entries()].reduce((sum, { pool }) => sum + pool.waiters, 0)
 
 describe.each(['transaction', 'session'] as const)('%s port, a cancel', (port) => {
   test('ends the query of its client and of nobody else', async () => {
@@ -186,33 +183,31 @@ test('process ids are positive, and keys differ from login to login', async () =
   expect(logins.some(({ login }) => backends.includes(login.processId))).toBe(false)
 })
 
-test('a client that waits for a server is taken out of the queue, and can go on', async (context) => {
-  needsOneProcess(context, 'a login where the pool has no server waits for one')
+test('a client that waits for a server is taken out of the queue, and can go on', async () => {
   await start()
   const holder = await pooled.client('transaction')
   await holder.query('begin')
   await holder.untilReady()
-  const waiting = await pooled.login('transaction')
+  const waiting = await pooled.loginBeside('transaction')
   await waiting.client.query("select 'never run'")
-  await eventually(() => waiters() === 1)
+  await eventually(async () => (await pooled.waiters()) === 1)
   await cancel(waiting)
   const replies = await waiting.client.untilReady()
   expect(typesOf(replies)).toBe('EZ')
   expect(errorFields(replies[0]?.body ?? Buffer.alloc(0))).toMatchObject({ S: 'ERROR', C: '57014' })
   expect(replies[1]?.body.toString()).toBe('I')
-  expect(waiters()).toBe(0)
+  expect(await pooled.waiters()).toBe(0)
   await waiting.client.query("select 'now'")
   await holder.query('commit')
   expect(rowsOf(await waiting.client.untilReady())).toEqual([['now']])
 })
 
-test('each message of a waiting pipeline is answered by its own error', async (context) => {
-  needsOneProcess(context, 'a login where the pool has no server waits for one')
+test('each message of a waiting pipeline is answered by its own error', async () => {
   await start()
   const holder = await pooled.client('transaction')
   await holder.query('begin')
   await holder.untilReady()
-  const waiting = await pooled.login('transaction')
+  const waiting = await pooled.loginBeside('transaction')
   await waiting.client.send(
     Buffer.concat([
       raw.query('select 1'),
@@ -224,18 +219,17 @@ test('each message of a waiting pipeline is answered by its own error', async (c
       raw.functionCall(1397, ['-5']),
     ]),
   )
-  await eventually(() => waiters() === 1)
+  await eventually(async () => (await pooled.waiters()) === 1)
   await cancel(waiting)
   // The query inside the batch is skipped with it, as Postgres does behind an error.
   expect(typesOf(await waiting.client.untilReadies(3))).toBe('EZEZEZ')
   expect(waiting.client.pending()).toEqual([])
 })
 
-test('the key of a client that has given its server back does not reach who has it now', async (context) => {
-  needsOneProcess(context, 'a server never goes from a worker to another')
+test('the key of a client that has given its server back does not reach who has it now', async () => {
   await start()
   const before = await pooled.login('transaction')
-  const after = await pooled.login('transaction')
+  const after = await pooled.loginBeside('transaction')
   const pid = await pooled.value(before.client, 'select pg_backend_pid()')
   const holder = await outsideLockHolder()
   await after.client.query("select pg_backend_pid(), pg_advisory_xact_lock(77), 'after'")

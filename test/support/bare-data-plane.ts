@@ -85,6 +85,11 @@ export class BareDataPlane {
     return `${role}.${this.tenant.ref}`
   }
 
+  /** Clients that wait for a server. */
+  async waiters(): Promise<number> {
+    return [...this.plane.pools.entries()].reduce((sum, { pool }) => sum + pool.waiters, 0)
+  }
+
   /** No clients, no server in anybody's hands, nobody waiting. */
   async settled(): Promise<void> {
     await eventually(() => {

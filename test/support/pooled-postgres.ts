@@ -12,7 +12,7 @@ import { RawClient, type RawClientOptions } from './raw-client.ts'
 import type { LoginOptions, LoginResult } from './raw-login.ts'
 import { rowsOf } from './raw-replies.ts'
 import { makeRole, makeTenant } from './tenants.ts'
-import { looksInside, testWorkers, WorkerHost } from './worker-host.ts'
+import { looksInside, testWorkers, turnsBetween, WorkerHost } from './worker-host.ts'
 
 export type Port = 'transaction' | 'session'
 
@@ -136,6 +136,24 @@ export class PooledPostgres {
     return { client, login: await client.login(target) }
   }
 
+  /** As `login`, at the process to which the last connection to this port came. */
+  async loginBeside(port: Port): Promise<{ client: RawClient; login: LoginResult }> {
+    await this.comeRound(port)
+    return this.login(port)
+  }
+
+  /** Whoever comes next comes to the process to which the last one came. */
+  async comeRound(port: Port): Promise<void> {
+    for (let turn = 0; turn < turnsBetween; turn++) {
+      this.#clients.push(await RawClient.connect(this.target(port)))
+    }
+  }
+
+  /** Clients that wait for a server. */
+  waiters(): Promise<number> {
+    return this.#front.waiters()
+  }
+
   /** First column of the first row, through an open client. */
   async value(client: RawClient, sql: string): Promise<string | null> {
     await client.query(sql)
@@ -186,7 +204,10 @@ export class PooledPostgres {
 }
 
 /** What clients come to. */
-type Front = Pick<BareDataPlane, 'transactionPort' | 'sessionPort' | 'userOf' | 'settled' | 'stop'>
+type Front = Pick<
+  BareDataPlane,
+  'transactionPort' | 'sessionPort' | 'userOf' | 'waiters' | 'settled' | 'stop'
+>
 
 async function openDataPlane(
   postgres: PostgresAccess,
@@ -226,6 +247,7 @@ async function openWorkers(
     transactionPort: host.ports.transaction,
     sessionPort: host.ports.session,
     userOf: (role) => `${role}.${ref}`,
+    waiters: () => host.waiters(ref),
     settled: () => host.settled(ref),
     stop: async () => void (await host.stores.tenants.remove(ref)),
   }

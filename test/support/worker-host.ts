@@ -28,6 +28,9 @@ export function looksInside(what: string): never {
   throw new Error(`${what} is inside of one process`)
 }
 
+/** Connections to one port come to the workers in turn: this many others lead to the same one again. */
+export const turnsBetween = testWorkers - 1
+
 /** For a test that is about clients of one process; `why` says what is different with several. */
 export function needsOneProcess(context: TestContext, why: string): void {
   context.skip(testWorkers > 1, `needs one process: ${why}`)
@@ -108,21 +111,26 @@ export class WorkerHost {
     return host
   }
 
-  /** Clients of a project, or of all, over all workers. */
-  async clients(ref: string | null): Promise<number> {
-    const path = ref === null ? '/metrics' : `/metrics/${ref}`
-    const answer = await fetch(`http://127.0.0.1:${this.ports.api}${path}`)
-    const lines = (await answer.text()).split('\n')
-    return lines
-      .filter((line) => line.startsWith('pooler_clients{') || line.startsWith('pooler_waiters{'))
-      .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0)
+  /** Clients of a project that wait for a server, over all workers. */
+  waiters(ref: string): Promise<number> {
+    return this.#sum(ref, ['pooler_waiters{'])
   }
 
   async settled(ref: string | null): Promise<void> {
     await eventually(async () => {
-      const clients = await this.clients(ref)
+      const clients = await this.#sum(ref, ['pooler_clients{', 'pooler_waiters{'])
       if (clients > 0) throw new Error(`${clients} clients or waiters`)
     })
+  }
+
+  /** Of metrics of a project, or of all. */
+  async #sum(ref: string | null, series: readonly string[]): Promise<number> {
+    const path = ref === null ? '/metrics' : `/metrics/${ref}`
+    const answer = await fetch(`http://127.0.0.1:${this.ports.api}${path}`)
+    const lines = (await answer.text()).split('\n')
+    return lines
+      .filter((line) => series.some((start) => line.startsWith(start)))
+      .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0)
   }
 
   async end(): Promise<void> {
