@@ -70,7 +70,7 @@ const say = (line: string): void => {
   process.stdout.write(`${line}\n`)
 }
 
-const quickChaosSeconds = 5
+const quickChaosSeconds = 4
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({

@@ -29,7 +29,7 @@ export const churn: Scenario = {
         seed: options.seed,
         targets: ableTargets(world.targets, { by: name, needs, clients: lanes }, options.say),
         seconds,
-        warmUpSeconds: warmUpSecondsOf(options, true, 2),
+        warmUpSeconds: warmUpSecondsOf(options, true, 1),
         turn: (target, turnSeconds) => comeAndGo(target, isTls, turnSeconds),
       })
       options.onCase(done)

@@ -1,5 +1,5 @@
 // Thousands of clients that are logged in and say nothing: what each of them holds in the pooler.
-// The first thousand pay for what all share, and are taken off.
+// The first pay for what all share, and are taken off.
 import { processMemoryMb } from '../support/cpu.ts'
 import { faultsOf } from '../support/measure.ts'
 import { runCase, type Turn } from '../support/rounds.ts'
@@ -8,11 +8,16 @@ import { ableTargets, type Need, type Target } from '../support/target.ts'
 import { WireClient } from '../support/wire-client.ts'
 
 const clientsMax = 10_000
-const firstClients = 1000
 /** Logins at a time. */
 const lanes = 16
-/** Until what logging in left behind has been collected. */
-const settleMs = 3000
+interface Pace {
+  /** They pay for what all share. */
+  readonly firstClients: number
+  /** Until what logging in left behind has been collected. */
+  readonly settleMs: number
+}
+const usualPace: Pace = { firstClients: 1000, settleMs: 3000 }
+const quickPace: Pace = { firstClients: 500, settleMs: 1000 }
 
 export const idle: Scenario = {
   name: 'idle',
@@ -20,9 +25,10 @@ export const idle: Scenario = {
   isCompared: true,
   async run(world, options): Promise<ScenarioResult> {
     const cases = []
+    const pace = options.isQuick ? quickPace : usualPace
     for (const isTls of [false, true]) {
       // A handshake costs both sides a few milliseconds, and each client this process as much memory.
-      const clients = options.isQuick ? 2000 : isTls ? 4000 : clientsMax
+      const clients = options.isQuick ? 1500 : isTls ? 4000 : clientsMax
       const name = `idle, ${isTls ? 'TLS' : 'plain'}, ${clients} clients`
       const needs: Need[] = isTls ? ['scram', 'tls'] : ['scram']
       const poolers = world.targets.filter(({ pid }) => pid !== null)
@@ -32,17 +38,22 @@ export const idle: Scenario = {
         rounds: 1,
         seed: options.seed,
         targets: ableTargets(poolers, { by: name, needs, clients }, options.say),
-        turn: (target) => crowd(target, clients, isTls),
+        turn: (target) => crowd(target, clients, isTls, pace),
         warmUpSeconds: 0,
       })
       options.onCase(done)
       cases.push(done)
     }
-    return { settings: { firstClients, settleMs }, cases, faults: cases.flatMap(faultsOf) }
+    return { settings: { ...pace }, cases, faults: cases.flatMap(faultsOf) }
   },
 }
 
-async function crowd(target: Target, count: number, isTls: boolean): Promise<Turn> {
+async function crowd(
+  target: Target,
+  count: number,
+  isTls: boolean,
+  { firstClients, settleMs }: Pace,
+): Promise<Turn> {
   const clients: WireClient[] = []
   const pid = target.pid as number
   let firstError: string | null = null

@@ -24,6 +24,7 @@ import type { World } from '../support/world.ts'
 const clients = 5000
 /** Between a busy client's answer and its next question; 0: it asks for all it can get. */
 const pausesMs = [2000, 0]
+const quickPausesMs = [0]
 
 interface Neighbourhood {
   readonly target: Target
@@ -38,11 +39,12 @@ export const neighbours: Scenario = {
   async run(world, options): Promise<ScenarioResult> {
     const seconds = secondsOf(options, 8)
     const count = options.isQuick ? 500 : clients
+    const pauses = options.isQuick ? quickPausesMs : pausesMs
     const quiet = new HelperProcess('quiet-client-main.ts')
     const apart = await startApart(world)
     const places = await neighbourhoods(world, options, apart.target, count)
     const cases = []
-    for (const pauseMs of pausesMs) {
+    for (const pauseMs of pauses) {
       const done = await runCase(world, {
         name: `beside ${count} clients, ${pauseMs === 0 ? 'without pause' : `each every ${pauseMs / 1000} s`}`,
         unit: "the crowd's transactions",
@@ -50,7 +52,7 @@ export const neighbours: Scenario = {
         seed: options.seed,
         targets: places.map(({ target }) => target),
         seconds,
-        warmUpSeconds: warmUpSecondsOf(options, cases.length === 0, 1),
+        warmUpSeconds: warmUpSecondsOf(options, cases.length === 0),
         turn: (target, turnSeconds) => {
           const place = places.find((each) => each.target === target) as Neighbourhood
           return aloneAndBeside(place, quiet, pauseMs, turnSeconds)
@@ -62,7 +64,7 @@ export const neighbours: Scenario = {
     for (const crowd of new Set(places.map(({ crowd }) => crowd))) crowd.stop()
     quiet.stop()
     await apart.service.stop()
-    const settings = { clients: count, pausesMs, seconds }
+    const settings = { clients: count, pausesMs: pauses, seconds }
     return { settings, cases, faults: cases.flatMap(faultsOf) }
   },
 }

@@ -97,7 +97,7 @@ async function runScript(
     await writeFile(file, `${script.text}\n`)
     args.push('-f', file)
   }
-  for (const clients of script.clients) {
+  for (const clients of options.isQuick ? script.clients.slice(-1) : script.clients) {
     const common = [...args, '-n', '-c', `${clients}`, '-j', '1']
     const name = `${script.name}, ${clients} clients`
     const done = await runCase(world, {
