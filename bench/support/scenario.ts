@@ -59,7 +59,7 @@ export const warmUpSecondsOf = (
   quickSeconds = 0,
 ): number => {
   if (isQuick) return isFirst ? quickSeconds : 0
-  return isFirst ? 15 : 3
+  return isFirst ? 15 : 6
 }
 
 export const secondsOf = (options: ScenarioOptions, usual: number): number =>
