@@ -27,7 +27,8 @@ const processIdMin = 2 ** 22 + 1
 const processIdMax = 0x7fffffff
 
 export class CancelKeys {
-  readonly #targets = new Map<number, { secret: Buffer; target: CancelTarget }>()
+  /** A secret is kept as characters of a byte each: a Buffer would keep the 64 KB around it as well. */
+  readonly #targets = new Map<number, { secret: string; target: CancelTarget }>()
 
   /** One entry for each client that is logged in; `withdraw` takes it away. */
   get size(): number {
@@ -39,7 +40,7 @@ export class CancelKeys {
     let processId = randomInt(processIdMin, processIdMax)
     while (this.#targets.has(processId)) processId = randomInt(processIdMin, processIdMax)
     const secret = pooledRandomBytes(isLong ? longSecretBytes : secretBytes)
-    this.#targets.set(processId, { secret, target })
+    this.#targets.set(processId, { secret: secret.toString('latin1'), target })
     return { processId, secret }
   }
 
@@ -51,6 +52,6 @@ export class CancelKeys {
   find(processId: number, secret: Buffer): CancelTarget | null {
     const known = this.#targets.get(processId)
     if (known === undefined || known.secret.length !== secret.length) return null
-    return timingSafeEqual(known.secret, secret) ? known.target : null
+    return timingSafeEqual(Buffer.from(known.secret, 'latin1'), secret) ? known.target : null
   }
 }

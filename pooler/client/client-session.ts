@@ -3,7 +3,6 @@
 import type { ErrorCode } from '../../shared/error-catalogue.ts'
 import { PoolerError } from '../../shared/errors.ts'
 import { noticeResponse } from '../../shared/protocol/error-response.ts'
-import type { CancelKey } from '../cancel/cancel-keys.ts'
 import type { Pool } from '../pool/pool.ts'
 import { type PoolKey, poolKeyText } from '../pool/pool-key.ts'
 import type { PoolClient, PoolPlace } from '../pool/pool-registry.ts'
@@ -35,7 +34,8 @@ export class ClientSession implements PoolClient {
   readonly #pool: Pool
   readonly #poolKey: string
   #relay: Relay | null = null
-  #cancelKey: CancelKey | null = null
+  /** Of BackendKeyData; 0 before. */
+  #processId = 0
   #hasLeft = false
 
   /** Throws EMAXCONN, EMAXCONNTENANT or EMAXPOOLS; nothing has to be left then. */
@@ -95,7 +95,7 @@ export class ClientSession implements PoolClient {
     if (this.#hasLeft) return
     this.#hasLeft = true
     const { cancelKeys } = this.#services
-    if (this.#cancelKey !== null) cancelKeys.withdraw(this.#cancelKey.processId)
+    cancelKeys.withdraw(this.#processId)
     this.#place.leave()
     this.#leaveCounts()
     const reason = end instanceof PoolerError ? end.code : end
@@ -212,11 +212,12 @@ export class ClientSession implements PoolClient {
       onEnded: (end) => this.leave(end),
     })
     this.#relay = relay
-    this.#cancelKey = cancelKeys.issue(relay, login.request.minor >= 2)
-    relay.asides.processId = this.#cancelKey.processId
+    const key = cancelKeys.issue(relay, login.request.minor >= 2)
+    this.#processId = key.processId
+    relay.asides.processId = key.processId
     const until = login.authenticated.person?.notice ?? null
     const notice = until === null ? null : noticeResponse(until)
-    relay.transport.write(loginAnswer(state.reports, this.#cancelKey, notice))
+    relay.transport.write(loginAnswer(state.reports, key, notice))
     this.#connection.log.info(
       { tenant: this.key.tenantRef, role: this.key.role, mode: this.key.mode },
       'client logged in',
