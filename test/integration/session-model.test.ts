@@ -82,7 +82,11 @@ const seen = ({ type, body }: raw.RawMessage): string =>
     : `${type} ${body
         .toString('latin1')
         .replace(/pg_temp_\d+/g, 'pg_temp')
-        .replace(/statement "n\d"/, 'statement')}`
+        .replace(/statement "n\d"/, 'statement')
+        .replace(refusedAt, '$1')}`
+
+/** What a failed transaction refuses may be a Parse in front: the same words, of another line of Postgres' source. */
+const refusedAt = /(C25P02\0.*)Fpostgres\.c\0L\d+\0R\w+\0/
 
 /** Several reports in a row come in the order in which that backend's settings were first changed. */
 function inOneOrder(told: string, at: number, all: readonly string[]): string {
