@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import type { Clock } from '../shared/clock.ts'
 import { PoolerError } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
+import { noBytes } from '../shared/no-bytes.ts'
 import { errorResponseOf } from '../shared/protocol/error-response.ts'
 import { isAllowed, normalizeAddress } from './accept/address-filter.ts'
 import type { Admission, ConnectionQuota } from './accept/connection-quota.ts'
@@ -28,8 +29,6 @@ export interface FrontDoorOptions {
   readonly onNewcomer: (newcomer: Newcomer, admission: Admission) => void
 }
 
-const nothing = Buffer.alloc(0)
-
 export class FrontDoor {
   readonly #options: FrontDoorOptions
   /** Sockets whose PROXY header has not come. */
@@ -51,7 +50,7 @@ export class FrontDoor {
     }
     const { clock, config } = this.#options
     const acceptedMs = clock.monotonicMs()
-    const newcomer = { socket, mode, address, isProxied: false, firstBytes: nothing, acceptedMs }
+    const newcomer = { socket, mode, address, isProxied: false, firstBytes: noBytes, acceptedMs }
     if (isAllowed(config.proxyProtocolTrusted, address)) void this.#readHeader(newcomer)
     else this.#admit(newcomer)
   }
@@ -115,7 +114,7 @@ export class FrontDoor {
 
 /** The newcomer as its load balancer names it; null when it left, an error when that cannot be read. */
 async function withHeader(newcomer: Newcomer): Promise<Newcomer | PoolerError | null> {
-  let bytes: Buffer = nothing
+  let bytes: Buffer = noBytes
   for (;;) {
     const chunk = await readChunk(newcomer.socket)
     if (chunk === null) return null

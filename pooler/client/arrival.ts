@@ -3,6 +3,7 @@
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { PoolerError } from '../../shared/errors.ts'
+import { noBytes } from '../../shared/no-bytes.ts'
 import type { ServerCertificates } from '../accept/server-certificates.ts'
 import { type SecuredSocket, secureServerSide } from '../accept/tls.ts'
 import { healthAnswer } from '../startup/health-answer.ts'
@@ -32,7 +33,6 @@ export interface ArrivalOptions {
 
 const yes = Buffer.from('S')
 const no = Buffer.from('N')
-const nothing = Buffer.alloc(0)
 
 /**
  * null when the connection has had its answer and is to be closed without another word.
@@ -77,7 +77,7 @@ export async function arrive(socket: Socket, options: ArrivalOptions): Promise<A
         // Plaintext behind the request would be taken for the client's own words inside TLS.
         if (step.hasTrailingBytes) return null
         current.write(options.certificates === null ? no : yes)
-        if (options.certificates !== null) await secure(nothing, false)
+        if (options.certificates !== null) await secure(noBytes, false)
         break
       case 'gssenc-request':
         if (step.hasTrailingBytes) return null

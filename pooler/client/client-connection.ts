@@ -7,6 +7,7 @@ import type { ErrorCode } from '../../shared/error-catalogue.ts'
 import { PoolerError } from '../../shared/errors.ts'
 import { type ClientId, newReportId, nextClientId } from '../../shared/ids.ts'
 import { type Log, logWith } from '../../shared/log.ts'
+import { noBytes } from '../../shared/no-bytes.ts'
 import { errorResponseOf, PostgresError } from '../../shared/protocol/error-response.ts'
 import { sourceKey } from '../accept/address-filter.ts'
 import type { Admission } from '../accept/connection-quota.ts'
@@ -189,7 +190,7 @@ export class ClientConnection {
   #arrive(): Promise<Arrival | null> {
     const { version, certificates, cancelRequests } = this.#services
     const firstBytes = this.#firstBytes
-    this.#firstBytes = nothing
+    this.#firstBytes = noBytes
     return arrive(this.#socket, {
       firstBytes,
       version,
@@ -212,5 +213,4 @@ export class ClientConnection {
   }
 }
 
-const nothing = Buffer.alloc(0)
 const ignore = (): void => {}

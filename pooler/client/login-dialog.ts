@@ -2,6 +2,7 @@
 // what auth needs and no more; the login deadline closes the socket, which ends every wait here.
 import type { Socket } from 'node:net'
 import { PoolerError } from '../../shared/errors.ts'
+import { noBytes } from '../../shared/no-bytes.ts'
 import { MessageReader } from '../../shared/protocol/message-reader.ts'
 import { frontend } from '../../shared/protocol/message-types.ts'
 import type { AuthDialog } from '../auth/auth-dialog.ts'
@@ -13,12 +14,10 @@ export class ClientGone extends Error {
   override readonly name = 'ClientGone'
 }
 
-const nothing = Buffer.alloc(0)
-
 export class LoginDialog implements AuthDialog {
   readonly #socket: Socket
   readonly #reader = new MessageReader({ bodyBytesMax: passwordMessageBytesMax })
-  #unsent: Buffer = nothing
+  #unsent: Buffer = noBytes
 
   /** `rest` came behind the startup packet. */
   constructor(socket: Socket, rest: Buffer) {
@@ -34,7 +33,7 @@ export class LoginDialog implements AuthDialog {
   /** The last message, which is the caller's to send in front of its own; empty: there is none. */
   takeUnsent(): Buffer {
     const unsent = this.#unsent
-    this.#unsent = nothing
+    this.#unsent = noBytes
     return unsent
   }
 

@@ -2,12 +2,12 @@
 // comes, up to a bound, and notices when it leaves.
 
 import type { Socket } from 'node:net'
+import { noBytes } from '../../shared/no-bytes.ts'
 import { kept } from '../relay/read-memory.ts'
 import type { OpenTransport, Transport, TransportReader } from '../relay/transport.ts'
 
 /** Clients send little before ReadyForQuery; one that sends more is not read until it has a server. */
 const keptBytesMax = 64 * 1024
-const nothing = Buffer.alloc(0)
 
 export class LoginTail implements TransportReader {
   readonly transport: Transport
@@ -49,7 +49,7 @@ export class LoginTail implements TransportReader {
 
   /** All that came; reading goes on for the transport's next owner. */
   take(): Buffer {
-    const kept = this.#keptBytes === 0 ? nothing : Buffer.concat(this.#kept)
+    const kept = this.#keptBytes === 0 ? noBytes : Buffer.concat(this.#kept)
     this.#kept = []
     this.#keptBytes = 0
     this.transport.resume()

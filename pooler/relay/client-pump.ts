@@ -1,4 +1,6 @@
 // Messages of one client. Every header is shown to the relay, which says what becomes of it.
+
+import { noBytes } from '../../shared/no-bytes.ts'
 import { headerBytes } from '../../shared/protocol/message-types.ts'
 import { KeptBytes } from './kept-bytes.ts'
 import { headerOf, Pump } from './pump.ts'
@@ -12,15 +14,13 @@ export interface ClientMessages {
   readonly isDeaf: boolean
 }
 
-const nothing = Buffer.alloc(0)
-
 export class ClientPump extends Pump {
   readonly #messages: ClientMessages
   /** Of the message whose header has been read: valid until the next one. */
   type = 0
   bodyBytes = 0
   /** Its body begins at `at` of `chunk`, as far as it has come. */
-  chunk: Buffer = nothing
+  chunk: Buffer = noBytes
   at = 0
   /** What keepFromHere keeps. */
   readonly #kept = new KeptBytes()
@@ -34,7 +34,7 @@ export class ClientPump extends Pump {
   override feed(chunk: Buffer): Buffer | null {
     if (this.#kept.isAny) this.#kept.append(chunk, 0)
     const rest = super.feed(chunk)
-    this.chunk = nothing
+    this.chunk = noBytes
     if (rest !== null && this.#kept.isAny) this.#kept.takeOff(rest.length)
     return rest
   }
@@ -43,7 +43,7 @@ export class ClientPump extends Pump {
   keepFromHere(bytesMax: number): void {
     const { chunk, at } = this
     // A header that came in two pieces is not in this chunk.
-    if (at >= headerBytes) this.#kept.begin(bytesMax, nothing, chunk, at - headerBytes)
+    if (at >= headerBytes) this.#kept.begin(bytesMax, noBytes, chunk, at - headerBytes)
     else this.#kept.begin(bytesMax, headerOf(this.type, this.bodyBytes), chunk, at)
   }
 

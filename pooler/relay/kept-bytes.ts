@@ -4,16 +4,15 @@
 
 // The global `Buffer` is a getter.
 import { Buffer } from 'node:buffer'
+import { noBytes } from '../../shared/no-bytes.ts'
 
 /** Of its own, as a slice of Node's pool would keep the pool alive for an idle client. */
 const heldBytesMax = 256
 /** Fewer are copied faster here than by a call. */
 const calledBytesMin = 128
 
-const nothing = Buffer.alloc(0)
-
 export class KeptBytes {
-  #memory: Buffer = nothing
+  #memory: Buffer = noBytes
   #length = 0
   #bytesMax = 0
   #isAny = false
@@ -50,7 +49,7 @@ export class KeptBytes {
 
   drop(): void {
     this.#isAny = false
-    if (this.#memory.length > heldBytesMax) this.#memory = nothing
+    if (this.#memory.length > heldBytesMax) this.#memory = noBytes
   }
 
   /** null: none are kept. */
@@ -58,7 +57,7 @@ export class KeptBytes {
     if (!this.#isAny) return null
     const bytes = this.#memory.subarray(0, this.#length)
     this.#isAny = false
-    this.#memory = nothing
+    this.#memory = noBytes
     return bytes
   }
 

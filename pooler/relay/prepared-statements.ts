@@ -2,6 +2,7 @@
 // servers a statement has a name made from its content, and a server learns it when it is first
 // needed there. What a server has already is answered by us, in order with its other replies.
 import { Buffer } from 'node:buffer'
+import { noBytes } from '../../shared/no-bytes.ts'
 import { frontend, status } from '../../shared/protocol/message-types.ts'
 import { contentFor, dropsStatements, type NamingText } from './naming-text.ts'
 import type { ServerLink } from './server-link.ts'
@@ -28,7 +29,6 @@ import { StatementsInSql } from './statements-in-sql.ts'
 import type { SettingsInForce, TextEnvironment } from './text-environment.ts'
 import { UnnamedStatement } from './unnamed-statement.ts'
 
-const noBytes = Buffer.alloc(0)
 const unnamed = ''
 const flushMessage = Buffer.from([frontend.flush, 0, 0, 0, 4])
 

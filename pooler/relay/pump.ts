@@ -6,6 +6,7 @@
 //   chunk:  │ rest of body │ header body │ header body │ hea
 //           ↑ from (forward starts here)               ↑ a split header is never passed on
 import { Buffer } from 'node:buffer'
+import { noBytes } from '../../shared/no-bytes.ts'
 import { Framer, needMore } from '../../shared/protocol/framer.ts'
 import { messageBytesMax } from '../../shared/protocol/message-types.ts'
 import { kept } from './read-memory.ts'
@@ -14,8 +15,6 @@ import { collect, drop, forward, hold, rewrite, type Verdict } from './verdicts.
 
 /** Of a split body that is to be seen, so much is collected; the rest of it is not looked at. */
 export const seenBytesMax = 16 * 1024
-
-const nothing = Buffer.alloc(0)
 
 export const headerOf = (type: number, bodyBytes: number): Buffer => {
   const header = Buffer.allocUnsafe(5)
@@ -41,10 +40,10 @@ export abstract class Pump {
   #collectedBytes = 0
   #neededBytes = 0
   /** During onHeader: forwarded bytes of the chunk that have not been passed, up to the message. */
-  #chunk: Buffer = nothing
+  #chunk: Buffer = noBytes
   #unpassedFrom = 0
   #messageAt = 0
-  #replacement: Buffer = nothing
+  #replacement: Buffer = noBytes
   #replacedBytes = 0
 
   /** True when the last byte passed on was the last of a message, so that one of ours may follow. */

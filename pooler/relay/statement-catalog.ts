@@ -1,6 +1,7 @@
 // Prepared statements of one pool by content: equal ones are one object with one server-side name,
 // whatever the clients call them. An entry lives as long as a client has a name for it.
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
+import { noBytes } from '../../shared/no-bytes.ts'
 import { giveBackSql, lendSql } from './lent-settings.ts'
 import type { NamingText } from './naming-text.ts'
 import { noContent, parseMessage } from './statement-frames.ts'
@@ -32,7 +33,6 @@ export const asForeign = (name: string): string => `_${name}`
 /** It is on one server only, and its text is not kept. */
 export const isLarge = ({ parse }: Statement): boolean => parse.length === 0
 const nameHexDigits = 40
-const noText = Buffer.alloc(0)
 /** Of texts of ours: they are read alike by all settings. */
 const ours = plainEnvironment('')
 
@@ -91,7 +91,7 @@ export class StatementCatalog {
   takeNamed(serverName: string): Statement {
     const entry: Entry = {
       serverName,
-      parse: noText,
+      parse: noBytes,
       naming: null,
       environment: ours,
       key: serverName,

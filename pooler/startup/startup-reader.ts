@@ -4,6 +4,7 @@
 // Postgres manual, 54.2.1, 54.2.11, 54.2.12 and 54.7.
 import { assert } from '../../shared/assert.ts'
 import { PoolerError } from '../../shared/errors.ts'
+import { noBytes } from '../../shared/no-bytes.ts'
 import { startupPacketBytesMax } from '../config/limits.ts'
 import { readStartupPacket, type StartupPacket } from './startup-packet.ts'
 
@@ -20,7 +21,6 @@ const cancelSecretBytesMax = 256
 
 const tlsHandshakeByte = 0x16
 const httpGet = Buffer.from('GET ', 'latin1')
-const nothing = Buffer.alloc(0)
 
 export type StartupStep =
   | { readonly kind: 'more' }
@@ -45,7 +45,7 @@ export class StartupReader {
   readonly #asked = new Set<number>()
   #phase: 'first' | 'later' | 'done' = 'first'
   /** The first `#heldBytes` of `#buffer` are what was not used up yet. */
-  #buffer: Buffer = nothing
+  #buffer: Buffer = noBytes
   #heldBytes = 0
 
   constructor(options: StartupReaderOptions) {
@@ -63,7 +63,7 @@ export class StartupReader {
       return step
     }
     this.#phase = 'done'
-    this.#keep(nothing)
+    this.#keep(noBytes)
     return step
   }
 

@@ -1,5 +1,6 @@
 // Whole messages, for the cold path only: logging in, auth query, reset. The relay never uses it.
 import { PoolerError } from '../errors.ts'
+import { noBytes } from '../no-bytes.ts'
 
 export interface WholeMessage {
   readonly type: number
@@ -10,8 +11,6 @@ export interface MessageReaderOptions {
   /** A larger body is refused before memory is taken for it. */
   readonly bodyBytesMax: number
 }
-
-const nothing = Buffer.alloc(0)
 
 export class MessageReader {
   readonly #bodyBytesMax: number
@@ -67,7 +66,7 @@ export class MessageReader {
   /** Everything that no message has taken yet; the reader is empty afterwards. */
   takeRest(): Buffer {
     this.#join()
-    const rest = this.#held[0] ?? nothing
+    const rest = this.#held[0] ?? noBytes
     this.#held = []
     this.#heldBytes = 0
     return rest
