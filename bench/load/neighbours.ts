@@ -3,7 +3,7 @@
 // same client straight to Postgres, and through a pooler of its own, beside the same crowd.
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Address } from '../support/address.ts'
-import type { CrowdReport, CrowdRequest } from '../support/crowd-main.ts'
+import type { CrowdLoad, CrowdReport, CrowdRequest } from '../support/crowd-main.ts'
 import { HelperProcess } from '../support/helper-process.ts'
 import { ownFolder, startLatchkey } from '../support/latchkey.ts'
 import { faultsOf } from '../support/measure.ts'
@@ -22,9 +22,16 @@ import { ableTargets, checkLogin, type Target } from '../support/target.ts'
 import type { World } from '../support/world.ts'
 
 const clients = 5000
-/** Between a busy client's answer and its next question; 0: it asks for all it can get. */
-const pausesMs = [2000, 0]
-const quickPausesMs = [0]
+interface Load extends CrowdLoad {
+  readonly name: string
+}
+
+/** The last one takes all that the machine has, the others are the pooler's affair. */
+const loads: readonly Load[] = [
+  { name: 'each every 2 s', pauseMs: 2000, heldMs: 0 },
+  { name: 'all of whom wait for servers that take 10 ms', pauseMs: 0, heldMs: 10 },
+  { name: 'without pause', pauseMs: 0, heldMs: 0 },
+]
 
 interface Neighbourhood {
   readonly target: Target
@@ -39,14 +46,14 @@ export const neighbours: Scenario = {
   async run(world, options): Promise<ScenarioResult> {
     const seconds = secondsOf(options, 8)
     const count = options.isQuick ? 500 : clients
-    const pauses = options.isQuick ? quickPausesMs : pausesMs
+    const wanted = options.isQuick ? loads.slice(-1) : loads
     const quiet = new HelperProcess('quiet-client-main.ts')
     const apart = await startApart(world)
     const places = await neighbourhoods(world, options, apart.target, count)
     const cases = []
-    for (const pauseMs of pauses) {
+    for (const load of wanted) {
       const done = await runCase(world, {
-        name: `beside ${count} clients, ${pauseMs === 0 ? 'without pause' : `each every ${pauseMs / 1000} s`}`,
+        name: `beside ${count} clients, ${load.name}`,
         unit: "the crowd's transactions",
         rounds: options.rounds,
         seed: options.seed,
@@ -55,7 +62,7 @@ export const neighbours: Scenario = {
         warmUpSeconds: warmUpSecondsOf(options, cases.length === 0),
         turn: (target, turnSeconds) => {
           const place = places.find((each) => each.target === target) as Neighbourhood
-          return aloneAndBeside(place, quiet, pauseMs, turnSeconds)
+          return aloneAndBeside(place, quiet, load, turnSeconds)
         },
       })
       options.onCase(done)
@@ -64,7 +71,7 @@ export const neighbours: Scenario = {
     for (const crowd of new Set(places.map(({ crowd }) => crowd))) crowd.stop()
     quiet.stop()
     await apart.service.stop()
-    const settings = { clients: count, pausesMs: pauses, seconds }
+    const settings = { clients: count, loads: wanted, seconds }
     return { settings, cases, faults: cases.flatMap(faultsOf) }
   },
 }
@@ -119,13 +126,13 @@ async function neighbourhoods(
 async function aloneAndBeside(
   { quiet: address, crowd }: Neighbourhood,
   quiet: HelperProcess,
-  pauseMs: number,
+  { pauseMs, heldMs }: CrowdLoad,
   seconds: number,
 ): Promise<Turn> {
   const measured = (): Promise<QuietReport> =>
     quiet.ask({ address, seconds } satisfies QuietRequest)
   const alone = await measured()
-  await crowd.ask({ do: 'begin', pauseMs } satisfies CrowdRequest)
+  await crowd.ask({ do: 'begin', pauseMs, heldMs } satisfies CrowdRequest)
   await pause(Math.max(1000, pauseMs))
   const beside = await measured()
   const busy: CrowdReport = await crowd.ask({ do: 'end' } satisfies CrowdRequest)

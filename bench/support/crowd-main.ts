@@ -1,6 +1,6 @@
 // A program: thousands of clients that ask a small question again and again. They share Latchkey's own
 // way to sockets below Node's streams, so that they take as little as they can from what is measured.
-
+import { setTimeout as pause } from 'node:timers/promises'
 import { openHandleTransport } from '../../pooler/relay/handle-transport.ts'
 import type { Transport, TransportReader } from '../../pooler/relay/transport.ts'
 import { query } from '../../shared/protocol/frontend-messages.ts'
@@ -11,11 +11,17 @@ import { WireClient } from './wire-client.ts'
 
 export type CrowdRequest =
   | { readonly do: 'open'; readonly address: Address; readonly clients: number }
-  /** `pauseMs`: of each client between an answer and its next question, on average; 0: none. */
-  | { readonly do: 'begin'; readonly pauseMs: number }
+  | ({ readonly do: 'begin' } & CrowdLoad)
   | { readonly do: 'end' }
 
-/** Of the time between `begin` and `end`. */
+export interface CrowdLoad {
+  /** Of each client between an answer and its next question, on average; 0: none. */
+  readonly pauseMs: number
+  /** For which a question keeps its server, by sleeping there; 0: it is answered at once. */
+  readonly heldMs: number
+}
+
+/** Of the time between `begin` and `end`; those who still wait are waited for then. */
 export interface CrowdReport {
   readonly answers: number
   readonly errors: number
@@ -24,14 +30,15 @@ export interface CrowdReport {
 
 /** Logins at a time. */
 const lanes = 16
-const question = query('SELECT 1')
 /** In which they begin one after the other. */
 const beginMs = 500
 /** Pauses have so many lengths, because timers of one length are cheap. */
 const pauseLengths = 64
+const lookPeriodMs = 20
 
 const crowd: Member[] = []
 let pauseMs = 0
+let question = query('SELECT 1')
 let isAsking = false
 let answers = 0
 let errors = 0
@@ -50,7 +57,12 @@ class Member implements TransportReader {
     this.#transport = openHandleTransport(client.release(), this)
   }
 
+  get isAnswerDue(): boolean {
+    return this.#isOpen && this.#isAnswerDue
+  }
+
   begin(): void {
+    this.#answerBytes = 0
     this.#askIn(Math.random() * Math.max(pauseMs, beginMs))
   }
 
@@ -112,7 +124,9 @@ answerRequests(async (request: CrowdRequest): Promise<CrowdReport | undefined> =
     return undefined
   }
   if (request.do === 'begin') {
+    const { heldMs } = request
     pauseMs = request.pauseMs
+    question = query(heldMs === 0 ? 'SELECT 1' : `SELECT pg_sleep(${heldMs / 1000})`)
     isAsking = true
     answers = 0
     errors = 0
@@ -121,5 +135,8 @@ answerRequests(async (request: CrowdRequest): Promise<CrowdReport | undefined> =
     return undefined
   }
   isAsking = false
-  return { answers, errors, seconds: (performance.now() - beganMs) / 1000 }
+  const seconds = (performance.now() - beganMs) / 1000
+  const answered = answers
+  while (crowd.some(({ isAnswerDue }) => isAnswerDue)) await pause(lookPeriodMs)
+  return { answers: answered, errors, seconds }
 })
