@@ -22,4 +22,4 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
     fetch(`${tls ? 'https' : 'http'}://127.0.0.1:${process.env.PORT}/api/health`) \
       .then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 # node itself is process 1: SIGTERM drains.
-CMD ["node", "pooler/main.ts"]
+CMD ["node", "--max-semi-space-size=16", "pooler/main.ts"]

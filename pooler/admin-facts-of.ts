@@ -39,7 +39,7 @@ export class FactsHere {
     this.#sampling = clock.every(statsPeriodMs, () => rates.sample(clock.monotonicMs()))
     this.#read = {
       pools: () => [...data.pools.entries()].map((entry) => poolRowOf(entry, data)),
-      clients: () => [...data.connections].map((one) => clientRowOf(one, wallOf)),
+      clients: () => inOrder(data.connections).map((one) => clientRowOf(one, wallOf)),
       servers: () =>
         [...data.pools.entries()].flatMap((entry) => {
           const holders = holdersOf(entry)
@@ -104,6 +104,10 @@ function poolRowOf({ key, pool, clients }: PoolEntry, data: DataPlane): PoolRow 
   }
 }
 
+/** As they came. */
+const inOrder = (connections: Iterable<ClientConnection>): ClientConnection[] =>
+  [...connections].sort((one, other) => one.id - other.id)
+
 type WallOf = (monotonicMs: number) => number
 
 function clientRowOf(connection: ClientConnection, wallOf: WallOf): ClientRow {
@@ -132,7 +136,7 @@ function clientRowOf(connection: ClientConnection, wallOf: WallOf): ClientRow {
 /** Who holds which server of the pool. */
 function holdersOf({ clients }: PoolEntry): ReadonlyMap<unknown, number> {
   const holders = new Map<unknown, number>()
-  for (const client of clients as ReadonlySet<ClientSession>) {
+  for (const client of clients as Iterable<ClientSession>) {
     const relay = client.relay
     if (relay?.server != null) holders.set(relay.server, relay.clientId)
   }

@@ -2,9 +2,9 @@
 // What it needs to know of projects and people is handed in.
 import { randomBytes } from 'node:crypto'
 import type { Clock, Timer } from '../shared/clock.ts'
-import { DeadlineQueue } from '../shared/deadline-queue.ts'
 import { PoolerError } from '../shared/errors.ts'
 import type { Log } from '../shared/log.ts'
+import { Roster } from '../shared/roster.ts'
 import { ConnectionQuota, quotaLimitsFor } from './accept/connection-quota.ts'
 import { Listener } from './accept/listener.ts'
 import { readOpenFilesMax, shareOpenFiles } from './accept/open-files.ts'
@@ -87,7 +87,7 @@ const housekeepingEveryTicks = 10
 const upstreamsMax = 10_000
 
 export class DataPlane {
-  readonly connections = new Set<ClientConnection>()
+  readonly connections = new Roster<ClientConnection>()
   readonly pools: PoolRegistry
   readonly clientCounts: ClientCounts
   readonly cancelKeys = new CancelKeys()
@@ -98,7 +98,6 @@ export class DataPlane {
   readonly #services: ClientServices
   readonly #frontDoor: FrontDoor
   readonly #listeners: readonly Listener[]
-  readonly #deadlines: DeadlineQueue
   readonly #backoffs = new Map<string, ConnectBackoff>()
   readonly #ticker: { nowMs: number }
   /** Of this process: statements' names on servers come from it. */
@@ -114,7 +113,6 @@ export class DataPlane {
   constructor(options: DataPlaneOptions) {
     const { config, clock } = options
     this.#options = options
-    this.#deadlines = new DeadlineQueue(clock)
     this.#ticker = { nowMs: wholeMs(clock) }
     const shares = shareOpenFiles(readOpenFilesMax(), config.clientsMax)
     const { workers } = options
@@ -344,7 +342,6 @@ export class DataPlane {
       onUpstreamClosing: (address) => this.#leaveUpstream(address, tenant().dbPort),
       openTransport: this.#options.openTransport,
       lane: this.#laneOf(key.tenantRef),
-      deadlines: this.#deadlines,
       counters: new PoolCounters(),
       statements: {
         catalog: new StatementCatalog(this.#statementSecret),

@@ -1,5 +1,6 @@
 // Process edge: arguments, environment, signals, exit codes. Everything else is built in pooler.ts; with
 // several workers this program is the process in front of them (workers/primary.ts), and each of them.
+import './short-lived.ts'
 import cluster from 'node:cluster'
 import { systemClock } from '../shared/clock.ts'
 import { createLog, type Log } from '../shared/log.ts'

@@ -2,7 +2,6 @@ import { bench, describe } from 'vitest'
 import { WaitingLine } from '../../pooler/pool/waiting-line.ts'
 import type { ServerWaiter } from '../../pooler/relay/server-source.ts'
 import { systemClock } from '../../shared/clock.ts'
-import { DeadlineQueue } from '../../shared/deadline-queue.ts'
 import { nextClientId } from '../../shared/ids.ts'
 
 const waiter = (): ServerWaiter => ({
@@ -16,7 +15,7 @@ const waiter = (): ServerWaiter => ({
 describe('a client that waits for a server', () => {
   const line = new WaitingLine({
     waitersMax: 1000,
-    deadlines: new DeadlineQueue(systemClock),
+    clock: systemClock,
     onExpired() {},
   })
   // Forty-four wait at any time: 64 clients on 20 servers.

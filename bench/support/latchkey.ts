@@ -1,8 +1,9 @@
 // Latchkey as its users run it: a process with DATABASE_URL, and a project put in by the API.
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { isIPv6 } from 'node:net'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { SignJWT } from 'jose'
 import { freePort } from '../../pooler/embedded/free-port.ts'
 import type { Address } from './address.ts'
@@ -39,6 +40,12 @@ export interface LatchkeyRun {
   api(method: string, path: string, body: object, token?: string): Promise<unknown>
 }
 
+/** What `npm start` hands to Node in that checkout: `node …`. */
+async function startArgumentsOf(folder: string): Promise<string[]> {
+  const { scripts } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'))
+  return String(scripts.start).split(' ').slice(1)
+}
+
 export const ownFolder = resolve(import.meta.dirname, '../..')
 export const projectRef = 'bench'
 
@@ -69,7 +76,8 @@ export async function startLatchkey(
     PROXY_PORT_SESSION: String(sessionPort),
   }
   // setpriv (util-linux) ends it with this process, however this process ends.
-  const command = ['--pdeathsig', 'KILL', process.execPath, ...options.nodeArgs, 'pooler/main.ts']
+  const start = [...options.nodeArgs, ...(await startArgumentsOf(options.folder))]
+  const command = ['--pdeathsig', 'KILL', process.execPath, ...start]
   const child = spawn('setpriv', command, { env, cwd: options.folder, stdio: 'pipe' })
   const service = new Service(options.name, child)
   const apiUrl = `http://127.0.0.1:${apiPort}`

@@ -30,10 +30,10 @@ const moves: Moves<AdmissionState> = {
 export class ConnectionQuota {
   readonly #limits: QuotaLimits
   readonly #roomElsewhere: () => number
-  readonly #loggedIn = new Set<Admission>()
-  readonly #beforeLogin = new Set<Admission>()
+  #loggedIn = 0
+  #beforeLogin = 0
   /** Only sources with somebody before login: at most `beforeLoginMax`. */
-  readonly #bySource = new Map<string, Set<Admission>>()
+  readonly #bySource = new Map<string, number>()
 
   /** `roomElsewhere`: what other workers leave of what all may have together. */
   constructor(limits: QuotaLimits, roomElsewhere = () => Number.POSITIVE_INFINITY) {
@@ -42,53 +42,52 @@ export class ConnectionQuota {
   }
 
   get loggedInCount(): number {
-    return this.#loggedIn.size
+    return this.#loggedIn
   }
 
   get beforeLoginCount(): number {
-    return this.#beforeLogin.size
+    return this.#beforeLogin
   }
 
   /** Counts a connection in; its admission must be left when it closes. Throws EMAXCONNPROCESS. */
   admit(address: string): Admission {
     const { clientsMax, beforeLoginMax, beforeLoginPerSourceMax } = this.#limits
-    const count = this.#loggedIn.size + this.#beforeLogin.size
+    const count = this.#loggedIn + this.#beforeLogin
     if (count >= clientsMax) throw full(`it has ${clientsMax}`)
     if (count >= this.#roomElsewhere()) throw full('its workers have CLIENTS_MAX')
-    if (this.#beforeLogin.size >= beforeLoginMax) {
+    if (this.#beforeLogin >= beforeLoginMax) {
       throw full(`${beforeLoginMax} are still logging in`)
     }
     const source = sourceKey(address)
-    const companions = this.#bySource.get(source) ?? new Set()
-    if (companions.size >= beforeLoginPerSourceMax) {
+    const companions = this.#bySource.get(source) ?? 0
+    if (companions >= beforeLoginPerSourceMax) {
       throw full(`${beforeLoginPerSourceMax} from your address are still logging in`)
     }
-    const admission = new Admission({
+    this.#bySource.set(source, companions + 1)
+    this.#beforeLogin++
+    return new Admission({
       onLogin: () => {
-        this.#leaveLogin(source, admission)
-        this.#loggedIn.add(admission)
+        this.#leaveLogin(source)
+        this.#loggedIn++
       },
-      onLeave: () => {
-        this.#leaveLogin(source, admission)
-        this.#loggedIn.delete(admission)
+      onLeave: (hasLoggedIn) => {
+        if (hasLoggedIn) this.#loggedIn--
+        else this.#leaveLogin(source)
       },
     })
-    this.#bySource.set(source, companions.add(admission))
-    this.#beforeLogin.add(admission)
-    return admission
   }
 
-  #leaveLogin(source: string, admission: Admission): void {
-    this.#beforeLogin.delete(admission)
-    const companions = this.#bySource.get(source)
-    companions?.delete(admission)
-    if (companions?.size === 0) this.#bySource.delete(source)
+  #leaveLogin(source: string): void {
+    this.#beforeLogin--
+    const left = (this.#bySource.get(source) ?? 1) - 1
+    if (left === 0) this.#bySource.delete(source)
+    else this.#bySource.set(source, left)
   }
 }
 
 interface AdmissionEvents {
   onLogin(): void
-  onLeave(): void
+  onLeave(hasLoggedIn: boolean): void
 }
 
 /** One connection's place in the quota. */
@@ -109,8 +108,9 @@ export class Admission {
   /** When the socket has closed; a second call does nothing, as a socket may end in several ways. */
   leave(): void {
     if (!this.#machine.canMoveTo('left')) return
+    const hasLoggedIn = this.#machine.state === 'logged-in'
     this.#machine.moveTo('left')
-    this.#events.onLeave()
+    this.#events.onLeave(hasLoggedIn)
   }
 }
 

@@ -60,7 +60,8 @@ interface Session extends LiveSession {
   state: LiveState
   doubts: number
   foundation: Foundation | null
-  readonly entry: SessionEntry
+  /** null once it has left: a set's former tables may keep the session for a while, but not its connection. */
+  entry: SessionEntry | null
 }
 
 export class LiveSessions {
@@ -127,6 +128,7 @@ export class LiveSessions {
     const own = this.#own(session)
     if (own === null) return
     own.state = 'gone'
+    own.entry = null
     this.#unbind(own)
     this.#all.delete(own)
     this.#judging.delete(own)
@@ -140,12 +142,12 @@ export class LiveSessions {
     const own = this.#own(session)
     if (own === null || own.state === 'ended') return
     own.state = 'ended'
-    own.entry.end(reason)
+    own.entry?.end(reason)
   }
 
   warn(session: LiveSession, endsAtMs: number): void {
     const own = this.#own(session)
-    if (own?.state === 'live') own.entry.warn?.(endsAtMs)
+    if (own?.state === 'live') own.entry?.warn?.(endsAtMs)
   }
 
   /** Casts doubt on all that may rest on what changed, and returns those that were let in before. */

@@ -26,9 +26,15 @@ const longSecretBytes = 32
 const processIdMin = 2 ** 22 + 1
 const processIdMax = 0x7fffffff
 
+interface Entry {
+  /** As characters of a byte each: a Buffer would keep the 64 KB around it as well. */
+  secret: string
+  /** null once it has been withdrawn. */
+  target: CancelTarget | null
+}
+
 export class CancelKeys {
-  /** A secret is kept as characters of a byte each: a Buffer would keep the 64 KB around it as well. */
-  readonly #targets = new Map<number, { secret: string; target: CancelTarget }>()
+  readonly #targets = new Map<number, Entry>()
 
   /** One entry for each client that is logged in; `withdraw` takes it away. */
   get size(): number {
@@ -45,7 +51,12 @@ export class CancelKeys {
   }
 
   withdraw(processId: number): void {
+    const entry = this.#targets.get(processId)
+    if (entry === undefined) return
     this.#targets.delete(processId)
+    // The map's former tables keep entries for a while (see shared/roster.ts), but no client and no secret.
+    entry.secret = ''
+    entry.target = null
   }
 
   /** null for a wrong key; how long it takes does not tell how much of it was right. */

@@ -9,6 +9,7 @@ import { type ClientId, newReportId, nextClientId } from '../../shared/ids.ts'
 import { type Log, logWith } from '../../shared/log.ts'
 import { noBytes } from '../../shared/no-bytes.ts'
 import { errorResponseOf, PostgresError } from '../../shared/protocol/error-response.ts'
+import type { RosterMember } from '../../shared/roster.ts'
 import { sourceKey } from '../accept/address-filter.ts'
 import type { Admission } from '../accept/connection-quota.ts'
 import type { TenantCounters } from '../metrics/counters.ts'
@@ -21,7 +22,8 @@ import { ClientGone } from './login-dialog.ts'
 import type { Newcomer } from './newcomer.ts'
 import { sayGoodbye } from './socket-reading.ts'
 
-export class ClientConnection {
+export class ClientConnection implements RosterMember {
+  seat = -1
   readonly id: ClientId = nextClientId()
   /** The client's address, normalised. */
   readonly address: string

@@ -1,6 +1,7 @@
 // What every client connection is given: the parts of the process, built once in pooler.ts.
 import type { Clock } from '../../shared/clock.ts'
 import type { Log } from '../../shared/log.ts'
+import type { Roster } from '../../shared/roster.ts'
 import type { ServerCertificates } from '../accept/server-certificates.ts'
 import type { Authenticator } from '../auth/authenticate.ts'
 import type { CancelKeys } from '../cancel/cancel-keys.ts'
@@ -38,7 +39,7 @@ export interface ClientServices {
   /** null: there is no console. */
   readonly admin: () => AdminServices | null
   /** All client connections of this process, in whatever stage. */
-  readonly connections: Set<ClientConnection>
+  readonly connections: Roster<ClientConnection>
   /** Monotonic ms of the last coarse tick. */
   readonly ticker: { readonly nowMs: number }
   /** True from SIGTERM on: newcomers are told EDRAINING. */

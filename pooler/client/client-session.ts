@@ -25,6 +25,7 @@ type Settings = ReadonlyMap<string, string>
 const serversTriedMax = 3
 
 export class ClientSession implements PoolClient {
+  seat = -1
   readonly login: Login
   readonly key: PoolKey
   readonly #connection: ClientConnection

@@ -1,6 +1,5 @@
 // What a pool is given. It knows no tenant's row and no secret: whoever builds it closes over them.
 import type { Clock } from '../../shared/clock.ts'
-import type { DeadlineQueue } from '../../shared/deadline-queue.ts'
 import type { Log } from '../../shared/log.ts'
 import type { PoolCounters } from '../metrics/counters.ts'
 import type { StatementOptions } from '../relay/client-statements.ts'
@@ -90,7 +89,6 @@ export interface PoolOptions {
   readonly openTransport: OpenTransport
   /** Of its project. */
   readonly lane: Lane
-  readonly deadlines: DeadlineQueue
   readonly counters: PoolCounters
   /** Prepared statements of this pool's clients. */
   readonly statements: StatementOptions

@@ -1,12 +1,13 @@
 // All pools of this process by key, the clients of each, and when a pool without clients goes.
 import type { Clock } from '../../shared/clock.ts'
 import { PoolerError } from '../../shared/errors.ts'
+import { Roster, type RosterMember } from '../../shared/roster.ts'
 import type { Secret } from '../../shared/secret.ts'
 import type { Refusal } from '../relay/server-source.ts'
 import type { Pool } from './pool.ts'
 import { type PoolKey, poolKeyText } from './pool-key.ts'
 
-export interface PoolClient {
+export interface PoolClient extends RosterMember {
   /** The state that metrics count it under. */
   readonly state: string
 }
@@ -14,7 +15,7 @@ export interface PoolClient {
 export interface PoolEntry {
   readonly key: PoolKey
   readonly pool: Pool
-  readonly clients: ReadonlySet<PoolClient>
+  readonly clients: Pick<Roster<PoolClient>, 'size' | typeof Symbol.iterator>
 }
 
 /** A client's place in a pool. */
@@ -26,7 +27,7 @@ export interface PoolPlace {
 
 interface Entry extends PoolEntry {
   readonly text: string
-  readonly clients: Set<PoolClient>
+  readonly clients: Roster<PoolClient>
   /** Monotonic ms since when nobody is there. */
   emptySinceMs: number
 }
@@ -83,7 +84,7 @@ export class PoolRegistry {
         throw new PoolerError('EMAXPOOLS', { values: { limit, ref: key.tenantRef } })
       }
       const pool = this.#options.createPool(key, opening)
-      entry = { key, text, pool, clients: new Set(), emptySinceMs: 0 }
+      entry = { key, text, pool, clients: new Roster(), emptySinceMs: 0 }
       pools.set(text, entry)
       this.#byTenant.set(key.tenantRef, pools)
     }

@@ -53,7 +53,7 @@ export class Pool implements ServerSource {
     this.hub = new NotificationHub(options)
     this.#line = new WaitingLine({
       waitersMax: options.waitersMax,
-      deadlines: options.deadlines,
+      clock: options.clock,
       onExpired: (waiter, ms) => {
         const values = { ms, size: this.size, waiters: this.waiters }
         waiter.onNoServer(checkoutTimedOut(values, this.#supply.hindrance))

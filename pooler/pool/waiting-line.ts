@@ -1,56 +1,38 @@
 // Clients that wait for a server of one pool: first come, first served, bounded. People with tokens
 // stand in a line of their own, so that their share of the servers can be bounded without anybody
 // behind them having to wait for it; among those who may go, the one who came first goes.
-import { BoundedQueue, type Place } from '../../shared/bounded-queue.ts'
-import type { Deadline, DeadlineQueue, Expiring } from '../../shared/deadline-queue.ts'
+import type { Clock, Timer } from '../../shared/clock.ts'
 import type { ServerWaiter } from '../relay/server-source.ts'
+import { WaitingPlace } from '../relay/waiting-place.ts'
+import { WaitingList } from './waiting-list.ts'
 
-class Entry implements Expiring {
-  readonly waiter: ServerWaiter
-  readonly sinceMs: number
-  readonly timeoutMs: number
-  /** The client has been told that it waits. */
-  isTold = false
-  deadline: Deadline | null = null
-  place: Place<Entry> | null = null
-  readonly #line: WaitingLine
-
-  constructor(line: WaitingLine, waiter: ServerWaiter, sinceMs: number, timeoutMs: number) {
-    this.#line = line
-    this.waiter = waiter
-    this.sinceMs = sinceMs
-    this.timeoutMs = timeoutMs
-  }
-
-  onDeadline(): void {
-    this.#line.onExpired(this)
-  }
-}
+/** A walk over the line for whose time is up is worth this much waiting for the next ones. */
+const expiryPeriodMsMin = 5
 
 export interface WaitingLineOptions {
   readonly waitersMax: number
-  readonly deadlines: DeadlineQueue
+  readonly clock: Clock
   readonly onExpired: (waiter: ServerWaiter, waitedMs: number) => void
 }
 
 export class WaitingLine {
   readonly #options: WaitingLineOptions
-  readonly #applications: BoundedQueue<Entry>
-  readonly #people: BoundedQueue<Entry>
-  readonly #entries = new Map<ServerWaiter, Entry>()
+  readonly #applications = new WaitingList()
+  readonly #people = new WaitingList()
+  /** Left running when nobody waits any more: a line that fills and empties would set it each time. */
+  #timer: Timer | null = null
+  #timerDueMs = Number.POSITIVE_INFINITY
 
   constructor(options: WaitingLineOptions) {
     this.#options = options
-    this.#applications = new BoundedQueue(options.waitersMax)
-    this.#people = new BoundedQueue(options.waitersMax)
   }
 
   get size(): number {
-    return this.#entries.size
+    return this.#applications.size + this.#people.size
   }
 
   get isFull(): boolean {
-    return this.#entries.size >= this.#options.waitersMax
+    return this.size >= this.#options.waitersMax
   }
 
   /** For how long the one waits who has waited longest; 0: nobody does. */
@@ -71,44 +53,42 @@ export class WaitingLine {
     return mayServePeople ? this.size : this.#applications.size
   }
 
+  /** Only while the line is not full, and not for one who stands in a line. */
   add(waiter: ServerWaiter, nowMs: number, timeoutMs: number): void {
-    const entry = new Entry(this, waiter, nowMs, timeoutMs)
-    entry.deadline = this.#options.deadlines.set(entry, timeoutMs)
-    entry.place = this.#lineOf(waiter).push(entry)
-    this.#entries.set(waiter, entry)
-  }
-
-  /** Of an entry of this line: its time is up. */
-  onExpired(entry: Entry): void {
-    this.#leave(entry)
-    this.#options.onExpired(entry.waiter, entry.timeoutMs)
+    waiter.place ??= new WaitingPlace(waiter)
+    const { place } = waiter
+    place.sinceMs = nowMs
+    place.timeoutMs = timeoutMs
+    place.isTold = false
+    this.#listOf(waiter).push(place)
+    if (nowMs + timeoutMs < this.#timerDueMs) this.#arm(nowMs + timeoutMs, nowMs)
   }
 
   /** Takes out whoever may go and came first. */
-  next(mayServePeople: boolean): { waiter: ServerWaiter; sinceMs: number } | null {
-    const entry = this.#first(mayServePeople)
-    if (entry === undefined) return null
-    this.#leave(entry)
-    return entry
+  next(mayServePeople: boolean): WaitingPlace | null {
+    const first = this.#first(mayServePeople)
+    if (first !== null) this.#listOf(first.waiter).remove(first)
+    return first
   }
 
   /** False when the waiter does not stand here. */
   remove(waiter: ServerWaiter): boolean {
-    const entry = this.#entries.get(waiter)
-    if (entry === undefined) return false
-    this.#leave(entry)
+    const { place } = waiter
+    const list = this.#listOf(waiter)
+    if (place === undefined || place.list !== list) return false
+    list.remove(place)
     return true
   }
 
   /** Calls once for each waiter that came before `sinceMs`, with its place, from 1. */
   tellLate(sinceMs: number, tell: (waiter: ServerWaiter, place: number) => void): void {
-    let place = 0
-    for (const entry of this.#inOrder(true)) {
-      if (entry.sinceMs > sinceMs) return
-      place++
-      if (entry.isTold) continue
-      entry.isTold = true
-      tell(entry.waiter, place)
+    let number = 0
+    for (const place of this.#inOrder(true)) {
+      if (place.sinceMs > sinceMs) return
+      number++
+      if (place.isTold) continue
+      place.isTold = true
+      tell(place.waiter, number)
     }
   }
 
@@ -118,39 +98,62 @@ export class WaitingLine {
     for (let next = this.next(true); next !== null; next = this.next(true)) {
       waiters.push(next.waiter)
     }
+    this.#disarm()
     return waiters
   }
 
-  /** Both lines as one. */
-  *#inOrder(mayServePeople: boolean): Iterable<Entry> {
-    const applications = this.#applications[Symbol.iterator]()
-    const people = (mayServePeople ? this.#people : [])[Symbol.iterator]()
-    let application = applications.next()
-    let person = people.next()
-    while (application.done !== true || person.done !== true) {
-      const isPerson =
-        application.done === true ||
-        (person.done !== true && person.value.sinceMs < application.value.sinceMs)
-      yield (isPerson ? person.value : application.value) as Entry
-      if (isPerson) person = people.next()
-      else application = applications.next()
+  /** Both lists as one. The place just given may leave meanwhile. */
+  *#inOrder(mayServePeople: boolean): Iterable<WaitingPlace> {
+    let application = this.#applications.first
+    let person = mayServePeople ? this.#people.first : null
+    for (;;) {
+      const place = earlier(application, person)
+      if (place === null) return
+      if (place === application) application = place.behind
+      else person = place.behind
+      yield place
     }
   }
 
-  #first(mayServePeople: boolean): Entry | undefined {
-    const application = this.#applications.peek()
-    const person = mayServePeople ? this.#people.peek() : undefined
-    if (application === undefined || person === undefined) return application ?? person
-    return person.sinceMs < application.sinceMs ? person : application
+  #first(mayServePeople: boolean): WaitingPlace | null {
+    return earlier(this.#applications.first, mayServePeople ? this.#people.first : null)
   }
 
-  #leave(entry: Entry): void {
-    if (entry.deadline !== null) this.#options.deadlines.lift(entry.deadline)
-    if (entry.place !== null) this.#lineOf(entry.waiter).remove(entry.place)
-    this.#entries.delete(entry.waiter)
-  }
-
-  #lineOf(waiter: ServerWaiter): BoundedQueue<Entry> {
+  #listOf(waiter: ServerWaiter): WaitingList {
     return waiter.person === null ? this.#applications : this.#people
   }
+
+  #arm(dueMs: number, nowMs: number): void {
+    this.#disarm()
+    this.#timerDueMs = dueMs
+    const delayMs = Math.max(1, Math.ceil(dueMs - nowMs))
+    this.#timer = this.#options.clock.after(delayMs, () => this.#onTimer())
+  }
+
+  #disarm(): void {
+    this.#timer?.cancel()
+    this.#timer = null
+    this.#timerDueMs = Number.POSITIVE_INFINITY
+  }
+
+  #onTimer(): void {
+    this.#disarm()
+    const nowMs = this.#options.clock.monotonicMs()
+    const expired: WaitingPlace[] = []
+    let nextDueMs = Number.POSITIVE_INFINITY
+    for (const place of this.#inOrder(true)) {
+      const dueMs = place.sinceMs + place.timeoutMs
+      if (dueMs <= nowMs) expired.push(place)
+      else nextDueMs = Math.min(nextDueMs, dueMs)
+    }
+    if (nextDueMs < Number.POSITIVE_INFINITY)
+      this.#arm(Math.max(nextDueMs, nowMs + expiryPeriodMsMin), nowMs)
+    for (const { waiter } of expired) this.remove(waiter)
+    for (const { waiter, timeoutMs } of expired) this.#options.onExpired(waiter, timeoutMs)
+  }
+}
+
+function earlier(one: WaitingPlace | null, other: WaitingPlace | null): WaitingPlace | null {
+  if (one === null || other === null) return one ?? other
+  return other.sinceMs < one.sinceMs ? other : one
 }

@@ -32,7 +32,9 @@ export const easeReads: EaseReads = (socket: EasedSocket) => {
   socket.once('close', () => give(reads, null))
   const onEnd = handle.onread
   handle.useUserBuffer(sharedMemory)
-  handle.onread = function onEasedRead(this: TcpHandle): Buffer | undefined {
+  // Not assigned where it is written: V8 makes a function that is, in old memory, and whatever it refers to
+  // outlives the short collections then. See DECISIONS.md, "What the dead keep".
+  const onEasedRead = function (this: TcpHandle): Buffer | undefined {
     const byteCount = lastReadCount()
     if (byteCount < 0) {
       // The end of the stream and errors are the socket's business.
@@ -48,6 +50,7 @@ export const easeReads: EaseReads = (socket: EasedSocket) => {
     }
     return undefined
   }
+  handle.onread = onEasedRead
 }
 
 /** False: nobody waits. */

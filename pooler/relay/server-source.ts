@@ -5,6 +5,7 @@ import type { ClientId } from '../../shared/ids.ts'
 import type { PostgresError } from '../../shared/protocol/error-response.ts'
 import { status } from '../../shared/protocol/message-types.ts'
 import type { ServerLink } from './server-link.ts'
+import type { WaitingPlace } from './waiting-place.ts'
 
 /** Why a client gets no server: an error of ours, or what Postgres itself said. */
 export type Refusal = PoolerError | PostgresError
@@ -14,6 +15,8 @@ export interface ServerWaiter {
   readonly clientId: ClientId
   /** The person behind the client, or null for an application; bounds how many servers people hold. */
   readonly person: string | null
+  /** Its place where it waits, made by whoever lets it wait first, and kept for its next waits. */
+  place?: WaitingPlace | undefined
   onServer(link: ServerLink): void
   onNoServer(refusal: Refusal): void
   /** Takes a NoticeResponse for the client while it waits; null where nobody can be told. */

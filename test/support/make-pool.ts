@@ -6,7 +6,6 @@ import { Lane } from '../../pooler/relay/lanes.ts'
 import { StatementCatalog } from '../../pooler/relay/statement-catalog.ts'
 import { openStreamTransport } from '../../pooler/relay/stream-transport.ts'
 import { systemClock } from '../../shared/clock.ts'
-import { DeadlineQueue } from '../../shared/deadline-queue.ts'
 import { nullLog } from '../../shared/log.ts'
 
 const unused = () => Promise.reject(new Error('no server is opened here'))
@@ -36,7 +35,6 @@ export function makePool(changes: Partial<PoolOptions> = {}): Pool {
     onUpstreamClosing: () => {},
     openTransport: openStreamTransport,
     lane: new Lane(),
-    deadlines: new DeadlineQueue(clock),
     counters: new PoolCounters(),
     statements: {
       catalog: new StatementCatalog(Buffer.alloc(32)),
