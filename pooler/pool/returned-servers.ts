@@ -3,7 +3,7 @@
 import type { PoolOptions } from './pool-options.ts'
 import type { ServerCloseReason, ServerConnection } from './server-connection.ts'
 import { clearServer, resetServer, rollbackServer } from './server-reset.ts'
-import { cancelServer, stopServer } from './server-stop.ts'
+import { abortServer, stopServer } from './server-stop.ts'
 
 export interface ReturnEvents {
   readonly onClean: (server: ServerConnection) => void
@@ -44,7 +44,7 @@ export class ReturnedServers {
   abort(server: ServerConnection): void {
     const { upstream, clock } = this.#options
     this.#work(server, 'client_left', async () => {
-      await cancelServer(server, upstream, clock)
+      await abortServer(server, upstream, clock)
       return false
     })
   }

@@ -7,6 +7,9 @@ import { rollbackServer } from './server-reset.ts'
 
 /** A cancel connection that has not closed by then costs the server its place in the pool. */
 const cancelMsMax = 5000
+/** A server that has not ended what it does so long after its cancel may have got that first. */
+const overtakenMs = 500
+const settlingCheckMs = 10
 /** A server whose person lost access has so long to become idle by itself. */
 const endingMsMax = 1000
 
@@ -30,6 +33,24 @@ export async function cancelServer(
 }
 
 /**
+ * Cancels what the server does for a client that has left, before it is closed: Postgres runs what it has
+ * to its end, whoever is there. A cancel may overtake the statement that it is for, and then hits nothing:
+ * a server that goes on gets a second one.
+ */
+export async function abortServer(
+  server: ServerConnection,
+  upstream: PoolUpstream,
+  clock: Clock,
+): Promise<void> {
+  const { tracker } = server
+  await cancelServer(server, upstream, clock)
+  // It waits for a client that is not there any more.
+  if (server.isCutOff || tracker.needsClient) return
+  await untilSettled(server, clock.monotonicMs() + overtakenMs, clock)
+  if (!tracker.isSettled && server.isUsable) await cancelServer(server, upstream, clock)
+}
+
+/**
  * Stops the server of a person whose access ended: cancel, then ROLLBACK. True when it is clean
  * after that. A server that is not idle a second later, or that owed more than one reply (a
  * pipelined statement runs on after the cancel of the one before it), is terminated: a function
@@ -47,9 +68,7 @@ export async function stopServer(
     if (await rollbackServer(server, endingMsMax, clock)) return true
   } else {
     await Promise.race([cancelServer(server, upstream, clock), sleep(clock, endingMsMax)])
-    while (!tracker.isSettled && server.isUsable && clock.monotonicMs() < deadlineMs) {
-      await sleep(clock, 10)
-    }
+    await untilSettled(server, deadlineMs, clock)
     const isQuiet = tracker.isSettled && !server.isCutOff
     const isStopped = isQuiet && owedAtFirst <= 1 && server.cancelsInFlight === 0
     if (isStopped && tracker.status === status.idle) return true
@@ -57,4 +76,17 @@ export async function stopServer(
   }
   if (server.processId !== 0) await upstream.terminate(server.processId)
   return false
+}
+
+/** Or until the server is lost. */
+async function untilSettled(
+  server: ServerConnection,
+  deadlineMs: number,
+  clock: Clock,
+): Promise<void> {
+  const { tracker } = server
+  while (!tracker.isSettled && server.isUsable) {
+    if (clock.monotonicMs() >= deadlineMs) return
+    await sleep(clock, settlingCheckMs)
+  }
 }
