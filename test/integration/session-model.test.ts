@@ -83,10 +83,13 @@ const seen = ({ type, body }: raw.RawMessage): string =>
         .toString('latin1')
         .replace(/pg_temp_\d+/g, 'pg_temp')
         .replace(/statement "n\d"/, 'statement')
-        .replace(refusedAt, '$1')}`
+        .replace(saidAt, '$1')}`
 
-/** What a failed transaction refuses may be a Parse in front: the same words, of another line of Postgres' source. */
-const refusedAt = /(C25P02\0.*)Fpostgres\.c\0L\d+\0R\w+\0/
+/**
+ * The same words of another line of Postgres' source: what a failed transaction refuses may be a Parse that was
+ * put in front, and a COMMIT without transaction behind one is in the implicit transaction of a pipeline.
+ */
+const saidAt = /(C25P0[12]\0.*)F\w+\.c\0L\d+\0R\w+\0/
 
 /** Several reports in a row come in the order in which that backend's settings were first changed. */
 function inOneOrder(told: string, at: number, all: readonly string[]): string {
