@@ -266,6 +266,8 @@ export class SessionState implements SessionSink, SettingsInForce {
     }
     if (this.#statements === null) return null
     this.#isUnasked = true
+    // What has run to its end has told its tags, or failed.
+    if (this.#suspicion.mayUnset && tracker.isSettled) this.#suspicion.mayUnset = false
     if (type === frontend.functionCall) this.#suspicion.onCode()
     const verdict = this.#statements.messages.handle(message, link, this.#profile.settings)
     if (verdict === hold) this.#isHeld = true

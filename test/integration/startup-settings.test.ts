@@ -5,7 +5,7 @@ import { PooledPostgres } from '../support/pooled-postgres.ts'
 import { sharedPostgres } from '../support/postgres.ts'
 import { RawClient } from '../support/raw-client.ts'
 import * as raw from '../support/raw-messages.ts'
-import { rowsOf } from '../support/raw-replies.ts'
+import { describeReply, rowsOf } from '../support/raw-replies.ts'
 import { oneByteEach } from '../support/segments.ts'
 
 const settings = { options: '-c work_mem=6MB', TimeZone: 'Asia/Tokyo', 'kit.note': 'startup' }
@@ -171,4 +171,29 @@ test('a client is told of the encoding that DISCARD ALL has brought back', async
   const reports = client.received.filter(({ type }) => type === 'S').map(({ body }) => body)
   const told = reports.filter((body) => body.includes('client_encoding')).map(String)
   expect(told).toEqual(['LATIN1', 'UTF8', 'LATIN1'].map((name) => `client_encoding\0${name}\0`))
+})
+
+test('a RESET that failed is not looked for in the transaction that was chained to its own', async () => {
+  const client = await pooled.client('transaction', { settings })
+  const direct = await RawClient.loggedIn({ ...pooled.direct(), settings })
+  try {
+    const script = [
+      'begin; set kit."Odd name" = \'y\'; reset work_mem',
+      'commit and chain',
+      "set statement_timeout = '92s'",
+      // Not behind a query in its transaction, ours included.
+      'set transaction isolation level serializable',
+      'show transaction_isolation',
+    ]
+    for (const sql of script) {
+      const answers: string[] = []
+      for (const one of [direct, client]) {
+        await one.query(sql)
+        answers.push((await one.untilReady()).map(describeReply).join(' '))
+      }
+      expect(answers[1]).toBe(answers[0])
+    }
+  } finally {
+    direct.close()
+  }
 })
