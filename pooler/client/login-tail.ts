@@ -1,6 +1,5 @@
 // Reads a client between AuthenticationOk and the relay, while it may wait for a server: keeps what
 // comes, up to a bound, and notices when it leaves.
-
 import type { Socket } from 'node:net'
 import { noBytes } from '../../shared/no-bytes.ts'
 import { kept } from '../relay/read-memory.ts'

@@ -148,8 +148,11 @@ export class WaitingLine {
     }
     if (nextDueMs < Number.POSITIVE_INFINITY)
       this.#arm(Math.max(nextDueMs, nowMs + expiryPeriodMsMin), nowMs)
-    for (const { waiter } of expired) this.remove(waiter)
-    for (const { waiter, timeoutMs } of expired) this.#options.onExpired(waiter, timeoutMs)
+    for (const place of expired) {
+      // Of another's refusal it may have come that this one has left, or waits anew.
+      const isDue = place.sinceMs + place.timeoutMs <= nowMs
+      if (isDue && this.remove(place.waiter)) this.#options.onExpired(place.waiter, place.timeoutMs)
+    }
   }
 }
 

@@ -1,5 +1,4 @@
 // Messages of one client. Every header is shown to the relay, which says what becomes of it.
-
 import { noBytes } from '../../shared/no-bytes.ts'
 import { headerBytes } from '../../shared/protocol/message-types.ts'
 import { KeptBytes } from './kept-bytes.ts'

@@ -3,9 +3,11 @@ import { ConnectBackoff } from '../../pooler/pool/connect-backoff.ts'
 import { Pool } from '../../pooler/pool/pool.ts'
 import type { PoolOptions } from '../../pooler/pool/pool-options.ts'
 import { Lane } from '../../pooler/relay/lanes.ts'
+import type { ServerLink } from '../../pooler/relay/server-link.ts'
 import { StatementCatalog } from '../../pooler/relay/statement-catalog.ts'
 import { openStreamTransport } from '../../pooler/relay/stream-transport.ts'
 import { systemClock } from '../../shared/clock.ts'
+import { nextClientId } from '../../shared/ids.ts'
 import { nullLog } from '../../shared/log.ts'
 
 const unused = () => Promise.reject(new Error('no server is opened here'))
@@ -47,3 +49,16 @@ export function makePool(changes: Partial<PoolOptions> = {}): Pool {
     ...changes,
   })
 }
+
+/** For a client that comes to an empty pool: the server that is opened for it. */
+export const firstServerOf = (pool: Pool): Promise<ServerLink> =>
+  new Promise((resolve, reject) => {
+    const waiter = {
+      clientId: nextClientId(),
+      person: null,
+      asides: null,
+      onServer: resolve,
+      onNoServer: reject,
+    }
+    if (pool.checkout(waiter) !== null) reject(new Error('a server was there'))
+  })

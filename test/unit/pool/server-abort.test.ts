@@ -2,10 +2,9 @@
 import { beforeEach, expect, test } from 'vitest'
 import type { ServerLink } from '../../../pooler/relay/server-link.ts'
 import { mutedSink } from '../../../pooler/relay/server-sink.ts'
-import { nextClientId } from '../../../shared/ids.ts'
 import { frontend } from '../../../shared/protocol/message-types.ts'
 import { FakeServers } from '../../support/fake-servers.ts'
-import { makePool } from '../../support/make-pool.ts'
+import { firstServerOf, makePool } from '../../support/make-pool.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 
 let clock: ManualClock
@@ -33,17 +32,9 @@ async function busy() {
     cancels++
   }
   const pool = makePool({ clock, upstream: { ...servers.upstream(), cancel } })
-  const link = await new Promise<ServerLink>((resolve, reject) => {
-    const waiter = {
-      clientId: nextClientId(),
-      person: null,
-      asides: null,
-      onServer: resolve,
-      onNoServer: reject,
-    }
-    pool.checkout(waiter)
-    void pass(50)
-  })
+  const coming = firstServerOf(pool)
+  await pass(50)
+  const link = await coming
   link.handTo(mutedSink)
   link.tracker.sent(frontend.query)
   return { pool, link }

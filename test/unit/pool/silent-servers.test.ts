@@ -3,10 +3,9 @@ import type { Pool } from '../../../pooler/pool/pool.ts'
 import type { ProbedServer, ProbeResult } from '../../../pooler/pool/pool-options.ts'
 import type { ServerLink } from '../../../pooler/relay/server-link.ts'
 import { mutedSink, type ServerSink } from '../../../pooler/relay/server-sink.ts'
-import { nextClientId } from '../../../shared/ids.ts'
 import { frontend } from '../../../shared/protocol/message-types.ts'
 import { FakeServers } from '../../support/fake-servers.ts'
-import { makePool } from '../../support/make-pool.ts'
+import { firstServerOf, makePool } from '../../support/make-pool.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 
 let clock: ManualClock
@@ -45,17 +44,10 @@ async function pass(seconds: number): Promise<void> {
 /** A server in a client's hands, and whether that client lost it. */
 async function held(sink: Partial<ServerSink> = {}): Promise<{ link: ServerLink; lost: string[] }> {
   const lost: string[] = []
-  const link = await new Promise<ServerLink>((resolve, reject) => {
-    const waiter = {
-      clientId: nextClientId(),
-      person: null,
-      asides: null,
-      onServer: resolve,
-      onNoServer: reject,
-    }
-    if (pool.checkout(waiter) !== null) reject(new Error('a server was there'))
-    void turns().then(() => clock.advance(1))
-  })
+  const coming = firstServerOf(pool)
+  await turns()
+  clock.advance(1)
+  const link = await coming
   link.handTo({
     ...mutedSink,
     ...sink,

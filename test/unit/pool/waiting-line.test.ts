@@ -97,3 +97,24 @@ test('who is told may wait again at once', () => {
   clock.advance(1000)
   expect(expired).toHaveLength(3)
 })
+
+test('who leaves, or waits anew, because of another one whose time is up is not told', () => {
+  const [first, gone, again] = [waiter(), waiter(), waiter()]
+  line = new WaitingLine({
+    waitersMax: 100,
+    clock,
+    onExpired: (one, ms) => {
+      expired.push({ waiter: one, ms, atMs: clock.monotonicMs() })
+      if (expired.length > 1) return
+      expect(line.remove(gone)).toBe(true)
+      expect(line.remove(again)).toBe(true)
+      line.add(again, clock.monotonicMs(), 1000)
+    },
+  })
+  for (const one of [first, gone, again]) line.add(one, clock.monotonicMs(), 100)
+  clock.advance(500)
+  expect(expired.map((one) => one.waiter)).toEqual([first])
+  expect(line.size).toBe(1)
+  clock.advance(1000)
+  expect(expired.map((one) => one.waiter)).toEqual([first, again])
+})
