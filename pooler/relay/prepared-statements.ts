@@ -178,24 +178,21 @@ export class PreparedStatements implements StatementObserver {
    */
   onLargeParse(name: string, bodyBytes: number, serverName: string): Substitute | null {
     const { tracker } = this.#server()
-    const taken = this.#ledger.statementOf(name)
-    if (taken === null && this.#ledger.isFull(name.length, 0)) {
+    const isTaken = this.#ledger.statementOf(name) !== null
+    if (!isTaken && this.#ledger.isFull(name.length, 0)) {
       this.refusals.refuse(name)
       return null
     }
-    if (taken !== null) {
-      this.#ledger.noteUse(name, taken.serverName)
-      this.#supply.ensure(taken)
-    } else if (this.inSql.mayHaveOwn) this.#supply.tryName(name)
+    const sentName = isTaken ? this.refusals.ensureTaken(name).serverName : serverName
+    if (!isTaken && this.inSql.mayHaveOwn) this.#supply.tryName(name)
     if (!tracker.sentNoted(frontend.parse)) return null
-    if (taken !== null) {
-      this.#supply.push({ kind: 'taken', name, serverName: taken.serverName, statement: null })
-    } else {
-      const statement = this.#catalog.takeNamed(serverName)
+    if (isTaken) this.#supply.push({ kind: 'taken', name, serverName: sentName, statement: null })
+    else {
+      const statement = this.#catalog.takeNamed(sentName)
       this.#supply.push({ kind: 'name', name, statement, isSent: false })
     }
     const behindName = bodyBytes - name.length - 1
-    const head = headOf(frontend.parse, noBytes, taken?.serverName ?? serverName, behindName)
+    const head = headOf(frontend.parse, noBytes, sentName, behindName)
     return { head, bodyBytes: name.length + 1 }
   }
 
@@ -210,9 +207,8 @@ export class PreparedStatements implements StatementObserver {
     naming: NamingText | null,
   ): boolean {
     const { tracker, statements } = this.#server()
-    const taken = this.#ledger.statementOf(name)
-    if (taken !== null) {
-      this.refusals.refuseTaken(name, taken, content, environment)
+    if (this.#ledger.statementOf(name) !== null) {
+      this.refusals.refuseTaken(name, content, environment)
       return true
     }
     if (this.#ledger.isFull(name.length, content.length)) {

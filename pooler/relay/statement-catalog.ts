@@ -4,7 +4,7 @@ import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
 import { noBytes } from '../../shared/no-bytes.ts'
 import { giveBackSql, lendSql } from './lent-settings.ts'
 import type { NamingText } from './naming-text.ts'
-import { noContent, parseMessage } from './statement-frames.ts'
+import { noContent, parseMessage, statementKey } from './statement-frames.ts'
 import { plainEnvironment, type TextEnvironment } from './text-environment.ts'
 
 export interface Statement {
@@ -124,6 +124,11 @@ export class StatementCatalog {
     const made = this.#make(`stand-in\0${index}`, noContent, null, ours)
     this.#standIns[index] = made
     return made
+  }
+
+  /** An empty statement, to be met by whoever prepares one under this name of a client's, which is taken. */
+  placeholder(name: string): Statement {
+    return this.#make(`taken\0${statementKey(name)}`, noContent, null, ours)
   }
 
   /** A statement of ours that clients' messages need: a text without parameter types. */

@@ -85,6 +85,8 @@ export class StatementLedger {
     if (serverName === this.#lastServerName) return this.#lastName
     for (const [name, statement] of this.#names.confirmed())
       if (statement.serverName === serverName) return name
+    for (const [name] of this.#names.confirmed())
+      if (this.#catalog.placeholder(name).serverName === serverName) return name
     return null
   }
 

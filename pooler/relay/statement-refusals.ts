@@ -27,15 +27,21 @@ export class StatementRefusals {
     this.#statementsMax = limits.clientStatementsMax
   }
 
-  /** Postgres' own 42P05: the Parse goes on under the name that the server has. */
-  refuseTaken(name: string, taken: Statement, content: Buffer, environment: TextEnvironment): void {
-    this.#ledger.noteUse(name, taken.serverName)
-    this.#supply.ensure(taken)
+  /** Postgres' own 42P05: the Parse goes on under a name that the server has. */
+  refuseTaken(name: string, content: Buffer, environment: TextEnvironment): void {
+    const { serverName } = this.ensureTaken(name)
     if (!(this.#supply.link as ServerLink).tracker.sentNoted(frontend.parse)) return
-    const { serverName } = taken
     this.#supply.send(parseMessage(serverName, content))
     const statement = this.#catalog.take(environment, content)
     this.#supply.push({ kind: 'taken', name, serverName, statement })
+  }
+
+  /** The server has what a Parse meets under this name, whatever became of the tables of its statement. */
+  ensureTaken(name: string): Statement {
+    const placeholder = this.#catalog.placeholder(name)
+    this.#ledger.noteUse(name, placeholder.serverName)
+    this.#supply.ensure(placeholder)
+    return placeholder
   }
 
   /** The client has as many statements as it may have, or this one's name is too long. */

@@ -46,14 +46,12 @@ export function translate(
   for (const { verb, name, from, to } of references) {
     if (verb === 'all') isAllGone = true
     const known = isAllGone || gone.has(name) ? null : statementOf(name)
-    // What names statements itself is not looked through: it stays unknown.
-    const isOne = known !== null && known.naming === null && deallocated.length < deallocatedMax
-    const statement = isOne && verb === 'deallocate' ? catalog.standIn(deallocated.length) : known
+    const statement = known && stoodForBy(verb, name, known, deallocated.length, catalog)
     if (verb === 'deallocate') {
       gone.add(name)
-      deallocated.push(isOne && statement !== null ? { name, statement } : null)
+      deallocated.push(statement && { name, statement })
     }
-    if (!isOne || statement === null) continue
+    if (statement === null) continue
     if (verb !== 'deallocate') used.push({ name, statement })
     const between = text.slice(at, from)
     sent += between + statement.serverName
@@ -68,6 +66,23 @@ export function translate(
   if (shifts.length === 0) return null
   const rest = text.slice(at)
   return { text: sent + rest, judged: judged + rest, used, deallocated, shifts }
+}
+
+/**
+ * What a name for `known` is on the server; null: the name itself. PREPARE finds its name taken also where the
+ * server lacks the statement, and cannot be brought it: its table may be gone.
+ */
+function stoodForBy(
+  verb: StatementReference['verb'],
+  name: string,
+  known: Statement,
+  dropped: number,
+  catalog: StatementCatalog,
+): Statement | null {
+  if (verb === 'prepare') return catalog.placeholder(name)
+  if (verb === 'deallocate') return dropped < deallocatedMax ? catalog.standIn(dropped) : null
+  // What names statements itself is not looked through: it stays unknown.
+  return known.naming === null ? known : null
 }
 
 /** Calls nothing where a parenthesis follows. */
