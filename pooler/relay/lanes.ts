@@ -69,6 +69,10 @@ export function isKeptInLane(lane: Lane, reader: TransportReader, chunk: Buffer)
   return true
 }
 
+/** Of a lane that has just been let pass: it is its first turn since the last look, and others had theirs. */
+export const isFirstAmongOthers = (lane: Lane): boolean =>
+  lane.turns === 1 && (used.length > 1 || late.length > 0)
+
 /** What is kept for a reader, which goes before anything else that it is told. */
 export function takeKept(reader: TransportReader): Buffer | null {
   const { late } = reader

@@ -5,7 +5,9 @@
 //
 //   poll:   read A → read B → … → read P → flush 16 → read Q → …
 //   check:  what waits in lanes (lanes.ts) → flush the rest
-import { isAlone, isKeptInLane, takeKept, takeLateTurns } from './lanes.ts'
+//
+// Who comes alone beside a busy project does not wait for the rest of the round: what it writes leaves at once.
+import { isAlone, isFirstAmongOthers, isKeptInLane, takeKept, takeLateTurns } from './lanes.ts'
 import type { TransportReader } from './transport.ts'
 
 interface Writer {
@@ -33,17 +35,24 @@ export function flushAtTurnEnd(writer: Writer): void {
 
 /** The turn ends for those that wait. */
 export function flushWaiting(): void {
-  for (let index = 0; index < waitingCount; index++) {
-    const writer = waiting[index] as Writer
-    waiting[index] = null
-    try {
-      writer.flush()
-    } catch (error) {
-      // The others are to have theirs.
-      writer.destroy(error as Error)
-    }
-  }
+  for (let index = 0; index < waitingCount; index++) flushOne(index)
   waitingCount = 0
+}
+
+/** For those alone that came behind the first `count`: they do not wait for the others' work. */
+function flushBackTo(count: number): void {
+  while (waitingCount > count) flushOne(--waitingCount)
+}
+
+function flushOne(index: number): void {
+  const writer = waiting[index] as Writer
+  waiting[index] = null
+  try {
+    writer.flush()
+  } catch (error) {
+    // The others are to have theirs.
+    writer.destroy(error as Error)
+  }
 }
 
 export function tellData(reader: TransportReader, chunk: Buffer): void {
@@ -53,6 +62,12 @@ export function tellData(reader: TransportReader, chunk: Buffer): void {
   else if (lane !== undefined && !isAlone(lane)) {
     endLater()
     if (isKeptInLane(lane, reader, chunk)) return
+    if (!isReading && isFirstAmongOthers(lane)) {
+      const before = waitingCount
+      run(reader, chunk)
+      flushBackTo(before)
+      return
+    }
   }
   run(reader, chunk)
 }
