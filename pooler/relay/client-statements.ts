@@ -46,6 +46,9 @@ export function clientStatements(
   return { names, messages: new StatementMessages(pump, names, texts, inForce) }
 }
 
+/** Postgres itself names one; a text of the client's may raise an error with thousands. */
+const namesPerErrorMax = 8
+
 /** Postgres names the function; its text is translated and may change. */
 const isStalePlan = ({ fields }: PostgresError): boolean =>
   fields.sqlState === '0A000' && fields.routine === 'RevalidateCachedQuery'
@@ -56,10 +59,12 @@ const isStalePlan = ({ fields }: PostgresError): boolean =>
  */
 export function errorForClient(error: PostgresError, names: PreparedStatements): Buffer | null {
   const cause = names.inSql.causeOf(error)
+  let looked = 0
   const body = cause.raw.toString('latin1', headerBytes)
   const worded = (cause === error ? names.inSql.withClientPosition(body) : body).replace(
     serverNamePattern,
     (ours) => {
+      if (++looked > namesPerErrorMax) return ours
       names.onNamedInError(ours, cause.fields.sqlState)
       return names.nameOf(ours) ?? ours
     },

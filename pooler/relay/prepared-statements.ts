@@ -301,12 +301,16 @@ export class PreparedStatements implements StatementObserver {
     this.#server().statements.suspectAll()
   }
 
-  /** An error of the server's names one of our statements: has it lost it, or does it have another? */
+  /**
+   * An error of the server's names one of our statements: has it lost it, or does it have another? Texts
+   * of clients raise such errors as well, of any names.
+   */
   onNamedInError(serverName: string, sqlState: string | null): void {
     const { statements } = this.#server()
     if (sqlState === '26000') statements.forget(serverName)
-    if (sqlState === '42P05' && this.#ledger.failed?.kind !== 'taken')
-      statements.suspect(serverName)
+    if (sqlState !== '42P05' || this.#ledger.failed?.kind === 'taken') return
+    const isAboutIt = statements.has(serverName) || this.#ledger.hasFailedToMake(serverName)
+    if (isAboutIt) statements.suspect(serverName)
   }
 
   /** The client's name for a statement; null: it has none. */

@@ -9,6 +9,8 @@ import { statementKey } from './statement-frames.ts'
 import { type Operation, StatementOperations, type Unnamed } from './statement-operations.ts'
 
 const unnamed = ''
+/** As many as texts that name some and were sent ahead may be told of by their own names. */
+const inSqlMax = 16
 
 export class StatementLedger {
   readonly #catalog: StatementCatalog
@@ -29,6 +31,9 @@ export class StatementLedger {
   /** The statement used last, and the client's name in that use: several names may be for one. */
   #lastName = ''
   #lastServerName = ''
+
+  /** Names by what stood for them in texts last; made when needed. */
+  #inSql: Map<string, string> | null = null
 
   constructor(catalog: StatementCatalog, statementsMax: number) {
     this.#catalog = catalog
@@ -61,6 +66,17 @@ export class StatementLedger {
     this.#lastServerName = serverName
   }
 
+  /** As `noteUse`, of a name that stands for it in a text, or is taken. */
+  noteUseInSql(name: string, serverName: string): void {
+    this.noteUse(name, serverName)
+    this.#inSql ??= new Map()
+    this.#inSql.delete(serverName)
+    this.#inSql.set(serverName, name)
+    if (this.#inSql.size <= inSqlMax) return
+    const [oldest = ''] = this.#inSql.keys()
+    this.#inSql.delete(oldest)
+  }
+
   isTold(name: string): boolean {
     return this.#told?.has(statementKey(name)) === true
   }
@@ -78,6 +94,13 @@ export class StatementLedger {
     return this.failed?.kind === 'refuse' ? this.failed.error : null
   }
 
+  /** The message that the server's last error was about would have made it. */
+  hasFailedToMake(serverName: string): boolean {
+    const { failed } = this
+    const isMaker = failed?.kind === 'name' || failed?.kind === 'learn'
+    return isMaker && failed.statement.serverName === serverName
+  }
+
   /** A name that the server knows the statement by; null: there is none. */
   nameOf(serverName: string): string | null {
     const { failed } = this
@@ -85,9 +108,7 @@ export class StatementLedger {
     if (serverName === this.#lastServerName) return this.#lastName
     for (const [name, statement] of this.#names.confirmed())
       if (statement.serverName === serverName) return name
-    for (const [name] of this.#names.confirmed())
-      if (this.#catalog.placeholder(name).serverName === serverName) return name
-    return null
+    return this.#inSql?.get(serverName) ?? null
   }
 
   /** Names are the client's to choose and kept with what they name. */

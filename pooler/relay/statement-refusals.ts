@@ -39,7 +39,7 @@ export class StatementRefusals {
   /** The server has what a Parse meets under this name, whatever became of the tables of its statement. */
   ensureTaken(name: string): Statement {
     const placeholder = this.#catalog.placeholder(name)
-    this.#ledger.noteUse(name, placeholder.serverName)
+    this.#ledger.noteUseInSql(name, placeholder.serverName)
     this.#supply.ensure(placeholder)
     return placeholder
   }

@@ -66,7 +66,7 @@ export class StatementsInSql {
   /** In front of a simple Query, outside of any batch: an error of ours must not skip the Query. */
   supply(link: ServerLink, { used, deallocated }: Translation): void {
     if (link.tracker.needsClient && !link.tracker.isBatchOpen) return
-    for (const { name, statement } of used) this.#ledger.noteUse(name, statement.serverName)
+    for (const { name, statement } of used) this.#ledger.noteUseInSql(name, statement.serverName)
     const wanted = [...used, ...deallocated].flatMap((one) => (one === null ? [] : one.statement))
     if (link.tracker.isBatchOpen) this.#supply.ensureAll(wanted)
     else this.#supply.ensureApart(wanted)
@@ -113,7 +113,7 @@ export class StatementsInSql {
 
   /** In front of a message that runs such a text, or looks into it; `own`: what it needs besides. */
   onUse({ used }: Translation, own: Statement | null): void {
-    for (const { name, statement } of used) this.#ledger.noteUse(name, statement.serverName)
+    for (const { name, statement } of used) this.#ledger.noteUseInSql(name, statement.serverName)
     const wanted = used.map(({ statement }) => statement)
     if (own !== null) wanted.push(own)
     this.#supply.ensureAll(wanted)

@@ -164,3 +164,21 @@ test('batches that fail leave nothing behind that the server is thought to have'
   }
   expect(rowsOf(await batch(...uses))).toEqual(wanted)
 })
+
+test('errors that a text raises with names like ours close nothing, and few are looked up', async () => {
+  await start()
+  await batch(raw.parse('s0', 'select 0'), raw.parse('s1', 'select 1'))
+  const asked = await say(raw.query('select name from pg_prepared_statements order by statement'))
+  const [ours = ''] = rowsOf(asked)[0] ?? []
+  const raised = (words: string) =>
+    say(raw.query(`do $$begin raise '%', ${words} using errcode = '42P05'; end$$`))
+  for (let turn = 0; turn < 20; turn++) {
+    expect(errorOf(await raised(`'lk_' || md5('${turn}') || '01234567'`))).toBe('42P05')
+  }
+  expect(rowsOf(await batch(raw.parse('s2', 'select 2'), ...run('s2')))).toEqual([['2']])
+  const [entry] = [...pooled.pooler.plane.pools.entries()]
+  expect(entry?.pool.counters.statementEvictions).toBe(0)
+  const [error] = (await raised(`repeat('${ours} ', 12)`)).filter(({ type }) => type === 'E')
+  expect(errorFields(error?.body ?? Buffer.alloc(0)).M).toBe('s0 '.repeat(8) + `${ours} `.repeat(4))
+  expect(rowsOf(await batch(...run('s0')))).toEqual([['0']])
+})

@@ -212,6 +212,11 @@ const scripts: Readonly<Record<string, readonly Step[]>> = {
     batch(...run('s')),
     batch(raw.parse('v', 'nonsense'), ...run('s')),
     batch(raw.parse('', 'prepare v as select 5'), ...run('')),
+    [
+      ...batch(raw.parse('', 'prepare v as select 5'), ...run('')),
+      ...batch(raw.parse('', 'prepare s as select 5'), ...run('')),
+      ...sql('prepare v as select 6; prepare s as select 6', 'prepare s as select 6'),
+    ],
     sql('begin', 'prepare v as select 6', 'prepare v as select 6', 'rollback'),
     sql('deallocate v; prepare v as select 7; execute v', 'execute v'),
     sql('discard all'),
