@@ -2,6 +2,7 @@
 // that does the same on Postgres itself in a database alike: on fewer servers than clients, each is
 // answered the same, byte for byte, and has the same at the end.
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { eventually } from '../support/eventually.ts'
 import { anySegmentation } from '../support/pipeline-driver.ts'
 import { PooledPostgres, type PostgresHome } from '../support/pooled-postgres.ts'
 import { identifier, sharedPostgres, uniqueName } from '../support/postgres.ts'
@@ -161,6 +162,19 @@ async function compare(pair: Pair): Promise<void> {
   }
 }
 
+/** Of one who has left they end when its server hears of it, there and here. */
+async function untilLocksAreAlike(): Promise<void> {
+  const locksIn = (database: string) =>
+    postgres.query(
+      `select classid, objid, mode from pg_locks where locktype = 'advisory'
+       and database = (select oid from pg_database where datname = $1) order by 1, 2, 3`,
+      [database],
+    )
+  await eventually(async () => {
+    expect(await locksIn(home.database)).toEqual(await locksIn(twins))
+  })
+}
+
 async function play(random: SeededRandom): Promise<{ steps: number; pins: number }> {
   const poolSize = 2 + random.int(2)
   const config = { serverPreparedStatementsMax: random.pick([1, 3, 500]) }
@@ -182,6 +196,7 @@ async function play(random: SeededRandom): Promise<{ steps: number; pins: number
       const others = pairs.filter((one) => one !== pair && isHolder(one)).length
       if (random.chance(0.02)) {
         end(pair)
+        await untilLocksAreAlike()
         continue
       }
       const next = randomStep(random, pair.status, otherRole)
