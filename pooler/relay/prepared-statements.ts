@@ -223,7 +223,7 @@ export class PreparedStatements implements StatementObserver {
     }
     if (this.inSql.mayHaveOwn) this.#parseAgain(name, statement, content)
     else if (!this.#supply.has(serverName)) this.#parseNew(name, statement)
-    else if (tracker.isStatusKnown && tracker.status !== status.failed) {
+    else if (tracker.isCountKnown && tracker.isStatusKnown && tracker.status !== status.failed) {
       if (tracker.answered(frontend.parse)) {
         this.#supply.push({ kind: 'name', name, statement, isSent: false })
       } else this.#catalog.give(statement)
@@ -274,10 +274,7 @@ export class PreparedStatements implements StatementObserver {
     this.unnamed.onUse(this.#server())
   }
 
-  /**
-   * Close of a statement: true when it goes on to the server. The server's copy stays for others; the
-   * name is the client's alone.
-   */
+  /** Close of a statement: true when it goes on to the server, whose copy stays for others. */
   onClose(name: string): boolean {
     const { tracker } = this.#server()
     if (name === unnamed) {
@@ -286,7 +283,8 @@ export class PreparedStatements implements StatementObserver {
     }
     const isOurs = this.#ledger.statementOf(name) !== null
     if (!isOurs && !looksLikeOurs(name)) return tracker.sent(frontend.close)
-    if (tracker.answered(frontend.close)) this.#supply.push({ kind: 'unname', name })
+    if (tracker.isCountKnown ? tracker.answered(frontend.close) : this.#supply.closeNothing())
+      this.#supply.push({ kind: 'unname', name })
     return false
   }
 

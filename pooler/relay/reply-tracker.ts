@@ -1,6 +1,6 @@
-// What a server still owes. Every message sent to it that will be answered has an entry here, in
-// order; replies take entries off. From this, and from the status byte of ReadyForQuery, follows
-// when a server may leave a client. SQL text plays no part.
+// What a server still owes. Every message sent to it that will be answered has an entry here, in order;
+// replies take entries off. From this, and from the status byte of ReadyForQuery, follows when a server
+// may leave a client. SQL text plays no part.
 //
 // The rules are those of Postgres' own main loop (src/backend/tcop/postgres.c):
 // - Query, FunctionCall and Sync are each answered by a ReadyForQuery.
@@ -75,8 +75,8 @@ export class ReplyTracker {
 
   /** The server has nothing to say until the client goes on: copy data, or the Sync of a batch. */
   get needsClient(): boolean {
-    const isOpen = this.#isBatchOpen || this.isInDoubt
-    return this.#copyIn.isOpen || (this.#entries.size === 0 && isOpen)
+    const isIdle = this.#entries.size === 0 && (this.#isBatchOpen || this.isInDoubt)
+    return this.#copyIn.isOpen || isIdle
   }
 
   /** Nothing is due, and no batch waits for its Sync. The transaction status is a matter of its own. */
@@ -94,6 +94,11 @@ export class ReplyTracker {
     return !this.isStatusKnown && !this.needsClient && !this.isInDoubt
   }
 
+  /** Not behind a Sync that a failed copy may have ignored or not. */
+  get isCountKnown(): boolean {
+    return !this.isInDoubt && !this.#copyIn.isUncountable
+  }
+
   /** Messages that were sent, as they are counted off by replies. */
   get sentCount(): number {
     return this.#entries.putIn
@@ -108,9 +113,9 @@ export class ReplyTracker {
   /** Of such a batch: its ReadyForQuery is not for the client, and to an open one a Sync is sent. */
   disownBatch(): void {
     this.failed.repeat()
+    this.#isSkipping = false
     const isOpen = this.#isBatchOpen
     this.#isBatchOpen = false
-    this.#isSkipping = false
     if (isOpen) this.sentOwnSync()
     else this.#entries.disownSync()
   }
@@ -198,8 +203,8 @@ export class ReplyTracker {
    * skips it, and so must the observer.
    */
   sentNoted(type: NotedType): boolean {
-    if (type === frontend.parse) return this.#pushStatement(parse | noted)
-    if (type === frontend.close) return this.#pushStatement(close | noted)
+    if (type === frontend.parse || type === frontend.close)
+      return this.#pushStatement(extendedKindOf(type) | noted)
     this.queries++
     if (type === frontend.execute) return this.#pushStatement(execute | noted)
     if (this.#isSkipping) return false
@@ -223,7 +228,7 @@ export class ReplyTracker {
     return this.#pushStatement(extendedKindOf(type) | quiet | noted)
   }
 
-  /** As sentNoted, for a message that is not sent: `takeDueFakes` says when it is to be answered. */
+  /** As sentNoted, of one that is not sent: `takeDueFakes` says when it is to be answered. */
   answered(type: StatementType): boolean {
     return this.#pushStatement((type === frontend.parse ? parse : close) | fake | noted)
   }
@@ -297,10 +302,7 @@ export class ReplyTracker {
     this.replies++
     this.status = statusByte
     this.#copyIn.end()
-    if (this.#entries.size === 0) {
-      this.#isSkipping = false
-      return this.isInDoubt
-    }
+    if (this.#entries.size === 0) this.#isSkipping = false
     if (!owesReady(this.#entries.headKind)) return this.isInDoubt
     this.#finish()
     if (statusByte === status.idle && !wasOwn) this.transactions++
@@ -367,12 +369,9 @@ export class ReplyTracker {
     if (this.#copyIn.isUncountable) this.isInDoubt = true
     this.#copyIn.end()
     if (kind === 0 || owesReady(kind)) return
-    for (
-      let isCause = true;
-      this.#entries.size > 0 && this.#entries.headKind !== sync;
-      isCause = false
-    ) {
+    for (let isCause = true; this.#entries.size > 0 && this.#entries.headKind !== sync; ) {
       this.#skip(isCause)
+      isCause = false
     }
     if (this.#entries.size === 0) this.#isSkipping = true
   }

@@ -34,6 +34,7 @@ export class ServerPump extends Pump {
     const tracker = this.#link.tracker
     const isOwn = tracker.isOwnReply
     const isQuiet = tracker.isQuietReply
+    const owed = isQuiet ? tracker.owed : 0
     this.#isOwn = isOwn
     if (!tracker.received(type)) return this.#break(`unexpected message 0x${type.toString(16)}`)
     switch (type) {
@@ -69,7 +70,8 @@ export class ServerPump extends Pump {
       case backend.parseComplete:
       case backend.bindComplete:
       case backend.closeComplete:
-        if (isQuiet) return drop
+        // In doubt it may be to a message of the client's that has been counted off.
+        if (isQuiet && (!tracker.isInDoubt || tracker.owed < owed)) return drop
         break
       case backend.noticeResponse:
         // A Parse of ours has the warnings that the client's own had.

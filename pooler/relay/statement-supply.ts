@@ -168,6 +168,13 @@ export class StatementSupply {
     return true
   }
 
+  /** For an answer in the server's order. False where it skips all up to a Sync. */
+  closeNothing(): boolean {
+    if (!this.#server().tracker.sentNoted(frontend.close)) return false
+    this.send(closeMessage(this.#catalog.scratchName()))
+    return true
+  }
+
   /** Behind a message that makes a statement; so many that were used last are `needed` together. */
   makeRoom(needed: number): void {
     for (let gone = this.#nextToGo(needed); gone !== null; gone = this.#nextToGo(needed)) {

@@ -161,3 +161,23 @@ test('late copy messages of one client do not reach the server that another has 
     ['other', '2'],
   ])
 })
+
+test('behind a copy that fails in front of a Sync all replies come in their order', async () => {
+  await start()
+  const client = await pooled.client('transaction')
+  await client.send(Buffer.concat([raw.parse('kept', 'select 1'), raw.sync()]))
+  await client.untilReady()
+  const copy = [raw.parse('', 'copy kit from stdin'), raw.bind(), raw.execute(), raw.flush()]
+  await client.send(Buffer.concat(copy))
+  await client.untilType('G')
+  // Whether the server ignores the first Sync nobody knows when the rest is sent.
+  const behind = [
+    [raw.parse('', 'select 2'), raw.bind()],
+    [raw.parse('twin', 'select 1'), raw.closeMessage('statement', 'kept')],
+    [raw.parse('kept', 'select 3'), raw.bind({ statement: 'kept' }), raw.execute()],
+  ].map((batch) => Buffer.concat([...batch, raw.sync()]))
+  await client.send(Buffer.concat([raw.copyData('not\ta number\n'), raw.sync(), ...behind]))
+  const replies = await client.untilReadies(4)
+  expect(typesOf(replies)).toBe('EZ12Z13Z12DCZ')
+  expect(rowsOf(replies)).toEqual([['3']])
+})

@@ -215,6 +215,8 @@ async function play(random: SeededRandom): Promise<{ steps: number; pins: number
       if (!mayHold && (next.mayPin || next.isNamed || /begin|savepoint/i.test(next.text))) continue
       // Startup settings come back behind a batch, not within it.
       if (pair.hasStartup && next.isNamed && goesBack.test(next.text)) continue
+      // It has to be first in its transaction, and they may come back by a query in front of it.
+      if (pair.hasStartup && pair.status === 'T' && /set transaction/.test(next.text)) continue
       told.push(`${turn} c${index} ${next.text}`)
       await runBoth(pair, next)
       if (next.mayPin && !pair.mayBePinned) {
