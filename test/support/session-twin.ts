@@ -112,7 +112,7 @@ const prepared: readonly (readonly [string, readonly string[]])[] = [
   ['reset all', []],
   ['select pg_try_advisory_xact_lock(15)', []],
 ]
-export const statementNames = ['n0', 'n1', 'n2']
+const statementNames = ['n0', 'n1', 'n2']
 
 const textOf = (messages: readonly Buffer[]): string =>
   messages.map((bytes) => bytes.toString('utf8', 0, 1) + bytes.toString('utf8', 5)).join(' ')
