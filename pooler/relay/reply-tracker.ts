@@ -75,8 +75,8 @@ export class ReplyTracker {
 
   /** The server has nothing to say until the client goes on: copy data, or the Sync of a batch. */
   get needsClient(): boolean {
-    const isIdle = this.#entries.size === 0 && (this.#isBatchOpen || this.isInDoubt)
-    return this.#copyIn.isOpen || isIdle
+    const isOpen = this.#isBatchOpen || this.isInDoubt
+    return this.#copyIn.isOpen || (this.#entries.size === 0 && isOpen)
   }
 
   /** Nothing is due, and no batch waits for its Sync. The transaction status is a matter of its own. */
@@ -113,9 +113,9 @@ export class ReplyTracker {
   /** Of such a batch: its ReadyForQuery is not for the client, and to an open one a Sync is sent. */
   disownBatch(): void {
     this.failed.repeat()
-    this.#isSkipping = false
     const isOpen = this.#isBatchOpen
     this.#isBatchOpen = false
+    this.#isSkipping = false
     if (isOpen) this.sentOwnSync()
     else this.#entries.disownSync()
   }

@@ -127,7 +127,7 @@ export class StatementCatalog {
   }
 
   /** An empty statement, to be met by whoever prepares one under this name of a client's, which is taken. */
-  placeholder(name: string): Statement {
+  taken(name: string): Statement {
     return this.#make(`taken\0${statementKey(name)}`, noContent, null, ours)
   }
 

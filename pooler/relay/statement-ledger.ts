@@ -9,7 +9,7 @@ import { statementKey } from './statement-frames.ts'
 import { type Operation, StatementOperations, type Unnamed } from './statement-operations.ts'
 
 const unnamed = ''
-/** As many as texts that name some and were sent ahead may be told of by their own names. */
+/** Of texts sent ahead: an error to an older one tells our name. */
 const inSqlMax = 16
 
 export class StatementLedger {

@@ -38,10 +38,10 @@ export class StatementRefusals {
 
   /** The server has what a Parse meets under this name, whatever became of the tables of its statement. */
   ensureTaken(name: string): Statement {
-    const placeholder = this.#catalog.placeholder(name)
-    this.#ledger.noteUseInSql(name, placeholder.serverName)
-    this.#supply.ensure(placeholder)
-    return placeholder
+    const taken = this.#catalog.taken(name)
+    this.#ledger.noteUseInSql(name, taken.serverName)
+    this.#supply.ensure(taken)
+    return taken
   }
 
   /** The client has as many statements as it may have, or this one's name is too long. */

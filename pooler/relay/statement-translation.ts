@@ -62,6 +62,8 @@ export function translate(
       bytes: statement.serverName.length,
     })
     at = to
+    // It fails, and nothing behind it is run.
+    if (verb === 'prepare') break
   }
   if (shifts.length === 0) return null
   const rest = text.slice(at)
@@ -79,7 +81,7 @@ function stoodForBy(
   dropped: number,
   catalog: StatementCatalog,
 ): Statement | null {
-  if (verb === 'prepare') return catalog.placeholder(name)
+  if (verb === 'prepare') return catalog.taken(name)
   if (verb === 'deallocate') return dropped < deallocatedMax ? catalog.standIn(dropped) : null
   // What names statements itself is not looked through: it stays unknown.
   return known.naming === null ? known : null
