@@ -37,6 +37,7 @@ import type { EaseReads } from './relay/eased-reads.ts'
 import { Lane } from './relay/lanes.ts'
 import { cancelIfOverdue, overdue } from './relay/overdue.ts'
 import type { Relay } from './relay/relay.ts'
+import { SchemaVersion } from './relay/schema-version.ts'
 import { StatementCatalog } from './relay/statement-catalog.ts'
 import type { OpenTransport } from './relay/transport.ts'
 import type { ListenerMode } from './startup/identify-tenant.ts'
@@ -78,6 +79,8 @@ export interface OtherWorkers {
   clients(): number
   /** The clients of this project here are others than before. */
   onClientsChanged(tenantRef: string): void
+  /** A client of this process has changed the schema of this database. */
+  onSchemaChanged(tenantRef: string, database: string): void
 }
 
 const movedDatabase = 'the database of the project has changed'
@@ -324,6 +327,7 @@ export class DataPlane {
       return known
     }
     const isOwn = key.tokenName !== undefined
+    const schema = this.#schemaOf(key)
     const pool = new Pool({
       key,
       upstream: this.upstreamOf(tenant, key.role, key.database, opening),
@@ -341,10 +345,11 @@ export class DataPlane {
       upstreamBackoff: () => this.#backoffOf(tenant()),
       onUpstreamClosing: (address) => this.#leaveUpstream(address, tenant().dbPort),
       openTransport: this.#options.openTransport,
-      lane: this.#laneOf(key.tenantRef),
+      lane: this.pools.laneOf(key.tenantRef) ?? new Lane(),
+      schema,
       counters: new PoolCounters(),
       statements: {
-        catalog: new StatementCatalog(this.#statementSecret),
+        catalog: new StatementCatalog(this.#statementSecret, schema),
         serverStatementsMax: config.serverPreparedStatementsMax,
         clientStatementsMax: config.clientPreparedStatementsMax,
       },
@@ -356,10 +361,10 @@ export class DataPlane {
     return pool
   }
 
-  /** One for all pools of a project, for as long as it has any. */
-  #laneOf(tenantRef: string): Lane {
-    for (const { pool } of this.pools.entriesOf(tenantRef)) return pool.lane
-    return new Lane()
+  #schemaOf({ tenantRef, database }: PoolKey): SchemaVersion {
+    const { workers } = this.#options
+    const known = this.pools.schemaOf(tenantRef, database)
+    return known ?? new SchemaVersion(() => workers?.onSchemaChanged(tenantRef, database))
   }
 
   /** It is one Postgres to all projects that it is an upstream of. */

@@ -18,6 +18,10 @@ import type { WorkerLink } from './workers/worker-link.ts'
 const cancelWithinMs = 20_000
 /** Changed counts are told together; what comes in between may pass a limit. */
 const tellAfterMs = 20
+/** Changes of schemas that come together, as a migration's, are told together. */
+const tellSchemasAfterMs = 1
+/** Told at once; beyond it the rest is told next. */
+const schemasToldMax = 1000
 /** Where they could not be told. */
 const tellAgainMs = 1000
 
@@ -40,6 +44,9 @@ export class OtherWorkersLink implements OtherWorkers {
   readonly #changed = new Set<string>()
   #data: DataPlane | null = null
   #telling: Timer | null = null
+  /** By both names, which have no NUL. */
+  readonly #changedSchemas = new Map<string, readonly [ref: string, database: string]>()
+  #tellingSchemas: Timer | null = null
 
   constructor(link: WorkerLink, clock: Clock) {
     this.slot = link.place.slot
@@ -64,6 +71,11 @@ export class OtherWorkersLink implements OtherWorkers {
   readonly onClientsChanged = (tenantRef: string): void => {
     this.#changed.add(tenantRef)
     this.#telling ??= this.#clock.after(tellAfterMs, () => this.#tellClients())
+  }
+
+  readonly onSchemaChanged: OtherWorkers['onSchemaChanged'] = (ref, database) => {
+    this.#changedSchemas.set(`${ref}\0${database}`, [ref, database])
+    this.#tellingSchemas ??= this.#clock.after(tellSchemasAfterMs, () => this.#tellSchemas())
   }
 
   /** What the others ask is answered from here on. */
@@ -108,6 +120,11 @@ export class OtherWorkersLink implements OtherWorkers {
       for (const [ref, counts] of tenants) data.clientCounts.noteElsewhere(from, ref, counts)
       return null
     })
+    link.answer('schemas', ({ changed }) => {
+      for (const [ref, database] of changed)
+        data.pools.schemaOf(ref, database)?.onChangedElsewhere()
+      return null
+    })
     link.onLeft((worker) => {
       this.#connections.delete(worker)
       data.clientCounts.forgetElsewhere(worker)
@@ -148,6 +165,17 @@ export class OtherWorkersLink implements OtherWorkers {
 
   async terminate(ref: string, reason: string): Promise<void> {
     await this.#link.ask('terminate', { ref, reason }, terminateWithinMs)
+  }
+
+  #tellSchemas(): void {
+    this.#tellingSchemas = null
+    const changed = [...this.#changedSchemas.values()].slice(0, schemasToldMax)
+    const isTold = this.#link.tell('schemas', { changed })
+    if (isTold)
+      for (const [ref, database] of changed) this.#changedSchemas.delete(`${ref}\0${database}`)
+    if (this.#changedSchemas.size === 0) return
+    const ms = isTold ? tellSchemasAfterMs : tellAgainMs
+    this.#tellingSchemas = this.#clock.after(ms, () => this.#tellSchemas())
   }
 
   #tellClients(): void {

@@ -198,6 +198,7 @@ export class ClientSession implements PoolClient {
       transport: login.tail.transport,
       lane: this.#pool.lane,
       statements: this.key.mode === 'transaction' ? this.#pool.statements : null,
+      schema: this.#pool.schema,
       stateCheck: config.poolerStateCheck,
       notifications:
         this.key.mode === 'transaction'

@@ -4,6 +4,7 @@ import type { Log } from '../../shared/log.ts'
 import type { PoolCounters } from '../metrics/counters.ts'
 import type { StatementOptions } from '../relay/client-statements.ts'
 import type { Lane } from '../relay/lanes.ts'
+import type { SchemaVersion } from '../relay/schema-version.ts'
 import type { OpenTransport } from '../relay/transport.ts'
 import type { Budget } from './budget.ts'
 import type { ConnectBackoff } from './connect-backoff.ts'
@@ -89,6 +90,8 @@ export interface PoolOptions {
   readonly openTransport: OpenTransport
   /** Of its project. */
   readonly lane: Lane
+  /** Of its database. */
+  readonly schema: SchemaVersion
   readonly counters: PoolCounters
   /** Prepared statements of this pool's clients. */
   readonly statements: StatementOptions

@@ -3,6 +3,8 @@ import type { Clock } from '../../shared/clock.ts'
 import { PoolerError } from '../../shared/errors.ts'
 import { Roster, type RosterMember } from '../../shared/roster.ts'
 import type { Secret } from '../../shared/secret.ts'
+import type { Lane } from '../relay/lanes.ts'
+import type { SchemaVersion } from '../relay/schema-version.ts'
 import type { Refusal } from '../relay/server-source.ts'
 import type { Pool } from './pool.ts'
 import { type PoolKey, poolKeyText } from './pool-key.ts'
@@ -62,6 +64,20 @@ export class PoolRegistry {
 
   entriesOf(tenantRef: string): Iterable<PoolEntry> {
     return this.#byTenant.get(tenantRef)?.values() ?? []
+  }
+
+  /** One for all pools of a project, for as long as it has any; null: it has none. */
+  laneOf(tenantRef: string): Lane | null {
+    for (const { pool } of this.entriesOf(tenantRef)) return pool.lane
+    return null
+  }
+
+  /** One for all pools of a database, for as long as it has any; null: it has none. */
+  schemaOf(tenantRef: string, database: string): SchemaVersion | null {
+    for (const { key, pool } of this.entriesOf(tenantRef)) {
+      if (key.database === database) return pool.schema
+    }
+    return null
   }
 
   /** The pool of this key, made if need be, with one more client. Throws EMAXPOOLS. */

@@ -6,6 +6,7 @@ import { assert } from '../../shared/assert.ts'
 import type { PoolCounters } from '../metrics/counters.ts'
 import type { StatementOptions } from '../relay/client-statements.ts'
 import type { Lane } from '../relay/lanes.ts'
+import type { SchemaVersion } from '../relay/schema-version.ts'
 import type { ServerLink } from '../relay/server-link.ts'
 import { mutedSink, type ServerSink } from '../relay/server-sink.ts'
 import type { Refusal, ServerSource, ServerWaiter } from '../relay/server-source.ts'
@@ -28,6 +29,7 @@ import { WarmServers } from './warm-servers.ts'
 export class Pool implements ServerSource {
   readonly key: PoolKey
   readonly lane: Lane
+  readonly schema: SchemaVersion
   readonly counters: PoolCounters
   /** Listens for clients in transaction mode. */
   readonly hub: NotificationHub
@@ -48,6 +50,7 @@ export class Pool implements ServerSource {
   constructor(options: PoolOptions) {
     this.key = options.key
     this.lane = options.lane
+    this.schema = options.schema
     this.counters = options.counters
     this.#options = options
     this.hub = new NotificationHub(options)

@@ -7,6 +7,7 @@ import type { Lane } from './lanes.ts'
 import type { NotificationSource } from './notification-source.ts'
 import type { PersonWitness } from './person-witness.ts'
 import type { PinReason } from './pin-reasons.ts'
+import type { SchemaVersion } from './schema-version.ts'
 import type { ServerSource } from './server-source.ts'
 import type { SettingsProfile } from './session-settings.ts'
 import type { StatementCounters } from './statement-supply.ts'
@@ -40,6 +41,8 @@ export interface RelayOptions {
   readonly lane: Lane
   /** null in session mode: a client's statements are its server's. */
   readonly statements: StatementOptions | null
+  /** Of its database. */
+  readonly schema: SchemaVersion
   /** After which transactions a shared server is asked what they left on it. */
   readonly stateCheck: 'suspect' | 'always'
   /** null in session mode: a client listens on its own server. */

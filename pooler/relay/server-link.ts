@@ -57,6 +57,8 @@ export abstract class ServerLink implements TransportReader {
   hold: ServerHold | null = null
   /** The client that has it called it by a name that is not for it to give, see attribution.ts. */
   isMisnamed = false
+  /** The client that has it has changed the schema in a transaction that may not be over. */
+  hasChangedSchema = false
   /** How the server broke the protocol: nothing more of it is read; null: it did not. */
   brokenBy: string | null = null
   /** Set when the server said FATAL: it is as good as closed. */

@@ -115,7 +115,7 @@ export class ServerPump extends Pump {
     switch (type) {
       case backend.readyForQuery:
         if (!link.tracker.ready(bytes[at] as number)) this.#break('ReadyForQuery at the wrong time')
-        else if (link.isMisnamed) link.sink.session?.onReady(link)
+        else if (link.isMisnamed || link.hasChangedSchema) link.sink.session?.onReady(link)
         return
       case backend.commandComplete: {
         const tag = sessionTagOf(bytes, at, end)

@@ -10,7 +10,7 @@ export interface SessionSink {
   /** ParameterStatus; `isOwn` when it came while a message of ours was being answered. */
   onReport(name: string, value: string, isOwn: boolean, link: ServerLink): void
   onTag(tag: SessionTag, link: ServerLink): void
-  /** A ReadyForQuery has come, while the server bears a name that it must not. */
+  /** A ReadyForQuery has come, while the server bears a name that it must not, or has a schema changed. */
   onReady(link: ServerLink): void
   /** True: ErrorResponses are not forwarded but come to onError, which passes them on. */
   readonly readsErrors: boolean

@@ -52,12 +52,14 @@ WITH asked (name) AS (
 SELECT 'setting', name, pg_catalog.encode(pg_catalog.convert_to(value, pg_catalog.getdatabaseencoding()), 'hex'), source
 FROM found WHERE (bytes OPERATOR(pg_catalog.>) ${settingBytesMax}) IS NOT TRUE
 UNION ALL SELECT 'held', 'large setting', '1', NULL FROM found WHERE bytes OPERATOR(pg_catalog.>) ${settingBytesMax}`
+// Tables, types, functions and all else in a schema depend on it.
 const heldSql = `
 SELECT 'held', held, '1', NULL FROM (
   SELECT 'advisory lock' FROM pg_catalog.pg_locks
   WHERE locktype OPERATOR(pg_catalog.=) 'advisory' AND pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()
-  UNION SELECT 'temporary object' FROM pg_catalog.pg_class
-  WHERE relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()
+  UNION SELECT 'temporary object' FROM pg_catalog.pg_depend
+  WHERE refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_namespace'::pg_catalog.regclass
+  AND refobjid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()
   UNION SELECT 'held cursor' FROM pg_catalog.pg_cursors WHERE is_holdable
   UNION SELECT 'prepared in SQL' FROM pg_catalog.pg_prepared_statements WHERE from_sql
 ) AS state (held)

@@ -171,6 +171,21 @@ function quoteName(name: string): string {
 /** Their values, in characters: what a search_path of full length needs, and as much again. */
 const carriedCharactersMax = 32 * 1024
 
+/** Schemas that all may be made in, or nobody may: what stands behind them is not where a CREATE goes. */
+const madeInstead = /^\s*(?:"?(?:public|pg_catalog)"?|"")\s*$/i
+const temporarySchema = /^\s*"?pg_temp/i
+
+/** What is made without a schema may be made in the temporary one, which is its server's own. */
+export function mayMakeTemporary({ wanted }: SettingsProfile): boolean {
+  const path = wanted.get('search_path')
+  if (path === undefined || !path.includes('pg_temp')) return false
+  const schemas = path.split(',')
+  const last = schemas.findIndex((one) => madeInstead.test(one))
+  return schemas
+    .slice(0, last === -1 ? schemas.length : last)
+    .some((one) => temporarySchema.test(one))
+}
+
 /** More than is carried from server to server. */
 export function isTooLarge({ wanted }: SettingsProfile, settingsMax: number): boolean {
   if (wanted.size > settingsMax) return true

@@ -1,6 +1,5 @@
 // What follows one client from server to server: its settings and its prepared statements; and what
 // cannot follow, so that the client keeps its server (pinned) or the server is reset after it.
-
 import type { PoolerError } from '../../shared/errors.ts'
 import { errorResponseOf, type PostgresError } from '../../shared/protocol/error-response.ts'
 import { frontend, status } from '../../shared/protocol/message-types.ts'
@@ -13,11 +12,12 @@ import { Listening, type ListeningHost } from './listening.ts'
 import type { PersonWitness } from './person-witness.ts'
 import { lastingPins, type PinReason } from './pin-reasons.ts'
 import type { RelayCounters, RelayOptions } from './relay-options.ts'
+import type { SchemaVersion } from './schema-version.ts'
 import type { ServerLink } from './server-link.ts'
 import type { SessionSink } from './server-sink.ts'
 import { answerOf, questionMessages, type SessionAnswer } from './session-question.ts'
 import { SessionRestorer } from './session-restorer.ts'
-import { isTooLarge } from './session-settings.ts'
+import { isTooLarge, mayMakeTemporary } from './session-settings.ts'
 import { SessionSuspicion } from './session-suspicion.ts'
 import { isRoleTag, type SessionTag } from './session-tags.ts'
 import type { StalePlanRepair } from './stale-plan-repair.ts'
@@ -45,6 +45,7 @@ export class SessionState implements SessionSink, SettingsInForce {
   readonly listening: Listening | null
   readonly #suspicion = new SessionSuspicion()
   readonly #asksAlways: boolean
+  readonly #schema: SchemaVersion
   /** Something has gone to the server since it was asked last. */
   #isUnasked = false
   /** Rows of the answer to our question; null: nothing is being asked. */
@@ -67,11 +68,13 @@ export class SessionState implements SessionSink, SettingsInForce {
     this.#person = options.person
     this.#witness = options.witness
     const { startup, attribution } = options
-    this.#profile = new ClientProfile(options.transport, attribution, startup, options.profile)
     this.#startup = startup
+    this.#profile = new ClientProfile(options.transport, attribution, startup, options.profile)
+    this.#pinByPath()
     this.#counters = options.counters
+    this.#schema = options.schema
     this.#asksAlways = options.stateCheck === 'always'
-    this.#restorer = new SessionRestorer(options.startup)
+    this.#restorer = new SessionRestorer(startup)
     const { notifications } = options
     this.listening =
       notifications === null
@@ -98,6 +101,10 @@ export class SessionState implements SessionSink, SettingsInForce {
 
   get mayBeOthers(): boolean {
     return this.#suspicion.mayChangeReading
+  }
+
+  get hasTemporary(): boolean {
+    return this.#pinnedBy === 'temporary object' || this.#suspicion.mayMakeTemporary
   }
 
   /** True while the client's message must wait: for its settings, or for replies. */
@@ -284,6 +291,11 @@ export class SessionState implements SessionSink, SettingsInForce {
   }
 
   onReady(link: ServerLink): void {
+    if (link.hasChangedSchema && link.tracker.status === status.idle) {
+      link.hasChangedSchema = false
+      this.#schema.onChanged() // Now others see it.
+    }
+    if (!link.isMisnamed) return
     if (link.tracker.status === status.failed || !link.tracker.isSettled) return
     link.isMisnamed = false
     const startup = this.#startup.get(nameSetting)
@@ -297,6 +309,10 @@ export class SessionState implements SessionSink, SettingsInForce {
     if (isRoleTag(tag)) {
       this.#witness?.onRoleStatement(tag)
       return
+    }
+    if (tag === 'schema change' || tag === 'DO') {
+      link.hasChangedSchema = true
+      this.#schema.onChanged()
     }
     if (tag === 'RESET' || tag === 'DISCARD ALL') this.#restorer.onReset()
     if (this.#statements === null) return
@@ -315,6 +331,7 @@ export class SessionState implements SessionSink, SettingsInForce {
         // What it has changed is reported behind its tag.
         this.#suspicion.mayChangeReading = true
         this.#pinnedBy = null
+        this.#pinByPath()
         // It took the channels as well: whether for good, the server says.
         if (this.listening?.isListening === true) this.#suspicion.mayHold = true
         return
@@ -328,6 +345,10 @@ export class SessionState implements SessionSink, SettingsInForce {
         // The name may have been one of ours.
         this.#statements.names.suspectAll()
         this.#suspicion.mayHold = true
+        return
+      case 'schema change':
+        // What it was pinned by may be gone.
+        if (this.#pinnedBy === 'temporary object') this.#suspicion.mayHold = true
         return
       case 'LOAD':
         this.#pinnedBy ??= 'loaded library'
@@ -369,5 +390,11 @@ export class SessionState implements SessionSink, SettingsInForce {
     // A server that it keeps is put right in front of its next message, others by its profile.
     if (!this.#hasAskFailed) this.#restorer.isDue = isAnyLost && this.pinnedBy !== null
     if (isTooLarge(this.#profile.settings, answerRowsMax)) this.#pinnedBy = 'large setting'
+    this.#pinByPath()
+  }
+
+  /** Any CREATE may make what only this server has. */
+  #pinByPath(): void {
+    if (mayMakeTemporary(this.#profile.settings)) this.#pinnedBy ??= 'temporary object'
   }
 }

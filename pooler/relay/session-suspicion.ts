@@ -13,6 +13,8 @@ export class SessionSuspicion {
   /** Settings that texts name in SET or RESET; they count when a tag tells of one. */
   #inSets: Set<string> | null = null
   mayHold = false
+  /** A text may have made temporary objects. */
+  mayMakeTemporary = false
   /** A SET or RESET was done. */
   hasSet = false
   /** Texts behind it may be read by other settings than those known. */
@@ -39,6 +41,7 @@ export class SessionSuspicion {
       this.#add(this.#names, name)
     }
     if (verdict.mayHold) this.mayHold = true
+    if (verdict.mayMakeTemporary) this.mayMakeTemporary = true
     if (verdict.mayUnset) this.mayUnset = true
     if (verdict.mayChangeReading) this.mayChangeReading = true
   }
@@ -90,6 +93,7 @@ export class SessionSuspicion {
     this.#names?.clear()
     this.#inSets = null
     this.mayHold = false
+    this.mayMakeTemporary = false
     this.mayUnset = false
     this.mayChangeReading = false
     this.hasSet = false

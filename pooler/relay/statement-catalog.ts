@@ -1,9 +1,11 @@
 // Prepared statements of one pool by content: equal ones are one object with one server-side name,
-// whatever the clients call them. An entry lives as long as a client has a name for it.
+// whatever the clients call them. An entry lives as long as a client has a name for it; who parses its text
+// behind a change of the schema gets another one.
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
 import { noBytes } from '../../shared/no-bytes.ts'
 import { giveBackSql, lendSql } from './lent-settings.ts'
 import type { NamingText } from './naming-text.ts'
+import type { SchemaVersion } from './schema-version.ts'
 import { noContent, parseMessage, statementKey } from './statement-frames.ts'
 import { plainEnvironment, type TextEnvironment } from './text-environment.ts'
 
@@ -20,6 +22,8 @@ export interface Statement {
 
 interface Entry extends Statement {
   readonly key: string
+  /** Of the schema, when its text was parsed first; below 0: it is shared with nobody. */
+  readonly version: number
   references: number
 }
 
@@ -36,6 +40,9 @@ const nameHexDigits = 40
 /** Of texts of ours: they are read alike by all settings. */
 const ours = plainEnvironment('')
 
+/** Of such literals Postgres takes the time at Parse. */
+const readsClock = /'\s*(?:now|today|tomorrow|yesterday)\b/i
+
 /** Texts that are alike with their names translated are told apart by what the clients sent. */
 const keyOf = (
   environment: TextEnvironment,
@@ -49,15 +56,18 @@ const keyOf = (
 export class StatementCatalog {
   readonly #secret: KeyObject
   readonly #entries = new Map<string, Entry>()
+  readonly #schema: SchemaVersion
   #scratches = 0
+  #unshared = 0
   /** As many as one text may drop. */
   readonly #standIns: Statement[] = []
   /** See lent-settings.ts. */
   readonly lend: Statement
   readonly giveBack: Statement
 
-  /** `secret`: random for each process. */
-  constructor(secret: Buffer) {
+  /** `secret`: random for each process. `schema`: of the database that the statements are for. */
+  constructor(secret: Buffer, schema: SchemaVersion) {
+    this.#schema = schema
     this.#secret = createSecretKey(secret)
     this.lend = this.#own(lendSql)
     this.giveBack = this.#own(giveBackSql)
@@ -73,18 +83,26 @@ export class StatementCatalog {
    */
   take(environment: TextEnvironment, content: Buffer, naming: NamingText | null = null): Statement {
     const key = keyOf(environment, content, naming)
+    const version = this.#versionOf(key, naming)
     const known = this.#entries.get(key)
-    if (known !== undefined) {
+    if (known?.version === version) {
       known.references++
       return known
     }
     const entry: Entry = {
-      ...this.#make(key, content, naming, environment),
+      ...this.#make(version === 0 ? key : `${version}\0${key}`, content, naming, environment),
       key,
+      version,
       references: 1,
     }
     this.#entries.set(key, entry)
     return entry
+  }
+
+  /** A text that names statements is made anew with each of these anyway. */
+  #versionOf(key: string, naming: NamingText | null): number {
+    if (naming !== null) return 0
+    return readsClock.test(key) ? --this.#unshared : this.#schema.value
   }
 
   /** A statement whose text is not kept: it is on one server only, under this name. */
@@ -95,6 +113,7 @@ export class StatementCatalog {
       naming: null,
       environment: ours,
       key: serverName,
+      version: 0,
       references: 1,
     }
     this.#entries.set(serverName, entry)
@@ -103,7 +122,9 @@ export class StatementCatalog {
 
   give(statement: Statement): void {
     const entry = statement as Entry
-    if (--entry.references === 0) this.#entries.delete(entry.key)
+    if (--entry.references > 0) return
+    // A later one may stand in its place.
+    if (this.#entries.get(entry.key) === entry) this.#entries.delete(entry.key)
   }
 
   /** For a statement that is closed right behind its Parse. */

@@ -197,8 +197,9 @@ export class StatementMessages {
   ): TextEnvironment {
     const text = chunk.toString('latin1', from, Math.max(end, from))
     const environment = environmentOf(text, settings)
-    const isKnown = environment.read.length === 0 || !this.#inForce.mayBeOthers
-    return isKnown ? environment : unshared(environment)
+    const isReadByOthers = environment.read.length > 0 && this.#inForce.mayBeOthers
+    const isAlone = isReadByOthers || this.#inForce.hasTemporary
+    return isAlone ? unshared(environment) : environment
   }
 
   /** By which settings such a text will be read is not known before earlier messages are answered. */

@@ -13,9 +13,11 @@ const words = [
   'execute',
   'deallocate',
   'discard',
+  'pg_temp',
 ]
 
-const pattern = new RegExp(String.raw`[(]|\b(?:${words.join('|')})\b`, 'i')
+/** A temporary schema has its backend's number behind `pg_temp_` as well. */
+const pattern = new RegExp(String.raw`[(]|\b(?:${words.join('|')})(?:\b|_)`, 'i')
 
 /** False: nothing that is looked for in texts can be found in it. */
 export const mayMatter = (text: string): boolean => pattern.test(text)

@@ -25,6 +25,8 @@ export interface SettingsInForce {
   readonly settings: TextSettings
   /** What has been sent since they were known may have changed how texts are read. */
   readonly mayBeOthers: boolean
+  /** Names in texts may stand for temporary objects, which others do not have. */
+  readonly hasTemporary: boolean
 }
 
 type Reader = readonly [pattern: RegExp, names: readonly string[]]

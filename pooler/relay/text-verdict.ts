@@ -10,8 +10,10 @@ export interface TextVerdict {
   readonly sets: readonly string[]
   /** Settings that functions in it may change, with no tag to tell; `*`: any. */
   readonly configs: readonly string[]
-  /** It may leave locks, temporary tables, held cursors or channels. */
+  /** It may leave locks, temporary objects, held cursors or channels. */
   readonly mayHold: boolean
+  /** It may make temporary objects. */
+  readonly mayMakeTemporary: boolean
   /** One of `sets`, or all, may be given its default, which for the client is that of its startup. */
   readonly mayUnset: boolean
   /** It may change how texts behind it are read, see text-environment.ts. */
@@ -26,6 +28,7 @@ export const harmless: TextVerdict = {
   sets: [],
   configs: [],
   mayHold: false,
+  mayMakeTemporary: false,
   mayUnset: false,
   mayChangeReading: false,
   mayNameStatements: false,
@@ -40,6 +43,7 @@ export const unknownText: TextVerdict = {
   sets: [anySetting],
   configs: [anySetting],
   mayHold: true,
+  mayMakeTemporary: true,
   mayUnset: true,
   mayChangeReading: true,
   mayNameStatements: true,
@@ -87,7 +91,8 @@ const callPattern = /(?:("(?:[^"]|"")+"|[a-z_][\w$]*)\s*\.\s*)?("(?:[^"]|"")+"|[
 const unsetPattern = /\breset\b|\bdefault\b|\btime\s+zone\s+local\b/i
 const discardPattern = /\bdiscard\b/i
 const preparePattern = /\bprepare\b/i
-const holdPattern = /\b(?:temp|temporary|hold|listen|prepare)\b/i
+const temporaryPattern = /\b(?:temp|temporary)\b|\bpg_temp/i
+const holdPattern = /\b(?:hold|listen|prepare)\b/i
 
 function judge(text: string): TextVerdict {
   const sets = new Set<string>()
@@ -101,7 +106,8 @@ function judge(text: string): TextVerdict {
     if (isLocal !== undefined) continue
     configs.add(name === undefined ? anySetting : name.replaceAll("''", "'").toLowerCase())
   }
-  let mayHold = holdPattern.test(text)
+  const mayMakeTemporary = temporaryPattern.test(text)
+  let mayHold = mayMakeTemporary || holdPattern.test(text)
   for (const match of text.matchAll(callPattern)) {
     if (isKnownHarmless(match, text)) continue
     mayHold = true
@@ -117,6 +123,7 @@ function judge(text: string): TextVerdict {
     sets: [...sets],
     configs: [...configs],
     mayHold,
+    mayMakeTemporary,
     mayUnset,
     mayChangeReading,
     mayNameStatements,

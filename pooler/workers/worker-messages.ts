@@ -53,6 +53,13 @@ export interface Calls {
   readonly act: { readonly asked: PoolAct; readonly answer: boolean }
   /** All that operators hold back from here on. */
   readonly held: { readonly asked: HeldBack; readonly answer: null }
+  /** Clients of the sender have changed the schemas of these databases. */
+  readonly schemas: {
+    readonly asked: {
+      readonly changed: readonly (readonly [ref: string, database: string])[]
+    }
+    readonly answer: null
+  }
   /** Clients of the projects where they have changed, and connections in all. */
   readonly clients: {
     readonly asked: {

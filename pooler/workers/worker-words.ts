@@ -23,6 +23,7 @@ const callNames = [
   'facts',
   'act',
   'clients',
+  'schemas',
 ] as const satisfies readonly CallName[]
 
 /** Project, role, database and token of a pool, quoted. */

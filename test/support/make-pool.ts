@@ -3,6 +3,7 @@ import { ConnectBackoff } from '../../pooler/pool/connect-backoff.ts'
 import { Pool } from '../../pooler/pool/pool.ts'
 import type { PoolOptions } from '../../pooler/pool/pool-options.ts'
 import { Lane } from '../../pooler/relay/lanes.ts'
+import { SchemaVersion } from '../../pooler/relay/schema-version.ts'
 import type { ServerLink } from '../../pooler/relay/server-link.ts'
 import { StatementCatalog } from '../../pooler/relay/statement-catalog.ts'
 import { openStreamTransport } from '../../pooler/relay/stream-transport.ts'
@@ -24,6 +25,7 @@ export const poolTimes: PoolOptions['times'] = {
 export function makePool(changes: Partial<PoolOptions> = {}): Pool {
   const { clock = systemClock } = changes
   const upstreamBackoff = new ConnectBackoff(clock)
+  const schema = new SchemaVersion()
   return new Pool({
     key: { tenantRef: 'ref', role: 'app', database: 'db', mode: 'transaction' },
     upstream: { open: unused, cancel: unused, terminate: unused, probe: unused, listen: unused },
@@ -37,9 +39,10 @@ export function makePool(changes: Partial<PoolOptions> = {}): Pool {
     onUpstreamClosing: () => {},
     openTransport: openStreamTransport,
     lane: new Lane(),
+    schema,
     counters: new PoolCounters(),
     statements: {
-      catalog: new StatementCatalog(Buffer.alloc(32)),
+      catalog: new StatementCatalog(Buffer.alloc(32), schema),
       serverStatementsMax: 10,
       clientStatementsMax: 10,
     },

@@ -20,7 +20,6 @@ test.each([
   'DEALLOCATE',
   'DEALLOCATE ALL',
   'CLOSE CURSOR',
-  'DROP TABLE',
 ])('%s tells of session state', (text) => {
   expect(tagIn(text)).toBe(text)
 })
@@ -35,17 +34,24 @@ test.each([
   'ROLLBACK',
   'DELETE 0',
   'COPY 5',
-  'CREATE TABLE',
   'DISCARD TEMP',
   'LOCK TABLE',
   'PREPARE TRANSACTION',
   'INSERT 0 1',
   'SETTING',
   'set',
+  'DROP',
+  'CREATE',
+  'ALTERATION',
   '',
 ])('%j tells of none', (text) => {
   expect(tagIn(text)).toBe(null)
 })
+
+test.each(['CREATE TABLE', 'ALTER TYPE', 'DROP FUNCTION', 'DROP TABLE', 'CREATE EVENT TRIGGER'])(
+  '%s changes the schema',
+  (text) => expect(tagIn(text)).toBe('schema change'),
+)
 
 test('only the bytes of the message are looked at', () => {
   const bytes = Buffer.from('SET\0')

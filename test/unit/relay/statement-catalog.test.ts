@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { SchemaVersion } from '../../../pooler/relay/schema-version.ts'
 import {
   asForeign,
   looksLikeOurs,
@@ -13,7 +14,7 @@ const secret = Buffer.alloc(32, 7)
 
 describe('statements by content', () => {
   test('equal ones are one, under one name that a server takes whole', () => {
-    const catalog = new StatementCatalog(secret)
+    const catalog = new StatementCatalog(secret, new SchemaVersion())
     const one = catalog.take(plain('env'), contentOf('select 1'))
     expect(catalog.take(plain('env'), contentOf('select 1'))).toBe(one)
     expect(catalog.size).toBe(1)
@@ -23,7 +24,7 @@ describe('statements by content', () => {
   })
 
   test('another text, other types or other settings make another', () => {
-    const catalog = new StatementCatalog(secret)
+    const catalog = new StatementCatalog(secret, new SchemaVersion())
     const names = [
       catalog.take(plain('env'), contentOf('select $1')),
       catalog.take(plain('env'), contentOf('select $2')),
@@ -33,14 +34,42 @@ describe('statements by content', () => {
     expect(new Set(names).size).toBe(4)
   })
 
+  test('behind a change of the schema it is another, and the one of before stays what it was', () => {
+    const schema = new SchemaVersion()
+    const catalog = new StatementCatalog(secret, schema)
+    const before = catalog.take(plain('env'), contentOf('select 1'))
+    schema.onChanged()
+    const behind = catalog.take(plain('env'), contentOf('select 1'))
+    expect(behind.serverName).not.toBe(before.serverName)
+    expect(catalog.take(plain('env'), contentOf('select 1'))).toBe(behind)
+    catalog.give(before)
+    expect(catalog.take(plain('env'), contentOf('select 1'))).toBe(behind)
+    for (const _one of [1, 2, 3]) catalog.give(behind)
+    expect(catalog.size).toBe(0)
+  })
+
+  test('a text that has the time in it is nobody else’s', () => {
+    const catalog = new StatementCatalog(secret, new SchemaVersion())
+    const texts = ["select 'now'::timestamptz", "select date ' Tomorrow'"]
+    for (const text of texts) {
+      const [one, other] = [contentOf(text), contentOf(text)].map((content) =>
+        catalog.take(plain(''), content),
+      )
+      expect(one?.serverName).not.toBe(other?.serverName)
+    }
+  })
+
   test('names cannot be told without the secret', () => {
-    const other = new StatementCatalog(Buffer.alloc(32, 8))
-    const name = new StatementCatalog(secret).take(plain(''), contentOf('select 1')).serverName
+    const other = new StatementCatalog(Buffer.alloc(32, 8), new SchemaVersion())
+    const name = new StatementCatalog(secret, new SchemaVersion()).take(
+      plain(''),
+      contentOf('select 1'),
+    ).serverName
     expect(other.take(plain(''), contentOf('select 1')).serverName).not.toBe(name)
   })
 
   test('one that all have given back is forgotten', () => {
-    const catalog = new StatementCatalog(secret)
+    const catalog = new StatementCatalog(secret, new SchemaVersion())
     const one = catalog.take(plain(''), contentOf('select 1'))
     catalog.take(plain(''), contentOf('select 1'))
     catalog.give(one)
@@ -54,14 +83,17 @@ describe('statements by content', () => {
   })
 
   test('each scratch name is another', () => {
-    const catalog = new StatementCatalog(secret)
+    const catalog = new StatementCatalog(secret, new SchemaVersion())
     const names = [catalog.scratchName(), catalog.scratchName()]
     expect(names[0]).not.toBe(names[1])
     expect(names.every(looksLikeOurs)).toBe(true)
   })
 
   test('a foreign name that looks like ours is none of ours, at any depth', () => {
-    const ours = new StatementCatalog(secret).take(plain(''), contentOf('select 1')).serverName
+    const ours = new StatementCatalog(secret, new SchemaVersion()).take(
+      plain(''),
+      contentOf('select 1'),
+    ).serverName
     expect(asForeign(ours)).not.toBe(ours)
     expect(looksLikeOurs(asForeign(ours))).toBe(true)
     expect(asForeign(asForeign(ours))).not.toBe(asForeign(ours))

@@ -5,6 +5,7 @@ import { PoolCounters } from '../../../pooler/metrics/counters.ts'
 import { ClientPump } from '../../../pooler/relay/client-pump.ts'
 import { clientStatements, errorForClient } from '../../../pooler/relay/client-statements.ts'
 import { ReplyTracker } from '../../../pooler/relay/reply-tracker.ts'
+import { SchemaVersion } from '../../../pooler/relay/schema-version.ts'
 import type { ServerLink } from '../../../pooler/relay/server-link.ts'
 import { ServerStatements } from '../../../pooler/relay/server-statements.ts'
 import { StatementCatalog } from '../../../pooler/relay/statement-catalog.ts'
@@ -18,7 +19,7 @@ import { bothExtremes, cutSegments, type Segmentation, whole } from '../../suppo
 
 const environment = plainEnvironment('environment')
 const settings = { wanted: new Map(), environment, hasBackslashes: false }
-const catalog = new StatementCatalog(Buffer.alloc(32, 1))
+const catalog = new StatementCatalog(Buffer.alloc(32, 1), new SchemaVersion())
 
 /** A server as far as statements are concerned; its replies are given to the tracker by letters. */
 class PlayedServer {
@@ -76,7 +77,7 @@ class PlayedClient {
       { catalog, clientStatementsMax, serverStatementsMax },
       new PoolCounters(),
       this.#pump,
-      { settings, mayBeOthers: false },
+      { settings, mayBeOthers: false, hasTemporary: false },
       {
         onPinned: (reason) => {
           this.pinnedBy = reason

@@ -29,17 +29,25 @@ describe('a text is another statement under other settings that it is read by', 
     "alter table t add c date default '2020-01-01'",
   ])('%s', (text) => {
     expect(environmentOf(text, usual)).toBe(usual.environment)
-    expect(foreignSettings(usual.environment, { settings: usual, mayBeOthers: true })).toBe(null)
+    expect(
+      foreignSettings(usual.environment, {
+        settings: usual,
+        mayBeOthers: true,
+        hasTemporary: false,
+      }),
+    ).toBe(null)
   })
 })
 
 test('what it was read by is lent where other settings are in force, or may be', () => {
   const environment = environmentOf("select '1 day'", usual)
   const others = profile({ timezone: 'Asia/Tokyo' })
-  expect(foreignSettings(environment, { settings: usual, mayBeOthers: false })).toBe(null)
+  expect(
+    foreignSettings(environment, { settings: usual, mayBeOthers: false, hasTemporary: false }),
+  ).toBe(null)
   for (const inForce of [
-    { settings: others, mayBeOthers: false },
-    { settings: usual, mayBeOthers: true },
+    { settings: others, mayBeOthers: false, hasTemporary: false },
+    { settings: usual, mayBeOthers: true, hasTemporary: false },
   ]) {
     expect(foreignSettings(environment, inForce)).toContainEqual(['timezone', 'UTC'])
     expect(foreignSettings(environment, inForce)).toContainEqual(['datestyle', ''])
