@@ -349,7 +349,7 @@ export class DataPlane {
       schema,
       counters: new PoolCounters(),
       statements: {
-        catalog: new StatementCatalog(this.#statementSecret, schema),
+        catalog: new StatementCatalog(this.#statementSecret, schema, clock),
         serverStatementsMax: config.serverPreparedStatementsMax,
         clientStatementsMax: config.clientPreparedStatementsMax,
       },

@@ -163,6 +163,9 @@ export const unnamedTextsBytesMax = 1024 * 1024
 /** A batch up to here is kept until it is known that no statement of it has gone stale. */
 export const keptBatchBytesMax = 64 * 1024
 
+/** A text that is prepared is parsed by a server at least this often, whoever else has prepared it. */
+export const statementCheckMs = 10_000
+
 /** A named statement up to here is kept and follows its client; a longer one pins the client. */
 export const keptTextBytesMax = 256 * 1024
 

@@ -69,8 +69,7 @@ export function errorForClient(error: PostgresError, names: PreparedStatements):
       return names.nameOf(ours) ?? ours
     },
   )
-  const instead = names.errorInstead
-  names.forgetFailed()
+  const instead = names.takeErrorInstead()
   if (instead !== null) return instead
   const told = worded === body ? cause.raw : errorOf(worded)
   return isStalePlan(error) && names.onStale(told) ? null : told

@@ -2,8 +2,8 @@
 // servers a statement has a name made from its content, and a server learns it when it is first
 // needed there. What a server has already is answered by us, in order with its other replies.
 import { Buffer } from 'node:buffer'
-import { noBytes } from '../../shared/no-bytes.ts'
 import { frontend, status } from '../../shared/protocol/message-types.ts'
+import { LargeStatements } from './large-statements.ts'
 import { contentFor, dropsStatements, type NamingText } from './naming-text.ts'
 import type { ServerLink } from './server-link.ts'
 import { type KeptInput, StalePlanRepair } from './stale-plan-repair.ts'
@@ -18,6 +18,7 @@ import { headOf, parseMessage, type StatementUse, type Substitute } from './stat
 import { StatementLedger } from './statement-ledger.ts'
 import type { StatementObserver } from './statement-observer.ts'
 import { StatementRefusals } from './statement-refusals.ts'
+import { StatementShapes } from './statement-shapes.ts'
 import {
   type ClientInput,
   type StatementCounters,
@@ -30,6 +31,8 @@ import type { SettingsInForce, TextEnvironment } from './text-environment.ts'
 import { UnnamedStatement } from './unnamed-statement.ts'
 
 const unnamed = ''
+const portalOf = (beforeName: Buffer): string =>
+  beforeName.toString('latin1', 0, beforeName.length - 1)
 const flushMessage = Buffer.from([frontend.flush, 0, 0, 0, 4])
 
 export class PreparedStatements implements StatementObserver {
@@ -41,6 +44,8 @@ export class PreparedStatements implements StatementObserver {
   readonly unnamed: UnnamedStatement
   readonly repair: StalePlanRepair
   readonly refusals: StatementRefusals
+  readonly large: LargeStatements
+  readonly shapes: StatementShapes
   readonly #onLargeLearnt: () => void
   #link: ServerLink | null = null
   /** DISCARD or DEALLOCATE is on its way. */
@@ -63,6 +68,9 @@ export class PreparedStatements implements StatementObserver {
     this.unnamed = new UnnamedStatement(this.#ledger, this.#supply, this.inSql)
     this.repair = new StalePlanRepair(input, this.#ledger, counters)
     this.refusals = new StatementRefusals(catalog, this.#ledger, this.#supply, limits)
+    const parts = [catalog, this.#ledger, this.#supply] as const
+    this.large = new LargeStatements(...parts, this.inSql, this.refusals)
+    this.shapes = new StatementShapes(...parts)
     this.#onLargeLearnt = onLargeLearnt
   }
 
@@ -89,6 +97,7 @@ export class PreparedStatements implements StatementObserver {
     this.#link = null
     this.#supply.link = null
     this.repair.detach()
+    this.shapes.detach()
   }
 
   /** The client is gone. */
@@ -173,30 +182,6 @@ export class PreparedStatements implements StatementObserver {
   }
 
   /**
-   * A named Parse too long to be kept, which goes on under `serverName` to the one server that will
-   * ever have it. null: it is swallowed.
-   */
-  onLargeParse(name: string, bodyBytes: number, serverName: string): Substitute | null {
-    const { tracker } = this.#server()
-    const isTaken = this.#ledger.statementOf(name) !== null
-    if (!isTaken && this.#ledger.isFull(name.length, 0)) {
-      this.refusals.refuse(name)
-      return null
-    }
-    const sentName = isTaken ? this.refusals.ensureTaken(name).serverName : serverName
-    if (!isTaken && this.inSql.mayHaveOwn) this.#supply.tryName(name)
-    if (!tracker.sentNoted(frontend.parse)) return null
-    if (isTaken) this.#supply.push({ kind: 'taken', name, serverName: sentName, statement: null })
-    else {
-      const statement = this.#catalog.takeNamed(sentName)
-      this.#supply.push({ kind: 'name', name, statement, isSent: false })
-    }
-    const behindName = bodyBytes - name.length - 1
-    const head = headOf(frontend.parse, noBytes, sentName, behindName)
-    return { head, bodyBytes: name.length + 1 }
-  }
-
-  /**
    * `content` is the body behind the name: text and parameter types; it is copied where kept. False:
    * it has to wait, see isUncertain.
    */
@@ -224,6 +209,9 @@ export class PreparedStatements implements StatementObserver {
     if (this.inSql.mayHaveOwn) this.#parseAgain(name, statement, content)
     else if (!this.#supply.has(serverName)) this.#parseNew(name, statement)
     else if (tracker.isCountKnown && tracker.isStatusKnown && tracker.status !== status.failed) {
+      if (naming === null && this.#catalog.isCheckDue(statement)) {
+        this.#supply.check(statement, content)
+      }
       if (tracker.answered(frontend.parse)) {
         this.#supply.push({ kind: 'name', name, statement, isSent: false })
       } else this.#catalog.give(statement)
@@ -239,6 +227,7 @@ export class PreparedStatements implements StatementObserver {
     const { name, type, beforeName, bodyBytes } = use
     const statement = this.#ledger.statementOf(name)
     this.repair.onUse(type, name, this.#server())
+    if (type === frontend.bind && statement?.naming !== null) this.#bindTo(beforeName, name, null)
     let serverName: string
     if (statement !== null) {
       serverName = this.#use(use, statement)
@@ -252,6 +241,11 @@ export class PreparedStatements implements StatementObserver {
     return { head: headOf(type, beforeName, serverName, bodyBytes - taken), bodyBytes: taken }
   }
 
+  /** Describe of a statement that is known: true when it has been counted. */
+  onDescribe(name: string, link: ServerLink): boolean {
+    return this.shapes.onDescribe(name, this.#ledger.statementOf(name), link)
+  }
+
   /** The message of the latest `onUse` has been counted. */
   onUsed(): void {
     this.repair.onSent(this.#ledger.lastServerName, this.#server())
@@ -260,6 +254,7 @@ export class PreparedStatements implements StatementObserver {
   /** A statement has gone stale. True when the client is not told, or not yet; else it gets `error`. */
   onStale(error: Buffer): boolean {
     const isRepairable = this.repair.onError(error, this.#server())
+    this.shapes.onStale(isRepairable ? this.repair.serverName : this.#ledger.lastServerName)
     if (isRepairable) this.#server().statements.suspect(this.repair.serverName)
     else this.#server().statements.suspectAll()
     return isRepairable
@@ -268,6 +263,7 @@ export class PreparedStatements implements StatementObserver {
   /** Bind or Describe of the unnamed statement. */
   onUnnamedUse(type: number, beforeName: Buffer): void {
     const { naming } = this.unnamed
+    if (type === frontend.bind) this.#bindTo(beforeName, unnamed, null)
     if (naming !== null) this.#useNaming(type, beforeName, naming, null)
     else if (type === frontend.bind && this.inSql.hasPortals) this.#onBind(beforeName, null)
     this.repair.spoil(this.#server())
@@ -316,14 +312,11 @@ export class PreparedStatements implements StatementObserver {
     return this.#ledger.nameOf(serverName)
   }
 
-  /** What stands for the server's error; null: nothing. */
-  get errorInstead(): Buffer | null {
-    return this.#ledger.errorInstead
-  }
-
-  /** The server's error has been dealt with. */
-  forgetFailed(): void {
+  /** What stands for the server's error, which has been dealt with; null: nothing. */
+  takeErrorInstead(): Buffer | null {
+    const { errorInstead } = this.#ledger
     this.#ledger.failed = null
+    return errorInstead
   }
 
   #take(environment: TextEnvironment, content: Buffer, naming: NamingText | null): Statement {
@@ -339,6 +332,7 @@ export class PreparedStatements implements StatementObserver {
       if (type === frontend.bind && this.inSql.hasPortals) this.#onBind(beforeName, null)
       this.#ledger.noteUse(name, statement.serverName)
       this.#supply.ensure(statement)
+      if (type === frontend.bind) this.#bindTo(beforeName, name, statement)
       return statement.serverName
     }
     const variant = this.inSql.variantOf(naming)
@@ -355,10 +349,14 @@ export class PreparedStatements implements StatementObserver {
     if (dropsStatements(naming.references)) this.noteCloser()
   }
 
+  #bindTo(beforeName: Buffer, name: string, statement: Statement | null): void {
+    const portal = beforeName.length === 1 ? '' : portalOf(beforeName)
+    this.shapes.onBind(name, statement, portal, this.#server())
+  }
+
   /** `beforeName`: the portal's name with its NUL. */
   #onBind(beforeName: Buffer, translation: Translation | null): void {
-    const portal = beforeName.toString('latin1', 0, beforeName.length - 1)
-    this.inSql.onBind(portal, translation, this.#server())
+    this.inSql.onBind(portalOf(beforeName), translation, this.#server())
   }
 
   #server(): ServerLink {

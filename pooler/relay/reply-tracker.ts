@@ -35,8 +35,9 @@ import {
 import type { StatementObserver } from './statement-observer.ts'
 
 type StatementType = typeof frontend.parse | typeof frontend.close
-type QuietType = StatementType | typeof frontend.bind | typeof frontend.execute
-type NotedType = StatementType | typeof frontend.query | typeof frontend.execute
+type UseType = StatementType | typeof frontend.describe | typeof frontend.execute
+type QuietType = UseType | typeof frontend.bind
+type NotedType = UseType | typeof frontend.query
 
 export class ReplyTracker {
   observer: StatementObserver | null = null
@@ -135,9 +136,9 @@ export class ReplyTracker {
     return this.#entries.isHeadOwn
   }
 
-  /** The reply being read is to a message that the observer is told of. */
-  get isNotedReply(): boolean {
-    return this.#entries.isHeadNoted
+  /** The reply being read is to a message of this kind that the observer is told of. */
+  isNotedReply(kind: number): boolean {
+    return this.#entries.isHeadNoted && this.#entries.headKind === kind
   }
 
   /** True when success is not for the client, but an error is. */
@@ -203,10 +204,8 @@ export class ReplyTracker {
    * skips it, and so must the observer.
    */
   sentNoted(type: NotedType): boolean {
-    if (type === frontend.parse || type === frontend.close)
-      return this.#pushStatement(extendedKindOf(type) | noted)
-    this.queries++
-    if (type === frontend.execute) return this.#pushStatement(execute | noted)
+    if (type === frontend.query || type === frontend.execute) this.queries++
+    if (type !== frontend.query) return this.#pushStatement(extendedKindOf(type) | noted)
     if (this.#isSkipping) return false
     this.#push(query | noted)
     return true
@@ -261,7 +260,7 @@ export class ReplyTracker {
       case backend.notificationResponse:
         return true
       case backend.parameterDescription:
-        this.failed.onParameters()
+        if (!this.isQuietReply) this.failed.onParameters()
         return this.#entries.headKind === describe || this.isInDoubt
       case backend.functionCallResponse:
         return this.#entries.headKind === functionCall || this.isInDoubt

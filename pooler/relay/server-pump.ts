@@ -4,10 +4,16 @@ import { PostgresError } from '../../shared/protocol/error-response.ts'
 import { backend, headerBytes, status } from '../../shared/protocol/message-types.ts'
 import { readNotification } from '../../shared/protocol/notification.ts'
 import { Pump, seenBytesMax } from './pump.ts'
+import { describe } from './reply-entries.ts'
 import type { ServerLink } from './server-link.ts'
 import { sessionTagOf } from './session-tags.ts'
 import { answersTo } from './statement-answers.ts'
 import { collect, drop, forward, type Verdict } from './verdicts.ts'
+
+const isDescription = (type: number): boolean =>
+  type === backend.rowDescription ||
+  type === backend.noData ||
+  type === backend.parameterDescription
 
 export class ServerPump extends Pump {
   readonly #link: ServerLink
@@ -35,6 +41,7 @@ export class ServerPump extends Pump {
     const isOwn = tracker.isOwnReply
     const isQuiet = tracker.isQuietReply
     const owed = isQuiet ? tracker.owed : 0
+    const isLookedAt = isDescription(type) && tracker.isNotedReply(describe)
     this.#isOwn = isOwn
     if (!tracker.received(type)) return this.#break(`unexpected message 0x${type.toString(16)}`)
     switch (type) {
@@ -81,7 +88,13 @@ export class ServerPump extends Pump {
         if (isOwn) this.see()
         break
       case backend.parameterDescription:
-        if (tracker.failed.takeRepeated()) return drop
+        if (isLookedAt) this.see()
+        if (isQuiet || tracker.failed.takeRepeated()) return drop
+        break
+      case backend.rowDescription:
+      case backend.noData:
+        if (isLookedAt) this.see()
+        if (isQuiet) return drop
         break
       case backend.parameterStatus:
         // Whether the client is told depends on the value: it is written anew in onServerReport.
@@ -133,6 +146,13 @@ export class ServerPump extends Pump {
         }
         return
       }
+      case backend.parameterDescription:
+        link.tracker.observer?.shapes.onParameters(bytes, at, end)
+        return
+      case backend.rowDescription:
+      case backend.noData:
+        link.tracker.observer?.shapes.onColumns(bytes, at, end)
+        return
       case backend.dataRow:
         link.sink.onOwnRow(bytes, at, end)
         return

@@ -14,6 +14,9 @@ export class ServerStatements {
   #lastUsed = ''
   /** On the server in a form that must not be used any more: closed before they are made anew. */
   readonly #suspects = new Set<string>()
+  /** Those with the columns that clients were told; as long as they are there Postgres holds them to that. */
+  readonly #withShape = new Set<string>()
+  #lastWithShape = ''
   readonly #unnamed = new SlotForecast<object>()
 
   get size(): number {
@@ -29,6 +32,17 @@ export class ServerStatements {
     return this.#names.isUncertain(name, batch)
   }
 
+  isShapeSeen(name: string): boolean {
+    if (name === this.#lastWithShape) return true
+    if (!this.#withShape.has(name)) return false
+    this.#lastWithShape = name
+    return true
+  }
+
+  onShapeSeen(name: string): void {
+    if (this.has(name)) this.#withShape.add(name)
+  }
+
   /** One that is there is used. */
   touch(name: string): void {
     if (name === this.#lastUsed) return
@@ -40,6 +54,7 @@ export class ServerStatements {
   /** A message is on its way that makes or closes it. */
   expect(name: string, isThere: boolean, batch: number): void {
     this.#names.expect(name, isThere ? there : null, batch)
+    this.#dropShape(name)
     if (isThere) this.touch(name)
     else this.#place(name)
   }
@@ -137,10 +152,16 @@ export class ServerStatements {
     this.#unnamed.set(unknownText)
   }
 
+  #dropShape(name: string): void {
+    this.#withShape.delete(name)
+    if (name === this.#lastWithShape) this.#lastWithShape = ''
+  }
+
   /** Whether it will be there may have changed. */
   #place(name: string): void {
     if (this.has(name)) this.#byUse.add(name)
     else {
+      this.#dropShape(name)
       this.#byUse.delete(name)
       if (name === this.#lastUsed) this.#lastUsed = ''
     }

@@ -30,7 +30,8 @@ export class StalePlanRepair {
   readonly #counters: StatementCounters
   /** The batch of the first use. */
   #batch = none
-  /** Its place among all that was sent, and what it used on the server. */
+  /** Its place among all that was sent, with what was put in front, and what it used on the server. */
+  #first = none
   #entry = none
   #serverName = ''
   #lastName = ''
@@ -67,6 +68,7 @@ export class StalePlanRepair {
   onUse(type: number, name: string, { tracker }: ServerLink): void {
     this.#isAtFirst = tracker.batches !== this.#batch
     if (this.#isAtFirst) {
+      this.#first = tracker.sentCount
       const isFirst = tracker.isStatusKnown && tracker.status === status.idle
       this.#begin(tracker.batches, isFirst && tracker.batches !== this.#againBatch)
       this.#isCovered = type === frontend.describe || !this.#ledger.isTold(name)
@@ -106,7 +108,8 @@ export class StalePlanRepair {
   /** Such an error: true when the client is not to get it, or not yet. */
   onError(error: Buffer, link: ServerLink): boolean {
     const { tracker } = link
-    if (this.#entry === none || tracker.failed.count !== this.#entry) return false
+    const { count } = tracker.failed
+    if (this.#entry === none || count < this.#first || count > this.#entry) return false
     if (tracker.isBatchOpen && !this.#isFlushed) {
       this.#withheld = error
       return true

@@ -2,11 +2,15 @@
 // whatever the clients call them. An entry lives as long as a client has a name for it; who parses its text
 // behind a change of the schema gets another one.
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
+import type { Clock } from '../../shared/clock.ts'
 import { noBytes } from '../../shared/no-bytes.ts'
+import { headerBytes } from '../../shared/protocol/message-types.ts'
+import { statementCheckMs } from '../config/limits.ts'
 import { giveBackSql, lendSql } from './lent-settings.ts'
 import type { NamingText } from './naming-text.ts'
 import type { SchemaVersion } from './schema-version.ts'
 import { noContent, parseMessage, statementKey } from './statement-frames.ts'
+import { type StatementShape, unknownShape } from './statement-shape.ts'
 import { plainEnvironment, type TextEnvironment } from './text-environment.ts'
 
 export interface Statement {
@@ -18,6 +22,7 @@ export interface Statement {
   readonly naming: NamingText | null
   /** By which its text is read. */
   readonly environment: TextEnvironment
+  readonly shape: StatementShape
 }
 
 interface Entry extends Statement {
@@ -57,6 +62,7 @@ export class StatementCatalog {
   readonly #secret: KeyObject
   readonly #entries = new Map<string, Entry>()
   readonly #schema: SchemaVersion
+  readonly #clock: Clock
   #scratches = 0
   #unshared = 0
   /** As many as one text may drop. */
@@ -66,8 +72,9 @@ export class StatementCatalog {
   readonly giveBack: Statement
 
   /** `secret`: random for each process. `schema`: of the database that the statements are for. */
-  constructor(secret: Buffer, schema: SchemaVersion) {
+  constructor(secret: Buffer, schema: SchemaVersion, clock: Clock) {
     this.#schema = schema
+    this.#clock = clock
     this.#secret = createSecretKey(secret)
     this.lend = this.#own(lendSql)
     this.giveBack = this.#own(giveBackSql)
@@ -105,6 +112,11 @@ export class StatementCatalog {
     return readsClock.test(key) ? --this.#unshared : this.#schema.value
   }
 
+  /** The same text as it is understood now. */
+  renewed({ serverName, parse, environment }: Statement): Statement {
+    return this.take(environment, parse.subarray(headerBytes + serverName.length + 1))
+  }
+
   /** A statement whose text is not kept: it is on one server only, under this name. */
   takeNamed(serverName: string): Statement {
     const entry: Entry = {
@@ -112,12 +124,26 @@ export class StatementCatalog {
       parse: noBytes,
       naming: null,
       environment: ours,
+      shape: unknownShape(0),
       key: serverName,
       version: 0,
       references: 1,
     }
     this.#entries.set(serverName, entry)
     return entry
+  }
+
+  /** Its text is to be parsed again before a client is told that it is: a change elsewhere shows no tag. */
+  isCheckDue({ shape }: Statement): boolean {
+    const nowMs = this.#clock.monotonicMs()
+    if (nowMs - shape.parsedMs < statementCheckMs) return false
+    shape.parsedMs = nowMs
+    return true
+  }
+
+  /** The schema has changed, and no tag has told. */
+  onOutdated(): void {
+    this.#schema.onChanged()
   }
 
   give(statement: Statement): void {
@@ -164,7 +190,14 @@ export class StatementCatalog {
     environment: TextEnvironment,
   ): Statement {
     const serverName = this.#nameOf(key)
-    return { serverName, parse: parseMessage(serverName, content), naming, environment }
+    const parse = parseMessage(serverName, content)
+    return {
+      serverName,
+      parse,
+      naming,
+      environment,
+      shape: unknownShape(this.#clock.monotonicMs()),
+    }
   }
 
   #nameOf(key: string): string {

@@ -1,7 +1,7 @@
 // Messages about prepared statements as they are written to servers.
 import { Buffer } from 'node:buffer'
 import { PoolerError } from '../../shared/errors.ts'
-import { errorResponseOf } from '../../shared/protocol/error-response.ts'
+import { encodeError, errorResponseOf } from '../../shared/protocol/error-response.ts'
 import { frontend, headerBytes } from '../../shared/protocol/message-types.ts'
 import { MessageWriter } from '../../shared/protocol/message-writer.ts'
 import { nameBytesMax, statementNameBytesMax } from '../config/limits.ts'
@@ -34,6 +34,9 @@ export const parseMessage = (name: string, content: Buffer): Buffer =>
 export const closeMessage = (name: string): Buffer =>
   new MessageWriter().begin(frontend.close).byte(0x53).cstring(name).end().take()
 
+export const describeMessage = (name: string): Buffer =>
+  new MessageWriter().begin(frontend.describe).byte(0x53).cstring(name).end().take()
+
 /** A whole Parse from its body. */
 export const parseOf = (body: Buffer): Buffer =>
   new MessageWriter().begin(frontend.parse).bytes(body).end().take()
@@ -58,6 +61,16 @@ export const unparsable = parseMessage('', Buffer.from('latchkey: over a limit\0
 
 export const limitReached = (limit: number): Buffer =>
   errorResponseOf(new PoolerError('EPREPAREDLIMIT', { values: { limit } }))
+
+/** As Postgres says it: some drivers know it by its words, others by where it was raised. */
+export const stalePlan = encodeError({
+  severity: 'ERROR',
+  sqlState: '0A000',
+  message: 'cached plan must not change result type',
+  detail: null,
+  hint: null,
+  routine: 'RevalidateCachedQuery',
+})
 
 export const nameTooLong = errorResponseOf(
   new PoolerError('ENAMETOOLONG', { values: { limit: statementNameBytesMax } }),

@@ -25,6 +25,11 @@ export class StatementLedger {
   /** The message that the server's last error was about; null: none of ours, or dealt with. */
   failed: Operation | null = null
 
+  /** Of which a description is coming in. */
+  described: Extract<Operation, { kind: 'describe' }> | null = null
+  /** Describes on their way whose answers are looked at. */
+  describing = 0
+
   /** Names that stand for something, and whose columns the client was told; made when needed. */
   #told: Set<string> | null = null
 
@@ -142,6 +147,9 @@ export class StatementLedger {
       case 'learn':
         server.expect(operation.statement.serverName, true, batch)
         break
+      case 'describe':
+        this.describing++
+        break
       case 'unname':
         this.#names.expect(statementKey(operation.name), null, batch)
         break
@@ -171,9 +179,14 @@ export class StatementLedger {
       case 'name':
         if (operation.isSent) server.confirm(operation.statement.serverName, true)
         this.#confirm(operation.name, operation.statement)
+        if (!operation.isSent) this.#renewUntold(operation.name, operation.statement)
         break
       case 'learn':
         server.confirm(operation.statement.serverName, true)
+        break
+      case 'describe':
+        this.describing--
+        this.described = operation
         break
       case 'unname':
         this.#confirm(operation.name, null)
@@ -250,11 +263,24 @@ export class StatementLedger {
     }
   }
 
+  /** The name stands for the same text as it is understood now; null: it did not stand for the statement. */
+  renew(name: string, statement: Statement): Statement | null {
+    if (this.statementOf(name) !== statement) return null
+    const renewed = this.#catalog.renewed(statement)
+    this.#take(name, renewed)
+    return renewed
+  }
+
   leave(): void {
     this.clear()
     for (let next = this.#operations.shift(); next !== null; next = this.#operations.shift()) {
       this.#giveUp(next)
     }
+  }
+
+  /** While its Parse was on its way it was found to be another by now, and the client knows nothing of it. */
+  #renewUntold(name: string, statement: Statement): void {
+    if (statement.shape.isOutdated && !this.isTold(name)) this.renew(name, statement)
   }
 
   #take(name: string, statement: Statement | null): void {
@@ -270,6 +296,9 @@ export class StatementLedger {
         this.#names.lapse(statementKey(operation.name))
         this.#forget(operation.name, operation.statement)
         this.#untell(operation.name)
+        break
+      case 'describe':
+        this.describing--
         break
       case 'taken':
         if (operation.statement !== null) this.#catalog.give(operation.statement)

@@ -72,7 +72,7 @@ export class StatementMessages {
       case frontend.flush:
         return this.#onEnd(message, link)
       case frontend.execute:
-        return this.#statements.inSql.hasPortals ? this.#onExecute(message, link) : null
+        return this.#onExecute(message, link)
       default:
         return null
     }
@@ -152,9 +152,19 @@ export class StatementMessages {
   }
 
   #onExecute(message: ClientPump, link: ServerLink): Verdict | null {
+    const { shapes, inSql } = this.#statements
+    if (!shapes.isAnyBound && !inSql.hasPortals) return null
     const portalEnd = this.#nameEnd(message, message.at)
     if (portalEnd < 0) return this.#unread(portalEnd, link)
-    const portal = message.chunk.toString('latin1', message.at, portalEnd)
+    const portal = nameOf(message.chunk, message.at, portalEnd)
+    const verdict = shapes.verdictOf(portal, link)
+    if (verdict === 'wait') return hold
+    if (verdict === 'refuse') {
+      link.transport.hold()
+      this.#statements.refusals.refuseStale()
+      return drop
+    }
+    if (!inSql.hasPortals) return null
     return this.#statements.inSql.onExecute(portal, link) ? forward : null
   }
 
@@ -248,7 +258,7 @@ export class StatementMessages {
     if (nameEnd < 0) return this.#unread(nameEnd, link)
     const name = chunk.toString('latin1', at, nameEnd)
     if (this.#statements.isUncertain(name)) return hold
-    const substitute = this.#statements.onLargeParse(
+    const substitute = this.#statements.large.onParse(
       name,
       bodyBytes,
       `lk_${randomBytes(20).toString('hex')}`,
@@ -271,9 +281,7 @@ export class StatementMessages {
     if (at === chunk.length && bodyBytes > 0) return this.#pump.wait(headerBytes + 1)
     if (bodyBytes === 0 || chunk[at] !== ofStatement) {
       this.#statements.repair.onDescribePortal()
-      return bodyBytes > 0 && this.#statements.inSql.hasPortals
-        ? this.#onDescribePortal(message, link)
-        : null
+      return bodyBytes > 0 ? this.#onDescribePortal(message, link) : null
     }
     const nameEnd = this.#nameEnd(message, at + 1)
     if (nameEnd < 0) return this.#unread(nameEnd, link)
@@ -281,11 +289,14 @@ export class StatementMessages {
   }
 
   #onDescribePortal(message: ClientPump, link: ServerLink): Verdict | null {
+    const { shapes, inSql } = this.#statements
+    if (!shapes.isAnyBound && !inSql.hasPortals) return null
     const { chunk, at } = message
     const portalEnd = this.#nameEnd(message, at + 1)
     if (portalEnd < 0) return this.#unread(portalEnd, link)
-    this.#statements.inSql.onDescribe(chunk.toString('latin1', at + 1, portalEnd))
-    return null
+    const portal = nameOf(chunk, at + 1, portalEnd)
+    if (inSql.hasPortals) inSql.onDescribe(portal)
+    return shapes.onDescribePortal(portal, link) ? forward : null
   }
 
   #onClose(message: ClientPump, link: ServerLink): Verdict | null {
@@ -316,11 +327,16 @@ export class StatementMessages {
       return forward
     }
     const substitute = this.#statements.onUse({ type, name, beforeName, bodyBytes })
-    link.tracker.sent(type)
+    if (substitute === null || !this.#isLookedAt(type, name, link)) link.tracker.sent(type)
     if (substitute === null) return forward
     this.#statements.onUsed()
     link.transport.hold()
     return this.#pump.substitute(substitute.head, substitute.bodyBytes)
+  }
+
+  /** A Describe whose answer tells the columns: it has been counted. */
+  #isLookedAt(type: number, name: string, link: ServerLink): boolean {
+    return type === frontend.describe && this.#statements.onDescribe(name, link)
   }
 
   #nameIn(chunk: Buffer, from: number, end: number): string {
@@ -355,6 +371,10 @@ export class StatementMessages {
     return drop
   }
 }
+
+/** Mostly it has none, and a call into C++ is saved. */
+const nameOf = (chunk: Buffer, from: number, end: number): string =>
+  from === end ? '' : chunk.toString('latin1', from, end)
 
 const noPortal = Buffer.of(0)
 const kindOfStatement = Buffer.of(ofStatement)

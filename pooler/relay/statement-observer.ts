@@ -6,4 +6,13 @@ export interface StatementObserver {
   onNotedLapsed(isCause: boolean): void
   /** Messages of ours go to the server, and use the unnamed statement. */
   onOwnSent(): void
+  readonly shapes: ShapeObserver
+}
+
+/** Reads the answers to those Describes that are noted. The bytes are valid during the call. */
+export interface ShapeObserver {
+  /** The body of a ParameterDescription. */
+  onParameters(bytes: Buffer, at: number, end: number): void
+  /** The body of the RowDescription or NoData, behind onNotedDone. */
+  onColumns(bytes: Buffer, at: number, end: number): void
 }

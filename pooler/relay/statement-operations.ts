@@ -29,6 +29,16 @@ export type Operation =
   /** A statement put in front of its use. */
   | { readonly kind: 'learn'; readonly statement: Statement }
   | { readonly kind: 'unname'; readonly name: string }
+  /**
+   * Describe whose answer is looked at: of it, of a portal of it, or of the same text parsed anew (`isAnew`).
+   * `name`: the client's, which is told; null: it is ours.
+   */
+  | {
+      readonly kind: 'describe'
+      readonly name: string | null
+      readonly statement: Statement
+      readonly isAnew: boolean
+    }
   /** A statement of ours closed on the server; `wasSuspect`: it must not be used if it is not. */
   | { readonly kind: 'evict'; readonly serverName: string; readonly wasSuspect: boolean }
   /** `isClients`: the client's own message, and not one that brings its statement along. */

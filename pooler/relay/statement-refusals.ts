@@ -4,7 +4,13 @@ import { frontend } from '../../shared/protocol/message-types.ts'
 import { statementNameBytesMax } from '../config/limits.ts'
 import type { ServerLink } from './server-link.ts'
 import type { Statement, StatementCatalog } from './statement-catalog.ts'
-import { limitReached, nameTooLong, parseMessage, unparsable } from './statement-frames.ts'
+import {
+  limitReached,
+  nameTooLong,
+  parseMessage,
+  stalePlan,
+  unparsable,
+} from './statement-frames.ts'
 import type { StatementLedger } from './statement-ledger.ts'
 import type { StatementLimits, StatementSupply } from './statement-supply.ts'
 import type { TextEnvironment } from './text-environment.ts'
@@ -53,6 +59,11 @@ export class StatementRefusals {
   /** In place of any message of a batch with a name that is too long. */
   refuseName(): void {
     this.#fail(nameTooLong)
+  }
+
+  /** In place of an Execute: the client was told other columns. */
+  refuseStale(): void {
+    this.#fail(stalePlan)
   }
 
   /** By a Parse that fails on the server, so that batch and transaction are where Postgres has them. */

@@ -15,7 +15,7 @@ import {
   type Statement,
   type StatementCatalog,
 } from './statement-catalog.ts'
-import { closeMessage, noContent, parseMessage } from './statement-frames.ts'
+import { closeMessage, describeMessage, noContent, parseMessage } from './statement-frames.ts'
 import type { StatementLedger } from './statement-ledger.ts'
 import type { Operation } from './statement-operations.ts'
 import { foreignSettings, type SettingsInForce, type TextEnvironment } from './text-environment.ts'
@@ -152,6 +152,25 @@ export class StatementSupply {
     this.closeQuietly(name, false)
   }
 
+  /** The server tells its columns when it gets there; an error is the client's. */
+  describe(statement: Statement): void {
+    if (!this.#note(frontend.describe)) return
+    this.send(describeMessage(statement.serverName))
+    this.push({ kind: 'describe', name: null, statement, isAnew: false })
+  }
+
+  /** The text of a Parse that is answered by us is parsed all the same; an error is the client's. */
+  check(statement: Statement, content: Buffer): void {
+    const name = this.#catalog.scratchName()
+    if (!this.#note(frontend.parse)) return
+    this.send(parseMessage(name, content))
+    this.push(aside)
+    if (!this.#note(frontend.describe)) return
+    this.send(describeMessage(name))
+    this.push({ kind: 'describe', name: null, statement, isAnew: true })
+    this.closeQuietly(name, false)
+  }
+
   /** One that must not be used as it is there, and is about to be made anew. */
   closeSuspect(serverName: string): void {
     if (this.#server().statements.takeSuspect(serverName)) this.closeQuietly(serverName, true)
@@ -207,7 +226,7 @@ export class StatementSupply {
   #learn(statement: Statement): boolean {
     this.closeSuspect(statement.serverName)
     if (!this.#note(frontend.parse)) return false
-    this.send(statement.parse)
+    this.send(statement.shape.parse ?? statement.parse)
     this.onMiss()
     this.push({ kind: 'learn', statement })
     return true

@@ -4,6 +4,7 @@
 import type { PostgresError } from '../../shared/protocol/error-response.ts'
 import { frontend, status } from '../../shared/protocol/message-types.ts'
 import { contentFor, type NamingText } from './naming-text.ts'
+import { query } from './reply-entries.ts'
 import type { ServerLink } from './server-link.ts'
 import type { SessionAnswer } from './session-question.ts'
 import type { Statement, StatementCatalog } from './statement-catalog.ts'
@@ -187,7 +188,8 @@ export class StatementsInSql {
   /** The Query that is being answered; null: it is not that. */
   get #query(): Extract<Operation, { kind: 'query' }> | null {
     const { oldest } = this.#ledger
-    const isHere = this.#supply.link?.tracker.isNotedReply === true && oldest?.kind === 'query'
+    const isHere =
+      this.#supply.link?.tracker.isNotedReply(query) === true && oldest?.kind === 'query'
     return isHere ? oldest : null
   }
 }

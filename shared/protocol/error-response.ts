@@ -26,6 +26,7 @@ const encode = (type: number, fields: ErrorFields): Buffer => {
   field('M', fields.message)
   field('D', fields.detail)
   field('H', fields.hint)
+  field('R', fields.routine ?? null)
   return writer.byte(0).end().take()
 }
 

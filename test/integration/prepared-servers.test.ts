@@ -144,7 +144,7 @@ const makeTable = (client: RawClient) =>
 const widenTable = (client: RawClient) => say(client, raw.query('alter table t add b int'))
 
 test.each(['outside', 'inside'])(
-  'a plan that no longer fits the table is an error once, %s of a transaction',
+  'a plan that no longer fits the table is an error until it is made anew, %s of a transaction',
   async (where) => {
     await start()
     const [client, other] = [await open(), await open()]
@@ -162,7 +162,9 @@ test.each(['outside', 'inside'])(
     const failed = await say(client, ...run('s'), raw.sync())
     expect(errorOf(failed)?.C).toBe('0A000')
     if (where === 'inside') await say(client, raw.query('rollback'))
-    expect(rowsOf(await say(client, ...run('s'), raw.sync()))).toEqual([['1', null]])
+    expect(errorOf(await say(client, ...run('s'), raw.sync()))?.C).toBe('0A000')
+    const anew = [raw.closeMessage('statement', 's'), raw.parse('s', staleText)]
+    expect(rowsOf(await say(client, ...anew, ...run('s'), raw.sync()))).toEqual([['1', null]])
   },
 )
 

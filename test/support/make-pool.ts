@@ -42,7 +42,7 @@ export function makePool(changes: Partial<PoolOptions> = {}): Pool {
     schema,
     counters: new PoolCounters(),
     statements: {
-      catalog: new StatementCatalog(Buffer.alloc(32), schema),
+      catalog: new StatementCatalog(Buffer.alloc(32), schema, systemClock),
       serverStatementsMax: 10,
       clientStatementsMax: 10,
     },

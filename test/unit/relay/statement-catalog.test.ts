@@ -7,6 +7,7 @@ import {
   serverNamePattern,
 } from '../../../pooler/relay/statement-catalog.ts'
 import { plainEnvironment as plain } from '../../../pooler/relay/text-environment.ts'
+import { systemClock } from '../../../shared/clock.ts'
 import * as raw from '../../support/raw-messages.ts'
 
 const contentOf = (sql: string, types: number[] = []) => raw.parse('', sql, types).subarray(6)
@@ -14,7 +15,7 @@ const secret = Buffer.alloc(32, 7)
 
 describe('statements by content', () => {
   test('equal ones are one, under one name that a server takes whole', () => {
-    const catalog = new StatementCatalog(secret, new SchemaVersion())
+    const catalog = new StatementCatalog(secret, new SchemaVersion(), systemClock)
     const one = catalog.take(plain('env'), contentOf('select 1'))
     expect(catalog.take(plain('env'), contentOf('select 1'))).toBe(one)
     expect(catalog.size).toBe(1)
@@ -24,7 +25,7 @@ describe('statements by content', () => {
   })
 
   test('another text, other types or other settings make another', () => {
-    const catalog = new StatementCatalog(secret, new SchemaVersion())
+    const catalog = new StatementCatalog(secret, new SchemaVersion(), systemClock)
     const names = [
       catalog.take(plain('env'), contentOf('select $1')),
       catalog.take(plain('env'), contentOf('select $2')),
@@ -36,7 +37,7 @@ describe('statements by content', () => {
 
   test('behind a change of the schema it is another, and the one of before stays what it was', () => {
     const schema = new SchemaVersion()
-    const catalog = new StatementCatalog(secret, schema)
+    const catalog = new StatementCatalog(secret, schema, systemClock)
     const before = catalog.take(plain('env'), contentOf('select 1'))
     schema.onChanged()
     const behind = catalog.take(plain('env'), contentOf('select 1'))
@@ -49,7 +50,7 @@ describe('statements by content', () => {
   })
 
   test('a text that has the time in it is nobody else’s', () => {
-    const catalog = new StatementCatalog(secret, new SchemaVersion())
+    const catalog = new StatementCatalog(secret, new SchemaVersion(), systemClock)
     const texts = ["select 'now'::timestamptz", "select date ' Tomorrow'"]
     for (const text of texts) {
       const [one, other] = [contentOf(text), contentOf(text)].map((content) =>
@@ -60,8 +61,8 @@ describe('statements by content', () => {
   })
 
   test('names cannot be told without the secret', () => {
-    const other = new StatementCatalog(Buffer.alloc(32, 8), new SchemaVersion())
-    const name = new StatementCatalog(secret, new SchemaVersion()).take(
+    const other = new StatementCatalog(Buffer.alloc(32, 8), new SchemaVersion(), systemClock)
+    const name = new StatementCatalog(secret, new SchemaVersion(), systemClock).take(
       plain(''),
       contentOf('select 1'),
     ).serverName
@@ -69,7 +70,7 @@ describe('statements by content', () => {
   })
 
   test('one that all have given back is forgotten', () => {
-    const catalog = new StatementCatalog(secret, new SchemaVersion())
+    const catalog = new StatementCatalog(secret, new SchemaVersion(), systemClock)
     const one = catalog.take(plain(''), contentOf('select 1'))
     catalog.take(plain(''), contentOf('select 1'))
     catalog.give(one)
@@ -83,14 +84,14 @@ describe('statements by content', () => {
   })
 
   test('each scratch name is another', () => {
-    const catalog = new StatementCatalog(secret, new SchemaVersion())
+    const catalog = new StatementCatalog(secret, new SchemaVersion(), systemClock)
     const names = [catalog.scratchName(), catalog.scratchName()]
     expect(names[0]).not.toBe(names[1])
     expect(names.every(looksLikeOurs)).toBe(true)
   })
 
   test('a foreign name that looks like ours is none of ours, at any depth', () => {
-    const ours = new StatementCatalog(secret, new SchemaVersion()).take(
+    const ours = new StatementCatalog(secret, new SchemaVersion(), systemClock).take(
       plain(''),
       contentOf('select 1'),
     ).serverName

@@ -1,5 +1,6 @@
 // A client's messages about statements through the reader of names, against a server that is played
 // by hand: what leaves for the server, and what the client is answered by us.
+
 import { beforeEach, describe, expect, test } from 'vitest'
 import { PoolCounters } from '../../../pooler/metrics/counters.ts'
 import { ClientPump } from '../../../pooler/relay/client-pump.ts'
@@ -12,6 +13,7 @@ import { StatementCatalog } from '../../../pooler/relay/statement-catalog.ts'
 import { plainEnvironment } from '../../../pooler/relay/text-environment.ts'
 import type { Transport } from '../../../pooler/relay/transport.ts'
 import { forward, type Verdict } from '../../../pooler/relay/verdicts.ts'
+import { systemClock } from '../../../shared/clock.ts'
 import { PostgresError } from '../../../shared/protocol/error-response.ts'
 import * as raw from '../../support/raw-messages.ts'
 import { cstringsOf, errorFields, MessageCutter } from '../../support/raw-replies.ts'
@@ -19,7 +21,7 @@ import { bothExtremes, cutSegments, type Segmentation, whole } from '../../suppo
 
 const environment = plainEnvironment('environment')
 const settings = { wanted: new Map(), environment, hasBackslashes: false }
-const catalog = new StatementCatalog(Buffer.alloc(32, 1), new SchemaVersion())
+const catalog = new StatementCatalog(Buffer.alloc(32, 1), new SchemaVersion(), systemClock)
 
 /** A server as far as statements are concerned; its replies are given to the tracker by letters. */
 class PlayedServer {

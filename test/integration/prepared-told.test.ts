@@ -1,0 +1,238 @@
+// A client that was told what a statement takes and gives is held to it on every server, as by Postgres: types of
+// parameters stay those of its Parse, and other columns are an error until it prepares the text anew.
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { eventually } from '../support/eventually.ts'
+import { PooledPostgres } from '../support/pooled-postgres.ts'
+import { sharedPostgres } from '../support/postgres.ts'
+import { RawClient } from '../support/raw-client.ts'
+import * as raw from '../support/raw-messages.ts'
+import { errorFields, rowsOf, typesOf } from '../support/raw-replies.ts'
+import { bothExtremes } from '../support/segments.ts'
+
+let pooled: PooledPostgres
+/** Straight to Postgres: what it changes the pooler does not see. */
+let outside: RawClient
+beforeEach(async () => {
+  pooled = await PooledPostgres.start(sharedPostgres(), { poolSize: 2 })
+  outside = await RawClient.connect(pooled.direct())
+  await outside.login(pooled.direct())
+})
+afterEach(async () => {
+  outside.close()
+  await pooled.stop()
+})
+
+async function say(client: RawClient, ...messages: Buffer[]): Promise<raw.RawMessage[]> {
+  await client.send(Buffer.concat(messages))
+  return client.untilReady()
+}
+const run = (client: RawClient, statement: string, ...values: string[]) =>
+  say(client, raw.bind({ statement, values }), raw.execute(), raw.sync())
+const asking = (statement: string) => [
+  raw.bind({ statement }),
+  raw.describeMessage('portal'),
+  raw.execute(),
+  raw.sync(),
+]
+const codeOf = (replies: raw.RawMessage[]) => {
+  const error = replies.find(({ type }) => type === 'E')
+  return error === undefined ? null : errorFields(error.body).C
+}
+const parameterOf = (replies: raw.RawMessage[]) =>
+  replies.find(({ type }) => type === 't')?.body.readUInt32BE(2)
+
+/** The ways of drivers to be told: pgx, asyncpg and others; pgjdbc; node-postgres never is. */
+const ways: readonly (readonly [
+  name: string,
+  messages: (name: string, sql: string) => Buffer[],
+])[] = [
+  [
+    'by Describe of the statement',
+    (name, sql) => [raw.parse(name, sql), raw.describeMessage('statement', name), raw.sync()],
+  ],
+  ['by Describe of the portal', (name, sql) => [raw.parse(name, sql), ...asking(name)]],
+]
+
+const text = 'select a from pl'
+
+describe.each(bothExtremes)('sent $name', ({ segmentation }) => {
+  /** Two clients; while the other one is in a transaction it has the server that comes first. */
+  async function start(): Promise<[RawClient, RawClient]> {
+    await say(outside, raw.query('create table pl as select 1078530011 as a'))
+    return [
+      await pooled.client('transaction', { segmentation }),
+      await pooled.client('transaction'),
+    ]
+  }
+
+  describe.each(ways)('told %s', (_way, prepare) => {
+    test('it gets an error for other columns on another server, until it prepares anew', async () => {
+      const [client, other] = await start()
+      await say(client, ...prepare('s', text))
+      expect(rowsOf(await run(client, 's'))).toEqual([['1078530011']])
+      await say(outside, raw.query('alter table pl alter a type float4 using 3.25'))
+      await say(other, raw.query('begin'))
+      expect(codeOf(await run(client, 's'))).toBe('0A000')
+      expect(codeOf(await run(client, 's'))).toBe('0A000')
+      await say(other, raw.query('rollback'))
+      expect(codeOf(await run(client, 's'))).toBe('0A000')
+      await say(client, raw.closeMessage('statement', 's'), raw.sync())
+      await say(client, ...prepare('s', text))
+      expect(rowsOf(await run(client, 's'))).toEqual([['3.25']])
+    })
+
+    test('and on the server that it had', async () => {
+      const [client] = await start()
+      await say(client, ...prepare('s', text))
+      await say(outside, raw.query('alter table pl add b int'))
+      await say(outside, raw.query('alter table pl alter a type float4'))
+      for (let turn = 0; turn < 3; turn++) expect(codeOf(await run(client, 's'))).toBe('0A000')
+      await say(client, ...prepare('t', text))
+      expect(codeOf(await run(client, 't'))).toBe(null)
+    })
+
+    test('in a transaction the rest of it fails', async () => {
+      const [client, other] = await start()
+      await say(client, ...prepare('s', text))
+      await say(outside, raw.query('alter table pl alter a type float4'))
+      await say(other, raw.query('begin'))
+      await say(client, raw.query('begin'))
+      expect(codeOf(await run(client, 's'))).toBe('0A000')
+      expect(codeOf(await say(client, raw.query('select 1')))).toBe('25P02')
+      await say(client, raw.query('rollback'))
+      await say(client, ...prepare('t', text))
+      expect(codeOf(await run(client, 't'))).toBe(null)
+    })
+
+    test('nothing changes where the columns are the same', async () => {
+      const [client, other] = await start()
+      await say(client, ...prepare('s', text))
+      await say(outside, raw.query('drop table pl; create table pl as select 7 as a, 8 as b'))
+      await say(other, raw.query('begin'))
+      expect(typesOf(await run(client, 's'))).toBe('2DCZ')
+      expect(rowsOf(await run(client, 's'))).toEqual([['7']])
+    })
+  })
+
+  test('one that asks each time gets what there is', async () => {
+    const [client, other] = await start()
+    await say(client, raw.parse('s', text), ...asking('s'))
+    await say(outside, raw.query('alter table pl alter a type float4 using 3.25'))
+    await say(other, raw.query('begin'))
+    for (let turn = 0; turn < 2; turn++) {
+      const replies = await say(client, ...asking('s'))
+      expect(typesOf(replies)).toBe('2TDCZ')
+      expect(rowsOf(replies)).toEqual([['3.25']])
+    }
+  })
+
+  test('a batch of several goes on in order, and is refused where the first Execute is', async () => {
+    const [client, other] = await start()
+    await say(client, raw.parse('s', text), raw.describeMessage('statement', 's'), raw.sync())
+    await say(other, raw.query('begin'))
+    const use = [raw.bind({ statement: 's' }), raw.execute()]
+    expect(typesOf(await say(client, ...use, ...use, ...use, raw.sync()))).toBe('2DC2DC2DCZ')
+    await say(outside, raw.query('alter table pl alter a type float4'))
+    await say(other, raw.query('rollback'))
+    const both = [
+      raw.parse('', 'select 1'),
+      raw.bind(),
+      raw.execute(),
+      ...use,
+      ...use,
+      raw.sync(),
+      ...use,
+      raw.sync(),
+    ]
+    await client.send(Buffer.concat(both))
+    const replies = typesOf(await client.untilReadies(2))
+    expect(replies).toMatch(/^12DC2?EZ2?EZ$/)
+  })
+
+  test('types of parameters stay', async () => {
+    await say(outside, raw.query('create table bt (v int)'))
+    const [client, other] = [
+      await pooled.client('transaction', { segmentation }),
+      await pooled.client('transaction'),
+    ]
+    const insert = 'insert into bt values ($1)'
+    const told = await say(
+      client,
+      raw.parse('s', insert),
+      raw.describeMessage('statement', 's'),
+      raw.sync(),
+    )
+    expect(parameterOf(told)).toBe(23)
+    await say(outside, raw.query('alter table bt alter v type real'))
+    await say(other, raw.query('begin'))
+    const values = [Buffer.from([0, 0, 0, 42])]
+    const binary = raw.bind({ statement: 's', values, formats: [1] })
+    expect(typesOf(await say(client, binary, raw.execute(), raw.sync()))).toBe('2CZ')
+    expect(await pooled.value(client, 'select v::text from bt')).toBe('42')
+    const again = await say(client, raw.describeMessage('statement', 's'), raw.sync())
+    expect(parameterOf(again)).toBe(23)
+  })
+})
+
+test('a change from elsewhere that one client runs into counts for all that prepare behind it', async () => {
+  await say(outside, raw.query('create table pl (a int)'))
+  const [client, other] = [await pooled.client('transaction'), await pooled.client('transaction')]
+  const told = [raw.parse('s', text), raw.describeMessage('statement', 's'), raw.sync()]
+  await say(client, ...told)
+  await say(outside, raw.query('alter table pl alter a type bigint'))
+  expect(codeOf(await run(client, 's'))).toBe('0A000')
+  expect(codeOf(await run(client, 's'))).toBe('0A000')
+  const replies = await say(other, ...told)
+  expect(typesOf(replies)).toBe('1tTZ')
+  expect(typesOf(await run(other, 's'))).toBe('2CZ')
+})
+
+test('a change from elsewhere that nobody runs into is found out', async () => {
+  await say(outside, raw.query('create table st (id int)'))
+  const insert = 'insert into st values ($1)'
+  const early = await pooled.client('transaction')
+  const told = [raw.parse('s', insert), raw.describeMessage('statement', 's'), raw.sync()]
+  expect(parameterOf(await say(early, ...told))).toBe(23)
+  await say(outside, raw.query('alter table st alter id type bigint'))
+  const late = await pooled.client('transaction')
+  let name = ''
+  let tries = 0
+  const look = async () => {
+    name = `s${++tries}`
+    const anew = [raw.parse(name, insert), raw.describeMessage('statement', name), raw.sync()]
+    expect(parameterOf(await say(late, ...anew))).toBe(20)
+  }
+  await eventually(look, { pollMs: 500 })
+  expect(codeOf(await run(late, name, '3000000000'))).toBe(null)
+  // A type of before is none that it was not told.
+  expect(codeOf(await run(early, 's', '3'))).toBe(null)
+  expect(codeOf(await run(early, 's', '3000000000'))).toBe('22003')
+})
+
+test('also by a client that is told nothing, for which it counts at once', async () => {
+  await say(outside, raw.query('create table st (id int)'))
+  const insert = 'insert into st values ($1)'
+  const client = await pooled.client('transaction')
+  const early = [raw.parse('s', insert), raw.describeMessage('statement', 's'), raw.sync()]
+  expect(parameterOf(await say(client, ...early))).toBe(23)
+  await say(outside, raw.query('alter table st alter id type bigint'))
+  const late = await pooled.client('transaction')
+  let name = ''
+  let tries = 0
+  const look = async () => {
+    name = `s${++tries}`
+    await say(late, raw.parse(name, insert), raw.sync())
+    expect(codeOf(await run(late, name, '3000000000'))).toBe(null)
+  }
+  await eventually(look, { pollMs: 500 })
+})
+
+test('a row of more columns than are read is left to Postgres', async () => {
+  const columns = Array.from({ length: 1500 }, (_, index) => `${index} as column_${index}`)
+  await say(outside, raw.query(`create view wide as select ${columns.join(', ')}`))
+  const [client, other] = [await pooled.client('transaction'), await pooled.client('transaction')]
+  const sql = 'select * from wide'
+  await say(client, raw.parse('s', sql), raw.describeMessage('statement', 's'), raw.sync())
+  await say(other, raw.query('begin'))
+  expect(rowsOf(await run(client, 's'))[0]?.length).toBe(1500)
+})
