@@ -18,7 +18,7 @@ import type { PoolOptions } from './pool-options.ts'
 import { checkoutTimedOut, poolClosed, tooManyWaiters } from './pool-refusals.ts'
 import { ReturnedServers } from './returned-servers.ts'
 import type { ServerCloseReason, ServerConnection } from './server-connection.ts'
-import { cancelServer } from './server-stop.ts'
+import { cancelForClient, isCancelUnderWay } from './server-stop.ts'
 import { ServerSupply } from './server-supply.ts'
 import { SilentServers } from './silent-servers.ts'
 import { SoonRefused } from './soon-refused.ts'
@@ -173,9 +173,8 @@ export class Pool implements ServerSource {
 
   async cancel(link: ServerLink): Promise<void> {
     const server = link as ServerConnection
-    // One at a time for each server: a second one would cancel the same statement.
-    if (server.cancelsInFlight > 0) return
-    await cancelServer(server, this.#options.upstream, this.#options.clock)
+    if (isCancelUnderWay(server)) return
+    await cancelForClient(server, this.#options.upstream, this.#options.clock)
       .then((isClosed) => {
         if (!isClosed) server.isRetired = true
         server.onSettled?.()

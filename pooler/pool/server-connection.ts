@@ -42,6 +42,10 @@ export class ServerConnection extends ServerLink {
   idleSinceMs: number
   /** Cancel connections for this server that have not closed. */
   cancelsInFlight = 0
+  /** Statements that clients had sent when the last one was asked for. */
+  cancelledAtQueries = 0
+  /** Who has the server then has asked for another meanwhile, for a later statement; null: nobody has. */
+  cancelDueFor: ServerSink | null = null
   /** Set by an operator's or a tenant's change: closed at the next checkin. */
   isRetired = false
   /** Called when the last cancel connection has closed, in state settling. */

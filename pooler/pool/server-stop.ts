@@ -33,6 +33,31 @@ export async function cancelServer(
 }
 
 /**
+ * True when the server is being cancelled already: one at a time, since a second one would hit the same
+ * statement. Where another statement has begun since, it comes behind the first.
+ */
+export function isCancelUnderWay(server: ServerConnection): boolean {
+  if (server.cancelsInFlight === 0) return false
+  if (server.tracker.queries !== server.cancelledAtQueries) server.cancelDueFor = server.sink
+  return true
+}
+
+/** As cancelServer, with what `isCancelUnderWay` has put off. */
+export async function cancelForClient(
+  server: ServerConnection,
+  upstream: PoolUpstream,
+  clock: Clock,
+): Promise<boolean> {
+  for (;;) {
+    server.cancelDueFor = null
+    server.cancelledAtQueries = server.tracker.queries
+    if (!(await cancelServer(server, upstream, clock))) return false
+    // Another client's statement is none of its business.
+    if (server.cancelDueFor !== server.sink || server.tracker.owed === 0) return true
+  }
+}
+
+/**
  * Cancels what the server does for a client that has left, before it is closed: Postgres runs what it has
  * to its end, whoever is there. A cancel may overtake the statement that it is for, and then hits nothing:
  * a server that goes on gets a second one.
