@@ -225,5 +225,6 @@ export class ClientSession implements PoolClient {
       'client logged in',
     )
     relay.start(link, login.tail.take())
+    if (link !== null) link.toldProcessId = key.processId
   }
 }

@@ -65,6 +65,8 @@ export abstract class ServerLink implements TransportReader {
   fatal: PostgresError | null = null
   /** Whoever has the server was not told: who can do without it goes on with another. */
   isFatalUntold = false
+  /** The process id that its client was told at login, where it is not the server's; null: nobody was. */
+  toldProcessId: number | null = null
   /** The last message to it was not sent whole: what is written now would be read as its rest. */
   isCutOff = false
   sink: ServerSink
@@ -100,6 +102,7 @@ export abstract class ServerLink implements TransportReader {
   /** Gives the server to somebody else. Only while nothing is owed. */
   handTo(sink: ServerSink): void {
     this.sink = sink
+    this.toldProcessId = null
     this.#pump.output = sink.replyTransport
   }
 

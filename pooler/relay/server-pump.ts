@@ -1,14 +1,17 @@
 // Replies of one server. Keeps the tracker in step, looks into the few small messages that tell of
 // state, swallows answers to messages of ours. Rows and copy data pass by their headers alone.
+import { Buffer } from 'node:buffer'
 import { PostgresError } from '../../shared/protocol/error-response.ts'
 import { backend, headerBytes, status } from '../../shared/protocol/message-types.ts'
 import { readNotification } from '../../shared/protocol/notification.ts'
-import { Pump, seenBytesMax } from './pump.ts'
+import { headerOf, Pump, seenBytesMax } from './pump.ts'
 import { describe } from './reply-entries.ts'
 import type { ServerLink } from './server-link.ts'
 import { sessionTagOf } from './session-tags.ts'
 import { answersTo } from './statement-answers.ts'
-import { collect, drop, forward, type Verdict } from './verdicts.ts'
+import { collect, drop, forward, rewrite, type Verdict } from './verdicts.ts'
+
+const processIdBytes = 4
 
 const isDescription = (type: number): boolean =>
   type === backend.rowDescription ||
@@ -103,7 +106,7 @@ export class ServerPump extends Pump {
         return drop
       case backend.notificationResponse:
         // No part of a reply, whoever asked for that.
-        if (this.#link.sink.listening === null) return forward
+        if (this.#link.sink.listening === null) return this.#named(bodyBytes, chunk, bodyAt)
         if (bodyBytes > seenBytesMax) return this.#break(`a notification of ${bodyBytes} bytes`)
         this.see()
         return drop
@@ -165,6 +168,24 @@ export class ServerPump extends Pump {
         else link.sink.listening?.onNotification(notification, link)
       }
     }
+  }
+
+  /** A client tells its own notifications by the process id that it was told. */
+  #named(bodyBytes: number, chunk: Buffer, bodyAt: number): Verdict {
+    const { toldProcessId, processId } = this.#link
+    if (toldProcessId === null || bodyBytes < processIdBytes) return forward
+    if (chunk.length - bodyAt < processIdBytes) {
+      this.need(headerBytes + processIdBytes)
+      return collect
+    }
+    if (chunk.readInt32BE(bodyAt) !== processId) return forward
+    const told = Buffer.alloc(processIdBytes)
+    told.writeInt32BE(toldProcessId)
+    this.replace(
+      Buffer.concat([headerOf(backend.notificationResponse, bodyBytes), told]),
+      told.length,
+    )
+    return rewrite
   }
 
   #break(reason: string): Verdict {

@@ -1,6 +1,7 @@
 // The session port: a server of one's own as long as one stays, and nothing left for the next.
 import { afterEach, expect, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
+import { FaultProxy } from '../support/fault-proxy.ts'
 import { PooledPostgres, type PooledPostgresOptions } from '../support/pooled-postgres.ts'
 import { sharedPostgres } from '../support/postgres.ts'
 import { RawClient } from '../support/raw-client.ts'
@@ -226,3 +227,34 @@ test('settings of the startup packet hold, and come back behind RESET and DISCAR
   expect(await pooled.value(next, 'show extra_float_digits')).toBe('1')
   expect(await pooled.value(next, 'show application_name')).toBe('')
 })
+
+test.each(['all at once', 'byte by byte'])(
+  'a client knows its own notifications by the process id of its login, %s',
+  async (way) => {
+    const proxy = await FaultProxy.start(sharedPostgres())
+    await start({ poolSize: 2, upstreamPort: proxy.port })
+    if (way === 'byte by byte') proxy.faults.segmentation = { kind: 'bytes' }
+    const { client, login } = await pooled.login('session')
+    const other = await pooled.login('session')
+    await run(client, 'listen news')
+    const processIdsOf = (replies: raw.RawMessage[]) =>
+      replies.filter(({ type }) => type === 'A').map(({ body }) => body.readInt32BE(0))
+    const own = await run(client, "notify news, 'one'; notify news, 'two'")
+    expect(processIdsOf(own)).toEqual([login.processId, login.processId])
+    expect(
+      own.filter(({ type }) => type === 'A').map(({ body }) => cstringsOf(body.subarray(4))),
+    ).toEqual([
+      ['news', 'one'],
+      ['news', 'two'],
+    ])
+    const backend = await pidOf(other.client)
+    await run(other.client, 'notify news')
+    const seen = await eventually(async () => {
+      const ids = processIdsOf(await run(client, 'select 1'))
+      return ids.length > 0 && ids
+    })
+    expect(seen).toEqual([Number(backend)])
+    for (const one of [client, other.client]) await one.terminate()
+    await proxy.stop()
+  },
+)
