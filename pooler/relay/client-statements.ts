@@ -7,6 +7,7 @@ import { MessageWriter } from '../../shared/protocol/message-writer.ts'
 import type { ClientPump } from './client-pump.ts'
 import { PreparedStatements } from './prepared-statements.ts'
 import { type StatementCatalog, serverNamePattern } from './statement-catalog.ts'
+import { stalePlan } from './statement-frames.ts'
 import { StatementMessages } from './statement-messages.ts'
 import type { StatementCounters, StatementLimits } from './statement-supply.ts'
 import { StatementTexts } from './statement-texts.ts'
@@ -71,6 +72,7 @@ export function errorForClient(error: PostgresError, names: PreparedStatements):
   )
   const instead = names.takeErrorInstead()
   if (instead !== null) return instead
+  if (names.shapes.isOfOtherColumns(cause)) return stalePlan
   const told = worded === body ? cause.raw : errorOf(worded)
   return isStalePlan(error) && names.onStale(told) ? null : told
 }

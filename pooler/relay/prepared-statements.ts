@@ -18,7 +18,7 @@ import { headOf, parseMessage, type StatementUse, type Substitute } from './stat
 import { StatementLedger } from './statement-ledger.ts'
 import type { StatementObserver } from './statement-observer.ts'
 import { StatementRefusals } from './statement-refusals.ts'
-import { StatementShapes } from './statement-shapes.ts'
+import { type ShapeVerdict, StatementShapes } from './statement-shapes.ts'
 import {
   type ClientInput,
   type StatementCounters,
@@ -239,6 +239,10 @@ export class PreparedStatements implements StatementObserver {
     }
     const taken = beforeName.length + name.length + 1
     return { head: headOf(type, beforeName, serverName, bodyBytes - taken), bodyBytes: taken }
+  }
+
+  verdictOfBind(name: string, link: ServerLink): ShapeVerdict {
+    return this.shapes.verdictOfBind(name, this.#ledger.statementOf(name), link)
   }
 
   /** Describe of a statement that is known: true when it has been counted. */

@@ -15,8 +15,7 @@ export class ServerStatements {
   /** On the server in a form that must not be used any more: closed before they are made anew. */
   readonly #suspects = new Set<string>()
   /** Those with the columns that clients were told; as long as they are there Postgres holds them to that. */
-  readonly #withShape = new Set<string>()
-  #lastWithShape = ''
+  readonly #shapes = new Map<string, object>()
   readonly #unnamed = new SlotForecast<object>()
 
   get size(): number {
@@ -32,15 +31,13 @@ export class ServerStatements {
     return this.#names.isUncertain(name, batch)
   }
 
-  isShapeSeen(name: string): boolean {
-    if (name === this.#lastWithShape) return true
-    if (!this.#withShape.has(name)) return false
-    this.#lastWithShape = name
-    return true
+  /** The columns of what is there are those of this shape, or have been when Postgres made it. */
+  isShapeSeen(name: string, shape: object): boolean {
+    return this.#shapes.get(name) === shape
   }
 
-  onShapeSeen(name: string): void {
-    if (this.has(name)) this.#withShape.add(name)
+  onShapeSeen(name: string, shape: object): void {
+    if (this.has(name)) this.#shapes.set(name, shape)
   }
 
   /** One that is there is used. */
@@ -54,7 +51,7 @@ export class ServerStatements {
   /** A message is on its way that makes or closes it. */
   expect(name: string, isThere: boolean, batch: number): void {
     this.#names.expect(name, isThere ? there : null, batch)
-    this.#dropShape(name)
+    this.#shapes.delete(name)
     if (isThere) this.touch(name)
     else this.#place(name)
   }
@@ -152,16 +149,11 @@ export class ServerStatements {
     this.#unnamed.set(unknownText)
   }
 
-  #dropShape(name: string): void {
-    this.#withShape.delete(name)
-    if (name === this.#lastWithShape) this.#lastWithShape = ''
-  }
-
   /** Whether it will be there may have changed. */
   #place(name: string): void {
     if (this.has(name)) this.#byUse.add(name)
     else {
-      this.#dropShape(name)
+      this.#shapes.delete(name)
       this.#byUse.delete(name)
       if (name === this.#lastUsed) this.#lastUsed = ''
     }

@@ -74,7 +74,7 @@ export class StalePlanRepair {
       this.#isCovered = type === frontend.describe || !this.#ledger.isTold(name)
     }
     this.#lastName = name
-    if (type === frontend.describe) this.#ledger.tell(name)
+    if (type === frontend.describe) this.#ledger.tell(name, 'statement')
   }
 
   /** The use that `onUse` was told of has been sent. */
@@ -86,7 +86,7 @@ export class StalePlanRepair {
 
   onDescribePortal(): void {
     if (this.#lastName === '') return
-    this.#ledger.tell(this.#lastName)
+    this.#ledger.tell(this.#lastName, 'portal')
     if (this.#isAtFirst) this.#isCovered = true
   }
 

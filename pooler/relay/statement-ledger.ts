@@ -31,7 +31,7 @@ export class StatementLedger {
   describing = 0
 
   /** Names that stand for something, and whose columns the client was told; made when needed. */
-  #told: Set<string> | null = null
+  #told: Map<string, 'statement' | 'portal'> | null = null
 
   /** The statement used last, and the client's name in that use: several names may be for one. */
   #lastName = ''
@@ -86,12 +86,17 @@ export class StatementLedger {
     return this.#told?.has(statementKey(name)) === true
   }
 
+  /** By Describe of the statement itself: drivers that do so once never ask again. */
+  isToldForGood(name: string): boolean {
+    return this.#told?.get(statementKey(name)) === 'statement'
+  }
+
   /** The client is being told the columns. */
-  tell(name: string): void {
+  tell(name: string, by: 'statement' | 'portal'): void {
     const key = statementKey(name)
     if (this.#names.get(key) === null) return
-    this.#told ??= new Set()
-    this.#told.add(key)
+    this.#told ??= new Map()
+    if (this.#told.get(key) !== 'statement') this.#told.set(key, by)
   }
 
   /** What stands for the server's error; null: nothing. */

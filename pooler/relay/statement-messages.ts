@@ -158,12 +158,7 @@ export class StatementMessages {
     if (portalEnd < 0) return this.#unread(portalEnd, link)
     const portal = nameOf(message.chunk, message.at, portalEnd)
     const verdict = shapes.verdictOf(portal, link)
-    if (verdict === 'wait') return hold
-    if (verdict === 'refuse') {
-      link.transport.hold()
-      this.#statements.refusals.refuseStale()
-      return drop
-    }
+    if (verdict !== 'run') return this.#notRun(verdict, link)
     if (!inSql.hasPortals) return null
     return this.#statements.inSql.onExecute(portal, link) ? forward : null
   }
@@ -319,6 +314,10 @@ export class StatementMessages {
     const nameAt = at + beforeBytes
     const name = this.#nameIn(chunk, nameAt, nameEnd)
     if (this.#statements.isUncertain(name)) return hold
+    if (type === frontend.bind) {
+      const verdict = this.#statements.verdictOfBind(name, link)
+      if (verdict !== 'run') return this.#notRun(verdict, link)
+    }
     if (this.#texts.isSuspect(name)) this.#onSuspect(name)
     const beforeName = beforeBytes === 1 ? beforeNameOf(type) : chunk.subarray(at, nameAt)
     if (name === '') {
@@ -332,6 +331,14 @@ export class StatementMessages {
     this.#statements.onUsed()
     link.transport.hold()
     return this.#pump.substitute(substitute.head, substitute.bodyBytes)
+  }
+
+  /** Bind or Execute of a client that was told other columns, or may have been. */
+  #notRun(verdict: 'wait' | 'refuse', link: ServerLink): Verdict {
+    if (verdict === 'wait') return hold
+    link.transport.hold()
+    this.#statements.refusals.refuseStale()
+    return drop
   }
 
   /** A Describe whose answer tells the columns: it has been counted. */

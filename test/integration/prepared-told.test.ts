@@ -114,6 +114,93 @@ describe.each(bothExtremes)('sent $name', ({ segmentation }) => {
     })
   })
 
+  describe('told by Describe of the statement, it is refused where Postgres does', () => {
+    const prepare = (name: string, sql = text) => [
+      raw.parse(name, sql),
+      raw.describeMessage('statement', name),
+      raw.sync(),
+    ]
+    const bind = (portal = '') => raw.bind({ portal, statement: 's' })
+
+    /** The client is told, the table changes, and its next server has not met the statement. */
+    async function moved(
+      ...before: ((client: RawClient) => Promise<unknown>)[]
+    ): Promise<RawClient> {
+      const [client, other] = await start()
+      for (const one of before) await one(client)
+      await say(client, ...prepare('s'))
+      await say(client, raw.parse('one', 'select 1'), raw.sync())
+      await say(outside, raw.query('alter table pl alter a type float4 using 3.25'))
+      await say(other, raw.query('begin'))
+      return client
+    }
+
+    test('also when somebody else had prepared the text and has left, or it had itself', async () => {
+      const client = await moved(
+        async () => {
+          const early = await pooled.client('transaction')
+          await say(early, ...prepare('x'))
+          await early.terminate()
+        },
+        async (self) => {
+          await say(self, ...prepare('y'))
+          await say(self, raw.closeMessage('statement', 'y'), raw.sync())
+        },
+      )
+      for (let turn = 0; turn < 2; turn++) expect(codeOf(await run(client, 's'))).toBe('0A000')
+    })
+
+    test.each(['', 'p'])(
+      'at Bind, whose portal %j is executed in the next batch',
+      async (portal) => {
+        const client = await moved()
+        await say(client, raw.query('begin'))
+        expect(typesOf(await say(client, bind(portal), raw.sync()))).toBe('EZ')
+        expect(codeOf(await say(client, raw.execute(portal), raw.sync()))).toBe('34000')
+        await say(client, raw.query('rollback'))
+      },
+    )
+
+    test('with another Bind in front of its Execute', async () => {
+      const client = await moved()
+      const replies = await say(
+        client,
+        bind('p'),
+        raw.bind({ portal: 'q', statement: 'one' }),
+        raw.execute('p'),
+        raw.execute('q'),
+        raw.sync(),
+      )
+      expect(typesOf(replies)).toBe('EZ')
+    })
+
+    test('with a Close of it in front of its Execute, which is not done', async () => {
+      const client = await moved()
+      const close = raw.closeMessage('statement', 's')
+      expect(typesOf(await say(client, bind(), close, raw.execute(), raw.sync()))).toBe('EZ')
+      expect(codeOf(await run(client, 's'))).toBe('0A000')
+    })
+
+    test('and where it asks for another name of the text', async () => {
+      const client = await moved((self) => say(self, ...prepare('s2')))
+      const asked = raw.describeMessage('statement', 's2')
+      expect(typesOf(await say(client, asked, bind(), raw.execute(), raw.sync()))).toMatch(/EZ$/)
+    })
+  })
+
+  test('formats for the columns that it was told are no fault of the client', async () => {
+    const [client, other] = await start()
+    await say(outside, raw.query('alter table pl add b int'))
+    const all = 'select * from pl'
+    await say(client, raw.parse('s', all), ...asking('s'))
+    await say(outside, raw.query('alter table pl add c int'))
+    await say(other, raw.query('begin'))
+    const use = [raw.bind({ statement: 's', resultFormats: [1, 1] }), raw.execute(), raw.sync()]
+    for (let turn = 0; turn < 3; turn++) expect(codeOf(await say(client, ...use))).toBe('0A000')
+    await say(other, raw.query('rollback'))
+    for (let turn = 0; turn < 2; turn++) expect(codeOf(await say(client, ...use))).toBe('0A000')
+  })
+
   test('one that asks each time gets what there is', async () => {
     const [client, other] = await start()
     await say(client, raw.parse('s', text), ...asking('s'))
