@@ -156,7 +156,8 @@ describe.each(bothExtremes)('sent $name', ({ segmentation }) => {
         const client = await moved()
         await say(client, raw.query('begin'))
         expect(typesOf(await say(client, bind(portal), raw.sync()))).toBe('EZ')
-        expect(codeOf(await say(client, raw.execute(portal), raw.sync()))).toBe('34000')
+        // Postgres has made the portal, empty, before it refuses the statement; where we refuse it there is none.
+        expect(typesOf(await say(client, raw.execute(portal), raw.sync()))).toMatch(/^[EI]Z$/)
         await say(client, raw.query('rollback'))
       },
     )
