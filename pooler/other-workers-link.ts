@@ -44,7 +44,7 @@ export class OtherWorkersLink implements OtherWorkers {
   readonly #changed = new Set<string>()
   #data: DataPlane | null = null
   #telling: Timer | null = null
-  /** By both names, which have no NUL. */
+  /** By both names, which have no NUL; no more than there are databases with pools. */
   readonly #changedSchemas = new Map<string, readonly [ref: string, database: string]>()
   #tellingSchemas: Timer | null = null
 

@@ -172,7 +172,7 @@ function quoteName(name: string): string {
 const carriedCharactersMax = 32 * 1024
 
 /** Schemas that all may be made in, or nobody may: what stands behind them is not where a CREATE goes. */
-const madeInstead = /^\s*(?:"?(?:public|pg_catalog)"?|"")\s*$/i
+const madeInstead = /^\s*"?(?:public|pg_catalog)"?\s*$/i
 const temporarySchema = /^\s*"?pg_temp/i
 
 /** What is made without a schema may be made in the temporary one, which is its server's own. */

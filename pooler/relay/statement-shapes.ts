@@ -1,6 +1,6 @@
 // Sees to it that a client which was told the columns of a statement gets no others, whichever server runs it. A
 // server that has made the statement at another time is asked for its columns in front of the first use, and where
-// they differ, Execute meets Postgres' own error, until the client prepares the text anew.
+// they differ, Bind or Execute meets Postgres' own error, until the client prepares the text anew.
 import { Buffer } from 'node:buffer'
 import type { PostgresError } from '../../shared/protocol/error-response.ts'
 import { flush } from '../../shared/protocol/frontend-messages.ts'
@@ -52,6 +52,7 @@ export class StatementShapes implements ShapeObserver {
   detach(): void {
     this.#bound = null
     this.#asked = null
+    this.#tries = 0
     this.#types = null
   }
 

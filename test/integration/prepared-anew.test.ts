@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { PooledPostgres } from '../support/pooled-postgres.ts'
 import { sharedPostgres } from '../support/postgres.ts'
-import type { RawClient } from '../support/raw-client.ts'
+import { RawClient } from '../support/raw-client.ts'
 import * as raw from '../support/raw-messages.ts'
 import { errorFields, rowsOf, typesOf } from '../support/raw-replies.ts'
 
@@ -134,19 +134,11 @@ test.each(others)('%s', async (_name, before, change, sql) => {
   await firstOf(early, 's', sql)
   for (const text of change) await say(early, raw.query(text))
   const late = await pooled.client('transaction', { settings })
-  const direct = await RawClientDirect(settings)
+  const direct = await RawClient.loggedIn({ ...pooled.direct(), settings })
   expect(await firstOf(late, 's', sql)).toBe(await firstOf(direct, 's', sql))
   expect(await firstOf(early, 'again', sql)).toBe(await firstOf(direct, 'again', sql))
   direct.close()
 })
-
-async function RawClientDirect(settings: Record<string, string>): Promise<RawClient> {
-  const { RawClient } = await import('../support/raw-client.ts')
-  const target = { ...pooled.direct(), settings }
-  const client = await RawClient.connect(target)
-  await client.login(target)
-  return client
-}
 
 test('a temporary table in front of another', async () => {
   pooled = await PooledPostgres.start(sharedPostgres(), { poolSize: 1 })

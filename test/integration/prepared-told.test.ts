@@ -275,22 +275,34 @@ test('a change from elsewhere that one client runs into counts for all that prep
   expect(typesOf(await run(other, 's'))).toBe('2CZ')
 })
 
-test('a change from elsewhere that nobody runs into is found out', async () => {
+const insert = 'insert into st values ($1)'
+const describeOf = (name: string) => [
+  raw.parse(name, insert),
+  raw.describeMessage('statement', name),
+  raw.sync(),
+]
+
+/** A client that was told int4, which has become bigint, and one that comes behind. */
+async function widened(): Promise<[early: RawClient, late: RawClient]> {
   await say(outside, raw.query('create table st (id int)'))
-  const insert = 'insert into st values ($1)'
   const early = await pooled.client('transaction')
-  const told = [raw.parse('s', insert), raw.describeMessage('statement', 's'), raw.sync()]
-  expect(parameterOf(await say(early, ...told))).toBe(23)
+  expect(parameterOf(await say(early, ...describeOf('s')))).toBe(23)
   await say(outside, raw.query('alter table st alter id type bigint'))
-  const late = await pooled.client('transaction')
-  let name = ''
+  return [early, await pooled.client('transaction')]
+}
+
+/** With a new name each time, until it is so. The name of the last one. */
+async function untilFound(look: (name: string) => Promise<void>): Promise<string> {
   let tries = 0
-  const look = async () => {
-    name = `s${++tries}`
-    const anew = [raw.parse(name, insert), raw.describeMessage('statement', name), raw.sync()]
-    expect(parameterOf(await say(late, ...anew))).toBe(20)
-  }
-  await eventually(look, { pollMs: 500 })
+  await eventually(() => look(`s${++tries}`), { pollMs: 500 })
+  return `s${tries}`
+}
+
+test('a change from elsewhere that nobody runs into is found out', async () => {
+  const [early, late] = await widened()
+  const name = await untilFound(async (one) => {
+    expect(parameterOf(await say(late, ...describeOf(one)))).toBe(20)
+  })
   expect(codeOf(await run(late, name, '3000000000'))).toBe(null)
   // A type of before is none that it was not told.
   expect(codeOf(await run(early, 's', '3'))).toBe(null)
@@ -298,21 +310,11 @@ test('a change from elsewhere that nobody runs into is found out', async () => {
 })
 
 test('also by a client that is told nothing, for which it counts at once', async () => {
-  await say(outside, raw.query('create table st (id int)'))
-  const insert = 'insert into st values ($1)'
-  const client = await pooled.client('transaction')
-  const early = [raw.parse('s', insert), raw.describeMessage('statement', 's'), raw.sync()]
-  expect(parameterOf(await say(client, ...early))).toBe(23)
-  await say(outside, raw.query('alter table st alter id type bigint'))
-  const late = await pooled.client('transaction')
-  let name = ''
-  let tries = 0
-  const look = async () => {
-    name = `s${++tries}`
-    await say(late, raw.parse(name, insert), raw.sync())
-    expect(codeOf(await run(late, name, '3000000000'))).toBe(null)
-  }
-  await eventually(look, { pollMs: 500 })
+  const [, late] = await widened()
+  await untilFound(async (one) => {
+    await say(late, raw.parse(one, insert), raw.sync())
+    expect(codeOf(await run(late, one, '3000000000'))).toBe(null)
+  })
 })
 
 test('a row of more columns than are read is left to Postgres', async () => {

@@ -64,6 +64,7 @@ describe.each(made)('%s', (make, use) => {
 const paths: readonly (readonly [name: string, options: string, set: string])[] = [
   ['SET', '', 'set search_path = pg_temp, public'],
   ['SET behind the schema of a user that has none', '', 'set search_path = "$user", pg_temp'],
+  ['SET behind a schema without a name', '', "set search_path = '', pg_temp"],
   ['set_config', '', "select set_config('search_path', 'pg_' || 'temp, public', false)"],
   ['the startup packet', '-c search_path=pg_temp,public', 'select 1'],
 ]
