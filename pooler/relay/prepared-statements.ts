@@ -1,8 +1,9 @@
 // One client's prepared statements in transaction mode. The client's names stay the client's; on
 // servers a statement has a name made from its content, and a server learns it when it is first
 // needed there. What a server has already is answered by us, in order with its other replies.
-import { Buffer } from 'node:buffer'
+import type { Buffer } from 'node:buffer'
 import { frontend, status } from '../../shared/protocol/message-types.ts'
+import { ClosingTexts } from './closing-texts.ts'
 import { LargeStatements } from './large-statements.ts'
 import { contentFor, dropsStatements, type NamingText } from './naming-text.ts'
 import type { ServerLink } from './server-link.ts'
@@ -33,11 +34,9 @@ import { UnnamedStatement } from './unnamed-statement.ts'
 const unnamed = ''
 const portalOf = (beforeName: Buffer): string =>
   beforeName.toString('latin1', 0, beforeName.length - 1)
-const flushMessage = Buffer.from([frontend.flush, 0, 0, 0, 4])
 
 export class PreparedStatements implements StatementObserver {
   readonly #catalog: StatementCatalog
-  readonly #input: ClientInput
   readonly #ledger: StatementLedger
   readonly #supply: StatementSupply
   readonly inSql: StatementsInSql
@@ -48,8 +47,7 @@ export class PreparedStatements implements StatementObserver {
   readonly shapes: StatementShapes
   readonly #onLargeLearnt: () => void
   #link: ServerLink | null = null
-  /** DISCARD or DEALLOCATE is on its way. */
-  #isClosing = false
+  readonly #closing: ClosingTexts
 
   /** `onLargeLearnt`: the client's server has a statement that can be brought to no other. */
   constructor(
@@ -61,7 +59,7 @@ export class PreparedStatements implements StatementObserver {
     onLargeLearnt: () => void,
   ) {
     this.#catalog = catalog
-    this.#input = input
+    this.#closing = new ClosingTexts(input)
     this.#ledger = new StatementLedger(catalog, limits.clientStatementsMax)
     this.#supply = new StatementSupply(catalog, this.#ledger, limits, input, inForce, counters)
     this.inSql = new StatementsInSql(catalog, this.#ledger, this.#supply)
@@ -87,7 +85,7 @@ export class PreparedStatements implements StatementObserver {
   attach(link: ServerLink): void {
     this.#link = link
     this.#supply.link = link
-    this.#isClosing = false
+    this.#closing.attach()
     this.inSql.attach()
     link.tracker.observer = this
   }
@@ -127,16 +125,9 @@ export class PreparedStatements implements StatementObserver {
    * yet be skipped: the message has to wait.
    */
   isUncertain(name: string): boolean {
-    const { tracker, statements, transport } = this.#server()
-    if (this.#isClosing && tracker.owed === 0) this.#isClosing = false
-    if (this.#isClosing && !tracker.needsClient && name !== unnamed) {
-      // Else the server keeps its answers until the Sync that comes behind this message.
-      if (tracker.isBatchOpen) {
-        this.#input.passSoFar()
-        transport.write(flushMessage)
-      }
-      return true
-    }
+    const server = this.#server()
+    const { tracker, statements } = server
+    if (this.#closing.mustWait(name !== unnamed, server)) return true
     if (!tracker.isAheadOfReplies) return false
     const batch = tracker.batches
     if (this.#ledger.isUncertain(name, batch)) return true
@@ -157,13 +148,12 @@ export class PreparedStatements implements StatementObserver {
   get mayGoOn(): boolean {
     const { tracker } = this.#server()
     if (this.repair.isUnderWay) return tracker.owed === 0
-    if (this.#isClosing) return tracker.owed === 0 || tracker.needsClient
-    return !tracker.isAheadOfReplies
+    return !tracker.isAheadOfReplies && !this.#closing.isAwaitedStill(tracker)
   }
 
   /** What runs next may close statements. */
   noteCloser(): void {
-    this.#isClosing = !this.#ledger.isEmpty
+    if (!this.#ledger.isEmpty) this.#closing.note()
   }
 
   /** A simple Query destroys the unnamed statement; `translation`: it names statements of the client's. */

@@ -165,6 +165,21 @@ const extended: Record<string, readonly Turn[]> = {
     turn(1, raw.execute('', 2), raw.sync()),
     query('rollback'),
   ],
+  'a batch that is kept waiting behind a DISCARD ALL which failed': [
+    turn(1, raw.parse('kept', 'select 1'), raw.sync()),
+    query('begin'),
+    query('discard all'),
+    turn(
+      2,
+      raw.query('select 2'),
+      raw.closeMessage('statement', ''),
+      batch("select date '1.2.2026'"),
+      raw.sync(),
+    ),
+    query('rollback'),
+    turn(1, raw.bind({ statement: 'kept' }), raw.execute(), raw.sync()),
+    query('discard all'),
+  ],
   'closing what there is not': [
     turn(1, raw.closeMessage('statement', 'none'), raw.closeMessage('portal', 'none'), raw.sync()),
   ],
