@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { AssignableRoles } from '../../pooler/access/assignable-roles.ts'
 import { Secret } from '../../shared/secret.ts'
 import { expectEnded } from '../support/endings-setup.ts'
+import { eventually } from '../support/eventually.ts'
 import { HandDrivenChanges } from '../support/hand-driven-changes.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { PersonSession } from '../support/person-session.ts'
@@ -98,7 +99,8 @@ test('a role that was dropped and made anew is opened by no old rule', async () 
   const asked = await pooler.api('POST', path(), person.token, { role, rhost: '127.0.0.1' })
   expect(asked).toMatchObject({ status: 403, body: { reason: 'role_made_anew' } })
   expect(await give()).toEqual([expect.stringContaining('another role under this name')])
-  await enter()
+  // Logins hear of a rule over the feed of changes.
+  await eventually(enter)
   expect(await give()).toEqual([])
 })
 
@@ -165,7 +167,7 @@ test('a dump that was restored in another cluster keeps its rules, by name', asy
     await look()
     await enter()
     expect(await give()).toEqual([])
-    await enter()
+    await eventually(enter)
   } finally {
     for (const { client } of sessions.splice(0)) client.close()
     await pooler.change(project, { dbHost: sharedPostgres().host, dbPort: sharedPostgres().port })
