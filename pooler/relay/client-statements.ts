@@ -26,7 +26,9 @@ export interface ClientStatements {
 export interface StatementEvents {
   /** The client has to keep its server from here on. */
   readonly onPinned: (reason: 'large statement') => void
-  /** A prepared text that may leave something behind is about to be run. */
+  /** A text that may leave something behind is about to be prepared. */
+  readonly onPrepared: (verdict: TextVerdict) => void
+  /** Such a text is about to be run. */
   readonly onText: (verdict: TextVerdict) => void
 }
 
@@ -40,7 +42,7 @@ export function clientStatements(
   const names = new PreparedStatements(options.catalog, options, counters, pump, inForce, () =>
     events.onPinned('large statement'),
   )
-  const texts = new StatementTexts((verdict) => {
+  const texts = new StatementTexts(events.onPrepared, (verdict) => {
     if (verdict.mayPrepare) names.inSql.mayHaveOwn = true
     events.onText(verdict)
   })

@@ -17,7 +17,7 @@ export function cancelIfOverdue(relay: Relay, nowMs: number, limits: RelayTimeLi
   const isRunning = (relay.server?.tracker.readyOwed ?? 0) > 0 && !relay.isDeaf
   if (ms === 0 || !isRunning || nowMs - relay.times.busySinceMs <= ms) return
   relay.times.onBusy(nowMs)
-  relay.session.expectTimeout(new PoolerError('EQUERYTIMEOUT', { values: { ms } }))
+  relay.session.errors.expectTimeout(new PoolerError('EQUERYTIMEOUT', { values: { ms } }))
   void relay.cancel()
 }
 

@@ -1,6 +1,7 @@
 // A logged-in server as the relay uses it: its transport, what it owes, and the settings it has.
 // Who holds it, for how long, and where it came from is the pool's business.
 import type { Socket } from 'node:net'
+import type { ClientId } from '../../shared/ids.ts'
 import type { PostgresError } from '../../shared/protocol/error-response.ts'
 import { reportedCharactersMax, reportedSettingsMax } from '../config/limits.ts'
 import type { Lane } from './lanes.ts'
@@ -53,6 +54,8 @@ export abstract class ServerLink implements TransportReader {
   isListening = false
   /** Whom the session state on this server may stem from; undefined: nobody has had it since its reset. */
   lastPerson: string | null | undefined = undefined
+  /** Whose nextval() may have given what lastval() tells here; null: nobody's. */
+  sequencesOf: ClientId | null = null
   /** The last hold by a person, for it to go on; null: somebody else has had it since. */
   hold: ServerHold | null = null
   /** The client that has it called it by a name that is not for it to give, see attribution.ts. */

@@ -1,18 +1,19 @@
 // What follows one client from server to server: its settings and its prepared statements; and what
 // cannot follow, so that the client keeps its server (pinned) or the server is reset after it.
-import type { PoolerError } from '../../shared/errors.ts'
-import { errorResponseOf, type PostgresError } from '../../shared/protocol/error-response.ts'
+import type { PostgresError } from '../../shared/protocol/error-response.ts'
 import { frontend, status } from '../../shared/protocol/message-types.ts'
 import { nameSetting } from './attribution.ts'
 import { ClientProfile } from './client-profile.ts'
 import type { ClientPump } from './client-pump.ts'
-import { type ClientStatements, clientStatements, errorForClient } from './client-statements.ts'
+import { type ClientStatements, clientStatements } from './client-statements.ts'
 import { readDataRow } from './data-row.ts'
+import { ErrorWording } from './error-wording.ts'
 import { Listening, type ListeningHost } from './listening.ts'
 import type { PersonWitness } from './person-witness.ts'
 import { lastingPins, type PinReason } from './pin-reasons.ts'
 import type { RelayCounters, RelayOptions } from './relay-options.ts'
 import type { SchemaVersion } from './schema-version.ts'
+import { SequenceValues } from './sequence-values.ts'
 import type { ServerLink } from './server-link.ts'
 import type { SessionSink } from './server-sink.ts'
 import { answerOf, questionMessages, type SessionAnswer } from './session-question.ts'
@@ -44,6 +45,7 @@ export class SessionState implements SessionSink, SettingsInForce {
   /** null in session mode. */
   readonly listening: Listening | null
   readonly #suspicion = new SessionSuspicion()
+  readonly #sequences: SequenceValues
   readonly #asksAlways: boolean
   readonly #schema: SchemaVersion
   /** Something has gone to the server since it was asked last. */
@@ -60,8 +62,7 @@ export class SessionState implements SessionSink, SettingsInForce {
   #countedPin: PinReason | null = null
   /** The client's message must wait for replies to those before it. */
   #isHeld = false
-  /** Stands for the server's word when a query that ran too long has been cancelled. */
-  #timeout: PoolerError | null = null
+  readonly errors: ErrorWording
 
   constructor(options: RelayOptions, pump: ClientPump, host: ListeningHost) {
     this.#transport = options.transport
@@ -75,6 +76,7 @@ export class SessionState implements SessionSink, SettingsInForce {
     this.#schema = options.schema
     this.#asksAlways = options.stateCheck === 'always'
     this.#restorer = new SessionRestorer(startup)
+    this.#sequences = new SequenceValues(options.clientId)
     const { notifications } = options
     this.listening =
       notifications === null
@@ -87,12 +89,16 @@ export class SessionState implements SessionSink, SettingsInForce {
             onPinned: (reason) => {
               this.#pinnedBy ??= reason
             },
+            onPrepared: (verdict) => this.#sequences.onText(verdict),
             onText: (verdict) => {
               this.#suspicion.onText(verdict)
               this.#restorer.onText(verdict)
+              this.#sequences.onText(verdict)
+              if (this.#sequences.mustKeepServer(verdict)) this.#pinnedBy ??= 'sequence value'
             },
           })
     this.repair = this.#statements?.names.repair ?? null
+    this.errors = new ErrorWording(options.transport, this.#statements?.names ?? null)
   }
 
   get settings(): TextSettings {
@@ -134,7 +140,7 @@ export class SessionState implements SessionSink, SettingsInForce {
   }
 
   get readsErrors(): boolean {
-    return this.#timeout !== null || this.#statements?.names.readsErrors === true
+    return this.errors.isNeeded
   }
 
   /** The client has this server from here to `detach`. */
@@ -156,6 +162,7 @@ export class SessionState implements SessionSink, SettingsInForce {
       const tell = this.#restorer.restore(link, wanted, this.#person, overridden)
       for (const setting of tell) this.#profile.tell(link, setting)
     }
+    this.#sequences.attach(link)
     if (this.listening?.isListening === true) {
       if (!this.isAwaited) link.transport.hold()
       this.listening.lay(link)
@@ -166,6 +173,7 @@ export class SessionState implements SessionSink, SettingsInForce {
   detach(link: ServerLink): void {
     this.#statements?.names.detach(link)
     this.#restorer.detach()
+    this.#sequences.detach(link)
     this.#countedPin = null
     if (this.pinnedBy !== null) link.dirtyBy ??= this.pinnedBy
     // The client left before the server could be asked.
@@ -362,23 +370,9 @@ export class SessionState implements SessionSink, SettingsInForce {
     }
   }
 
-  /** What runs is being cancelled: the client is told why. */
-  expectTimeout(error: PoolerError): void {
-    this.#timeout = error
-  }
-
   /** An ErrorResponse for the client, which is written here. */
   onError(error: PostgresError): void {
-    const names = this.#statements?.names ?? null
-    const worded = names === null ? error.raw : errorForClient(error, names)
-    const timeout = this.#timeout
-    this.#timeout = null
-    if (worded === null) return
-    if (timeout !== null && error.fields.sqlState === timeout.row.sqlState) {
-      this.#transport.write(errorResponseOf(timeout))
-    } else {
-      this.#transport.write(worded)
-    }
+    this.errors.write(error)
   }
 
   #takeAnswer(answer: SessionAnswer, link: ServerLink): void {

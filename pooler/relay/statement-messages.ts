@@ -188,8 +188,8 @@ export class StatementMessages {
     if (this.#isUnsettled(environment, link)) return hold
     const verdict = verdictOfBytes(chunk, nameEnd + 1, textEnd)
     const naming = namingOf(content, environment, settings, verdict)
-    if (!this.#statements.onParse(name, content, environment, naming)) return hold
     this.#texts.set(name, verdict)
+    if (!this.#statements.onParse(name, content, environment, naming)) return hold
     link.transport.hold()
     return drop
   }

@@ -9,11 +9,13 @@ const suspectsMax = 1000
 export class StatementTexts {
   /** Made when first needed: most clients have none. */
   #suspects: Map<string, TextVerdict> | null = null
+  readonly #onSet: (verdict: TextVerdict) => void
   readonly #onUse: (verdict: TextVerdict) => void
   #isFull = false
 
-  /** `onUse` is told of each suspect text that is about to be run. */
-  constructor(onUse: (verdict: TextVerdict) => void) {
+  /** Told of each suspect text that is about to be prepared, and to be run. */
+  constructor(onSet: (verdict: TextVerdict) => void, onUse: (verdict: TextVerdict) => void) {
+    this.#onSet = onSet
     this.#onUse = onUse
   }
 
@@ -25,6 +27,7 @@ export class StatementTexts {
       this.#suspects?.delete(key)
       return
     }
+    this.#onSet(verdict)
     this.#suspects ??= new Map()
     if (this.#suspects.size < suspectsMax) this.#suspects.set(key, verdict)
     else this.#isFull = true

@@ -22,6 +22,8 @@ export interface TextVerdict {
   readonly mayNameStatements: boolean
   /** It may prepare one in SQL. */
   readonly mayPrepare: boolean
+  /** It asks what sequences gave: in its own statements, or in an `earlier` one; null: it does not. */
+  readonly asksSequences: 'own' | 'earlier' | null
 }
 
 export const harmless: TextVerdict = {
@@ -33,6 +35,7 @@ export const harmless: TextVerdict = {
   mayChangeReading: false,
   mayNameStatements: false,
   mayPrepare: false,
+  asksSequences: null,
 }
 
 /** Any setting: RESET ALL, or a name that is computed. */
@@ -48,6 +51,7 @@ export const unknownText: TextVerdict = {
   mayChangeReading: true,
   mayNameStatements: true,
   mayPrepare: true,
+  asksSequences: 'own',
 }
 
 /** They end with their transaction, however they were set (Postgres manual, SET TRANSACTION). */
@@ -92,6 +96,9 @@ const unsetPattern = /\breset\b|\bdefault\b|\btime\s+zone\s+local\b/i
 const discardPattern = /\bdiscard\b/i
 const preparePattern = /\bprepare\b/i
 const temporaryPattern = /\b(?:temp|temporary)\b|\bpg_temp/i
+const sequencePattern = /\b(?:lastval|currval)\b/i
+const nextPattern = /\bnextval\b/i
+const insertPattern = /\binsert\b/i
 const holdPattern = /\b(?:hold|listen|prepare)\b/i
 
 function judge(text: string): TextVerdict {
@@ -114,7 +121,9 @@ function judge(text: string): TextVerdict {
     configs.add(anySetting)
   }
   const mayNameStatements = mayReferToStatements(text)
-  if (sets.size + configs.size === 0 && !mayHold && !mayNameStatements) return harmless
+  const asksSequences = sequencesIn(text)
+  const isAny = mayHold || mayNameStatements || asksSequences !== null
+  if (sets.size + configs.size === 0 && !isAny) return harmless
   const mayDiscard = discardPattern.test(text)
   const mayUnset = mayDiscard || (sets.size > 0 && unsetPattern.test(text))
   const names = [...sets, ...configs]
@@ -128,7 +137,17 @@ function judge(text: string): TextVerdict {
     mayChangeReading,
     mayNameStatements,
     mayPrepare: preparePattern.test(text),
+    asksSequences,
   }
+}
+
+function sequencesIn(text: string): TextVerdict['asksSequences'] {
+  const at = text.search(sequencePattern)
+  if (at === -1) return null
+  const before = text.slice(0, at)
+  const insert = before.search(insertPattern)
+  const hasInserted = insert !== -1 && before.includes(';', insert)
+  return hasInserted || nextPattern.test(before) ? 'own' : 'earlier'
 }
 
 /** Forms of SET that name their setting otherwise (Postgres manual, SET and the pages it refers to). */

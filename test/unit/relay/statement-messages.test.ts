@@ -84,6 +84,7 @@ class PlayedClient {
         onPinned: (reason) => {
           this.pinnedBy = reason
         },
+        onPrepared() {},
         onText() {},
       },
     )

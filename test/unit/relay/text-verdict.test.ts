@@ -92,6 +92,17 @@ describe('a text', () => {
     expect(verdict(text).mayHold).toBe(true)
   })
 
+  test.each([
+    ['select lastval()', 'earlier'],
+    ["insert into child values (currval('parent_id_seq'))", 'earlier'],
+    ["insert into t values (1); select currval('t_id_seq')", 'own'],
+    ["select nextval('s'), currval('s')", 'own'],
+    ["select currval('s'), nextval('s')", 'earlier'],
+    ["select nextval('s'), last_value from s where (1 = 1) and lock_timeout() > 0", null],
+  ])('%j asks what sequences gave: %j', (text, asks) => {
+    expect(verdict(text).asksSequences).toBe(asks)
+  })
+
   test('that has not come whole, or is very long, is not looked at but asked about', () => {
     expect(verdictOfBytes(Buffer.from('select 1'), 0, -1)).toBe(unknownText)
     expect(verdictOfBytes(Buffer.from('select 1'), 0, 100)).toBe(unknownText)
@@ -142,7 +153,10 @@ describe('suspicion', () => {
 describe('prepared texts', () => {
   test('tell when a suspect one is run, under the name it has now', () => {
     const used: TextVerdict[] = []
-    const texts = new StatementTexts((one) => used.push(one))
+    const texts = new StatementTexts(
+      () => {},
+      (one) => used.push(one),
+    )
     texts.set('s', verdict('select f(1)'))
     texts.use('other')
     expect(used).toEqual([])
@@ -155,7 +169,10 @@ describe('prepared texts', () => {
 
   test('are all suspect once there are too many suspects to remember', () => {
     const used: TextVerdict[] = []
-    const texts = new StatementTexts((one) => used.push(one))
+    const texts = new StatementTexts(
+      () => {},
+      (one) => used.push(one),
+    )
     for (let index = 0; index < 1001; index += 1) texts.set(`s${index}`, verdict('select f(1)'))
     texts.use('never seen')
     expect(used).toEqual([unknownText])
