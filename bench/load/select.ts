@@ -10,6 +10,10 @@ import {
 } from '../support/scenario.ts'
 import { ableTargets } from '../support/target.ts'
 
+/** pgbench's seconds begin before it logs in, one client after the other. */
+const loginSeconds = (clients: number): number => Math.round(clients / clientsInSecond)
+const clientsInSecond = 80
+
 export const select: Scenario = {
   name: 'select',
   about: 'What does one small read cost, by protocol and number of clients? (pgbench -S)',
@@ -32,7 +36,11 @@ export const select: Scenario = {
           seconds,
           warmUpSeconds: warmUpSecondsOf(options, cases.length === 0, 3),
           turn: (target, turnSeconds) =>
-            pgbenchTurn(target.transaction, [...args, '-T', `${turnSeconds}`]),
+            pgbenchTurn(target.transaction, [
+              ...args,
+              '-T',
+              `${turnSeconds + loginSeconds(clients)}`,
+            ]),
         })
         options.onCase(done)
         cases.push(done)

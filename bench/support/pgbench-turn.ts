@@ -19,10 +19,12 @@ export async function pgbenchTurn(
     const run = await pgbench(address, logged)
     const isNothing = run.exitCode !== 0 || run.transactions === 0
     const failed = run.failed + (isNothing ? 1 : 0)
+    const { beganMs, took } = await readLog(folder)
     return {
       work: run.transactions * unitsPerTransaction,
       seconds: run.tps === null ? null : run.transactions / run.tps,
-      latencies: latencies(await readLatencies(folder)),
+      fromMs: beganMs,
+      latencies: latencies(took),
       errors: failed,
       firstError: failed === 0 ? null : run.stderr.trim().split('\n').at(-1) || 'nothing was done',
     }
@@ -31,15 +33,26 @@ export async function pgbenchTurn(
   }
 }
 
-/** Third column, in microseconds (pgbench manual, "Per-Transaction Logging"). */
-async function readLatencies(folder: string): Promise<Float64Array> {
-  const ms: number[] = []
+interface TransactionLog {
+  /** When the first one began, as performance.now() has it. */
+  readonly beganMs: number | undefined
+  /** How long each took, in ms. */
+  readonly took: Float64Array
+}
+
+/** Of each: its time in µs, and when it ended by the wall clock (pgbench manual, "Per-Transaction Logging"). */
+async function readLog(folder: string): Promise<TransactionLog> {
+  const took: number[] = []
+  let beganMs: number | undefined
   for (const name of await readdir(folder)) {
     const text = await readFile(join(folder, name), 'latin1')
     for (const line of text.split('\n')) {
-      const us = Number(line.split(' ')[2])
-      if (us > 0) ms.push(us / 1000)
+      const [, , us, , endSeconds, endUs] = line.split(' ').map(Number)
+      if (us === undefined || !(us > 0)) continue
+      took.push(us / 1000)
+      const wallMs = (endSeconds ?? 0) * 1000 + ((endUs ?? 0) - us) / 1000
+      beganMs = Math.min(beganMs ?? Infinity, wallMs - performance.timeOrigin)
     }
   }
-  return Float64Array.from(ms)
+  return { beganMs, took: Float64Array.from(took) }
 }

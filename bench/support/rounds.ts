@@ -7,6 +7,7 @@ import {
   treeCpuMs,
   treePeakMemoryMb,
 } from './cpu.ts'
+import { CpuLog } from './cpu-log.ts'
 import type { Case, Measure } from './measure.ts'
 import { untilQuiet } from './quiet.ts'
 import { RoundOrder } from './round-order.ts'
@@ -19,6 +20,8 @@ export interface Turn {
   readonly work: number
   /** Of the work alone; null: of the whole turn. */
   readonly seconds: number | null
+  /** When the work began, as performance.now() has it; undefined: with the turn. */
+  readonly fromMs?: number | undefined
   readonly latencies: Pick<Measure, 'p50Ms' | 'p95Ms' | 'p99Ms' | 'maxMs'> | null
   readonly errors: number
   readonly firstError: string | null
@@ -72,14 +75,18 @@ async function measured(
   const memoryPid = target.hasSharedMemory === true ? null : target.pid
   if (memoryPid !== null) resetTreePeakMemory(memoryPid)
   const before = read(world, target)
-  const { seconds, latencies, ...done } = await turn()
+  const log = target.pid === null ? null : new CpuLog(target.pid)
+  const { seconds, latencies, fromMs, ...done } = await turn().catch((error: unknown) => {
+    log?.stop(undefined)
+    throw error
+  })
+  const cpuMs = log?.stop(fromMs) ?? null
   const after = read(world, target)
-  const cpuMs = target.pid === null ? null : after.poolerMs - before.poolerMs
   const totalMs = Math.max(1, after.machine.totalMs - before.machine.totalMs)
   const oursMs =
     after.oursMs === null || before.oursMs === null
       ? null
-      : after.oursMs - before.oursMs + (cpuMs ?? 0)
+      : after.oursMs - before.oursMs + after.poolerMs - before.poolerMs
   const busyMs = after.machine.busyMs - before.machine.busyMs
   const frontMs = after.frontMs - before.frontMs
   const isFront = target.hasWorkers === true && done.work > 0
