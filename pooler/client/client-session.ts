@@ -199,6 +199,7 @@ export class ClientSession implements PoolClient {
       lane: this.#pool.lane,
       statements: this.key.mode === 'transaction' ? this.#pool.statements : null,
       schema: this.#pool.schema,
+      sequences: this.#pool.sequences,
       stateCheck: config.poolerStateCheck,
       notifications:
         this.key.mode === 'transaction'

@@ -7,6 +7,7 @@ import type { PoolCounters } from '../metrics/counters.ts'
 import type { StatementOptions } from '../relay/client-statements.ts'
 import type { Lane } from '../relay/lanes.ts'
 import type { SchemaVersion } from '../relay/schema-version.ts'
+import { SequenceUse } from '../relay/sequence-values.ts'
 import type { ServerLink } from '../relay/server-link.ts'
 import { mutedSink, type ServerSink } from '../relay/server-sink.ts'
 import type { Refusal, ServerSource, ServerWaiter } from '../relay/server-source.ts'
@@ -30,6 +31,7 @@ export class Pool implements ServerSource {
   readonly key: PoolKey
   readonly lane: Lane
   readonly schema: SchemaVersion
+  readonly sequences = new SequenceUse()
   readonly counters: PoolCounters
   /** Listens for clients in transaction mode. */
   readonly hub: NotificationHub

@@ -14,6 +14,5 @@ export type PinReason = (typeof pinReasons)[number]
 export const lastingPins: ReadonlySet<PinReason | null> = new Set([
   'large statement',
   'loaded library',
-  'sequence value',
   'large setting',
 ])

@@ -8,6 +8,7 @@ import type { NotificationSource } from './notification-source.ts'
 import type { PersonWitness } from './person-witness.ts'
 import type { PinReason } from './pin-reasons.ts'
 import type { SchemaVersion } from './schema-version.ts'
+import type { SequenceUse } from './sequence-values.ts'
 import type { ServerSource } from './server-source.ts'
 import type { SettingsProfile } from './session-settings.ts'
 import type { StatementCounters } from './statement-supply.ts'
@@ -43,6 +44,7 @@ export interface RelayOptions {
   readonly statements: StatementOptions | null
   /** Of its database. */
   readonly schema: SchemaVersion
+  readonly sequences: SequenceUse
   /** After which transactions a shared server is asked what they left on it. */
   readonly stateCheck: 'suspect' | 'always'
   /** null in session mode: a client listens on its own server. */

@@ -54,8 +54,8 @@ export abstract class ServerLink implements TransportReader {
   isListening = false
   /** Whom the session state on this server may stem from; undefined: nobody has had it since its reset. */
   lastPerson: string | null | undefined = undefined
-  /** Whose nextval() may have given what lastval() tells here; null: nobody's. */
-  sequencesOf: ClientId | null = null
+  /** Whose nextval() may have given what lastval() and currval() tell here; null: nobody's. */
+  sequencesOf: ClientId | 'several' | null = null
   /** The last hold by a person, for it to go on; null: somebody else has had it since. */
   hold: ServerHold | null = null
   /** The client that has it called it by a name that is not for it to give, see attribution.ts. */

@@ -76,7 +76,7 @@ export class SessionState implements SessionSink, SettingsInForce {
     this.#schema = options.schema
     this.#asksAlways = options.stateCheck === 'always'
     this.#restorer = new SessionRestorer(startup)
-    this.#sequences = new SequenceValues(options.clientId)
+    this.#sequences = new SequenceValues(options.clientId, options.sequences)
     const { notifications } = options
     this.listening =
       notifications === null
@@ -89,12 +89,11 @@ export class SessionState implements SessionSink, SettingsInForce {
             onPinned: (reason) => {
               this.#pinnedBy ??= reason
             },
-            onPrepared: (verdict) => this.#sequences.onText(verdict),
+            onPrepared: (verdict) => this.#sequences.onPrepared(verdict),
             onText: (verdict) => {
               this.#suspicion.onText(verdict)
               this.#restorer.onText(verdict)
-              this.#sequences.onText(verdict)
-              if (this.#sequences.mustKeepServer(verdict)) this.#pinnedBy ??= 'sequence value'
+              this.#sequences.onRun(verdict)
             },
           })
     this.repair = this.#statements?.names.repair ?? null
@@ -127,13 +126,15 @@ export class SessionState implements SessionSink, SettingsInForce {
 
   /** Why the client keeps its server until DISCARD ALL or its end; null: it need not. */
   get pinnedBy(): PinReason | null {
-    if (this.#pinnedBy === null && this.listening?.needsServer === true) return 'listening'
-    return this.#pinnedBy
+    if (this.#pinnedBy !== null) return this.#pinnedBy
+    if (this.#sequences.needsServer) return 'sequence value'
+    return this.listening?.needsServer === true ? 'listening' : null
   }
 
   /** Its transaction is over, and it stays. */
   keepServer(reason: PinReason): void {
     this.#suspicion.clear()
+    this.#sequences.onKept()
     if (reason === this.#countedPin) return
     this.#countedPin = reason
     this.#counters.pins.count(reason)
@@ -162,7 +163,7 @@ export class SessionState implements SessionSink, SettingsInForce {
       const tell = this.#restorer.restore(link, wanted, this.#person, overridden)
       for (const setting of tell) this.#profile.tell(link, setting)
     }
-    this.#sequences.attach(link)
+    this.#sequences.attach(link, this.isAwaited)
     if (this.listening?.isListening === true) {
       if (!this.isAwaited) link.transport.hold()
       this.listening.lay(link)
@@ -339,6 +340,7 @@ export class SessionState implements SessionSink, SettingsInForce {
         // What it has changed is reported behind its tag.
         this.#suspicion.mayChangeReading = true
         this.#pinnedBy = null
+        this.#sequences.onDiscarded()
         this.#pinByPath()
         // It took the channels as well: whether for good, the server says.
         if (this.listening?.isListening === true) this.#suspicion.mayHold = true

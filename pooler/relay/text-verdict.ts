@@ -22,8 +22,8 @@ export interface TextVerdict {
   readonly mayNameStatements: boolean
   /** It may prepare one in SQL. */
   readonly mayPrepare: boolean
-  /** It asks what sequences gave: in its own statements, or in an `earlier` one; null: it does not. */
-  readonly asksSequences: 'own' | 'earlier' | null
+  /** It asks what sequences gave: in itself, or in an `earlier` text; null: it does not. */
+  readonly asksSequences: 'own' | 'earlier' | 'unknown' | null
 }
 
 export const harmless: TextVerdict = {
@@ -51,7 +51,7 @@ export const unknownText: TextVerdict = {
   mayChangeReading: true,
   mayNameStatements: true,
   mayPrepare: true,
-  asksSequences: 'own',
+  asksSequences: 'unknown',
 }
 
 /** They end with their transaction, however they were set (Postgres manual, SET TRANSACTION). */

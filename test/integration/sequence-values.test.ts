@@ -1,8 +1,9 @@
 // lastval() and currval() tell what the session's own nextval() gave. On a server that many clients share
 // they never tell what another's gave; and who asks for them across transactions keeps its server.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { eventually } from '../support/eventually.ts'
 import { PooledPostgres } from '../support/pooled-postgres.ts'
-import { sharedPostgres, uniqueName } from '../support/postgres.ts'
+import { identifier, sharedPostgres, uniqueName } from '../support/postgres.ts'
 import type { RawClient } from '../support/raw-client.ts'
 import * as raw from '../support/raw-messages.ts'
 import { errorFields, rowsOf } from '../support/raw-replies.ts'
@@ -67,17 +68,30 @@ describe.each(Object.entries(ways))('by %s', (_way, messages) => {
     expect(await say(other, ...messages(sql))).toBe(notYet)
   })
 
-  test.each(asking)('%s tells its own value, now and later', async (sql) => {
-    const [one, other] = [await open(), await open()]
+  test.each(asking)('%s tells its own value where nobody had its server since', async (sql) => {
+    const [first, one, other] = [await open(), await open(), await open()]
+    // From here on it is known that somebody asks.
+    expect(await say(first, ...messages(sql))).toBe(notYet)
+    first.close()
     await query(other, inserts)
     await query(one, inserts)
     expect(await say(one, ...messages(sql))).toBe('2')
+    // The server is kept, and then not handed on as it is.
+    await query(one, inserts)
+    expect(await say(one, ...messages(sql))).toBe('3')
     one.close()
-    // The server was kept, and is not handed on as it is.
     expect(await say(other, ...messages(sql))).toBe(notYet)
-    await query(other, inserts)
-    expect(await say(other, ...messages(sql))).toBe('3')
   })
+})
+
+test('a client whose settings are brought to its server in front of the question', async () => {
+  const one = await open()
+  const other = await pooled.client('transaction', {
+    settings: { application_name: 'other', options: '-c work_mem=1MB' },
+  })
+  await query(one, inserts)
+  expect(await query(other, 'select lastval()')).toBe(notYet)
+  expect(await query(other, 'show work_mem')).toBe('1MB')
 })
 
 test('a named statement that is run on another server than it was parsed on', async () => {
@@ -106,6 +120,37 @@ test('who asks across transactions keeps its server, and has its own values besi
   expect(await query(one, 'select lastval()')).toBe(notYet)
 })
 
+test("another's value is not its own because it has had the server since", async () => {
+  const [one, other] = [await open(), await open()]
+  await query(one, inserts)
+  await query(other, inserts)
+  await query(one, 'select 1')
+  await query(one, 'select 1')
+  expect(await query(one, 'select lastval()')).toBe(notYet)
+})
+
+test("who keeps its server for something else does not meet another's value there", async () => {
+  const [one, other] = [await open(), await open()]
+  await query(other, inserts)
+  await query(one, 'create temp table mine (a int)')
+  expect(await query(one, 'select lastval()')).toBe(notYet)
+  await query(one, inserts)
+  expect(await query(one, 'select lastval()')).toBe('2')
+})
+
+test('who was kept at its server by something else when it asked is kept when that has gone', async () => {
+  const [one, other] = [await open(), await open()]
+  await query(one, 'create temp table mine (a int)')
+  await query(one, inserts)
+  expect(await query(one, 'select lastval()')).toBe('1')
+  await query(one, 'drop table mine')
+  const waits = query(other, inserts)
+  expect(await query(one, 'select lastval()')).toBe('1')
+  await query(one, 'discard all')
+  await waits
+  expect(await query(one, 'select lastval()')).toBe(notYet)
+})
+
 test('who asks in the transaction that has the value keeps no server', async () => {
   const [one, other] = [await open(), await open()]
   for (const value of ['1', '3', '5']) {
@@ -131,4 +176,24 @@ test("in a transaction, too, another's value is not told to who has asked before
   expect(await query(one, "select currval('counter')")).toBe(notYet)
   await query(one, 'rollback')
   expect(await query(other, 'select 1')).toBe('1')
+})
+
+test('who waits for its server and then for its role there is not kept waiting', async () => {
+  const role = uniqueName('other')
+  await sharedPostgres().createRole(role, null)
+  try {
+    await sharedPostgres().query(`grant ${identifier(role)} to ${identifier(pooled.role)}`)
+    const [one, other] = [await open(), await open()]
+    await query(one, `set role ${identifier(role)}`)
+    // It keeps the server, which is then reset and handed on.
+    await query(other, 'select lastval()')
+    const waits = query(one, 'select current_user')
+    await eventually(async () => (await pooled.waiters()) === 1)
+    other.close()
+    expect(await waits).toBe(role)
+    one.close()
+  } finally {
+    await pooled.settled()
+    await sharedPostgres().dropRole(role)
+  }
 })

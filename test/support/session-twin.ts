@@ -10,6 +10,8 @@ export interface Step {
   readonly mayPin: boolean
   /** It uses names of prepared statements by protocol. */
   readonly isNamed: boolean
+  /** It asks, outside of a transaction, for what a sequence gave in an earlier one. */
+  readonly asksSequence: boolean
 }
 
 /** Settings and values that they are given, as they stand in SQL. */
@@ -97,6 +99,11 @@ const pinning = [
   'select * from made',
   'discard temp',
 ]
+const next = "select nextval('one.s')"
+const sequences = {
+  none: [next, next, 'select lastval()', "select currval('one.s'::regclass)"],
+  open: [next, `${next}, lastval()`, `${next}; select currval('one.s')`],
+}
 /** With the numbers of their parameters. */
 const prepared: readonly (readonly [string, readonly string[]])[] = [
   ['select v from t', []],
@@ -122,6 +129,7 @@ const step = (messages: readonly Buffer[], mayPin = false, isNamed = false): Ste
   text: textOf(messages).replaceAll('\0', ' '),
   mayPin,
   isNamed,
+  asksSequence: false,
 })
 
 function settingText(random: SeededRandom, otherRole: string): string {
@@ -186,6 +194,7 @@ export function randomStep(random: SeededRandom, status: string, otherRole: stri
     reader: 5,
     transaction: isIdle ? 4 : 8,
     pin: 5,
+    sequence: 2,
     named: 6,
     discard: isIdle ? 2 : 0,
     several: 2,
@@ -202,12 +211,16 @@ export function randomStep(random: SeededRandom, status: string, otherRole: stri
     reader: () => random.pick(readers),
     transaction: () => random.pick(transactions[isIdle ? 'none' : 'open']),
     pin: () => random.pick(pinning),
+    sequence: () => random.pick(sequences[isIdle ? 'none' : 'open']),
     discard: () =>
       random.pick(['discard all', 'discard all', 'discard plans', 'discard sequences']),
   }[kind]()
   const isOne = !sql.includes(';') || sql.startsWith('do')
-  if (!isOne || random.chance(0.6)) return step([raw.query(sql)], kind === 'pin')
+  const asksSequence = isIdle && kind === 'sequence' && sql !== next
+  const isQuery = !isOne || random.chance(0.6)
   const asks = random.chance(0.5) ? [raw.describeMessage('portal')] : []
-  const messages = [raw.parse('', sql), raw.bind(), ...asks, raw.execute(), raw.sync()]
-  return step(messages, kind === 'pin')
+  const messages = isQuery
+    ? [raw.query(sql)]
+    : [raw.parse('', sql), raw.bind(), ...asks, raw.execute(), raw.sync()]
+  return { ...step(messages, kind === 'pin' || asksSequence), asksSequence }
 }
