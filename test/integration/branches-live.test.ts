@@ -1,6 +1,7 @@
 // Branches as people and applications meet them at the ports: made over the API while the pooler runs.
 import { describe, expect, test } from 'vitest'
 import { EndingsSetup, expectEnded } from '../support/endings-setup.ts'
+import { eventually } from '../support/eventually.ts'
 import { doors, PersonSession } from '../support/person-session.ts'
 import type { TestProject } from '../support/running-projects.ts'
 
@@ -75,12 +76,13 @@ describe('a branch', () => {
     await setup.removeRule()
     expectEnded(await byRule.fatal(), /rule removed/)
     await setup.putRoles({ role: setup.project.people.role })
-    const byState = await enter(project)
+    // Logins hear of what is allowed again over the feed of changes.
+    const byState = await eventually(() => enter(project))
     const state = `/v1/projects/${setup.project.ref}/jit-access`
     await setup.ask('PUT', state, { state: 'disabled' })
     expectEnded(await byState.fatal(), /disabled/)
     await setup.ask('PUT', state, { state: 'enabled' })
-    const byMembership = await enter(project)
+    const byMembership = await eventually(() => enter(project))
     const members = `/v1/projects/${setup.project.ref}/members`
     await setup.ask('DELETE', `${members}/${setup.person.userId}`)
     expectEnded(await byMembership.fatal(), /member removed/)
