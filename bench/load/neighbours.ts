@@ -1,13 +1,14 @@
 // One quiet client, alone and beside thousands of busy ones of another project, whose pool is as large
-// as ever. What the pooler does to it is told apart from what the machine does by two controls: the
-// same client straight to Postgres, and through a pooler of its own, beside the same crowd.
+// as ever. What the pooler does to it is told apart from what the machine does: the crowd's own program
+// and its servers get what others leave of the processor. How far that goes show two controls: the same
+// client straight to Postgres, and through a pooler of its own, beside the same crowd.
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Address } from '../support/address.ts'
 import type { CrowdLoad, CrowdReport, CrowdRequest } from '../support/crowd-main.ts'
 import { HelperProcess } from '../support/helper-process.ts'
 import { ownFolder, startLatchkey } from '../support/latchkey.ts'
 import { faultsOf } from '../support/measure.ts'
-import { benchDatabase, otherRole } from '../support/postgres.ts'
+import { type BenchPostgres, benchDatabase, otherRole } from '../support/postgres.ts'
 import type { QuietReport, QuietRequest } from '../support/quiet-client-main.ts'
 import { runCase, type Turn } from '../support/rounds.ts'
 import {
@@ -18,10 +19,13 @@ import {
   warmUpSecondsOf,
 } from '../support/scenario.ts'
 import { untilServing } from '../support/service.ts'
+import { standBack } from '../support/stand-back.ts'
 import { ableTargets, checkLogin, type Target } from '../support/target.ts'
 import type { World } from '../support/world.ts'
 
 const clients = 5000
+/** In its texts, by which its servers are found. */
+const crowdMark = 'crowd'
 interface Load extends CrowdLoad {
   readonly name: string
 }
@@ -62,7 +66,7 @@ export const neighbours: Scenario = {
         warmUpSeconds: warmUpSecondsOf(options, cases.length === 0),
         turn: (target, turnSeconds) => {
           const place = places.find((each) => each.target === target) as Neighbourhood
-          return aloneAndBeside(place, quiet, load, turnSeconds)
+          return aloneAndBeside(world.postgres, place, quiet, load, turnSeconds)
         },
       })
       options.onCase(done)
@@ -123,7 +127,15 @@ async function neighbourhoods(
   return [...places, { target: latchkey.target, quiet, crowd: ours }]
 }
 
+/** Process ids of those that the crowd had last, where they are of this machine. */
+async function serversOf(postgres: BenchPostgres): Promise<number[]> {
+  if (postgres.pid === null) return []
+  const like = `SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT % AS ${crowdMark}'`
+  return (await postgres.query(like)).map(({ pid }) => Number(pid))
+}
+
 async function aloneAndBeside(
+  postgres: BenchPostgres,
   { quiet: address, crowd }: Neighbourhood,
   quiet: HelperProcess,
   { pauseMs, heldMs }: CrowdLoad,
@@ -132,8 +144,9 @@ async function aloneAndBeside(
   const measured = (): Promise<QuietReport> =>
     quiet.ask({ address, seconds } satisfies QuietRequest)
   const alone = await measured()
-  await crowd.ask({ do: 'begin', pauseMs, heldMs } satisfies CrowdRequest)
+  await crowd.ask({ do: 'begin', mark: crowdMark, pauseMs, heldMs } satisfies CrowdRequest)
   await pause(Math.max(1000, pauseMs))
+  const behind = [crowd.pid, ...(await serversOf(postgres))].filter(standBack).length
   const beside = await measured()
   const busy: CrowdReport = await crowd.ask({ do: 'end' } satisfies CrowdRequest)
   const times = (name: 'p50Ms' | 'p99Ms'): number => (beside[name] ?? 0) / (alone[name] ?? 1)
@@ -144,6 +157,7 @@ async function aloneAndBeside(
     errors: busy.errors,
     firstError: busy.errors > 0 ? 'of a busy client' : null,
     extra: {
+      'behind others': behind,
       'alone p50': alone.p50Ms ?? 0,
       'alone p99': alone.p99Ms ?? 0,
       'p50 ×': times('p50Ms'),

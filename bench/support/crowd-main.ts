@@ -11,7 +11,7 @@ import { WireClient } from './wire-client.ts'
 
 export type CrowdRequest =
   | { readonly do: 'open'; readonly address: Address; readonly clients: number }
-  | ({ readonly do: 'begin' } & CrowdLoad)
+  | ({ readonly do: 'begin'; readonly mark: string } & CrowdLoad)
   | { readonly do: 'end' }
 
 export interface CrowdLoad {
@@ -38,7 +38,7 @@ const lookPeriodMs = 20
 
 const crowd: Member[] = []
 let pauseMs = 0
-let question = query('SELECT 1')
+let question = query('')
 let isAsking = false
 let answers = 0
 let errors = 0
@@ -126,7 +126,8 @@ answerRequests(async (request: CrowdRequest): Promise<CrowdReport | undefined> =
   if (request.do === 'begin') {
     const { heldMs } = request
     pauseMs = request.pauseMs
-    question = query(heldMs === 0 ? 'SELECT 1' : `SELECT pg_sleep(${heldMs / 1000})`)
+    const asked = heldMs === 0 ? '1' : `pg_sleep(${heldMs / 1000})`
+    question = query(`SELECT ${asked} AS ${request.mark}`)
     isAsking = true
     answers = 0
     errors = 0

@@ -13,6 +13,10 @@ export class HelperProcess {
     this.#child = fork(join(import.meta.dirname, program))
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0
+  }
+
   ask<Result>(request: object): Promise<Result> {
     return new Promise((resolve, reject) => {
       const onGone = (): void => reject(new Error('a part of the load has ended'))
