@@ -24,6 +24,7 @@ import type { Config } from './config/settings.ts'
 import { FrontDoor } from './front-door.ts'
 import type { CounterBook } from './metrics/counter-book.ts'
 import { PoolCounters } from './metrics/counters.ts'
+import { OverdueClients } from './overdue-clients.ts'
 import { ConnectBackoff } from './pool/connect-backoff.ts'
 import { Pool } from './pool/pool.ts'
 import { PoolHolds } from './pool/pool-holds.ts'
@@ -35,7 +36,6 @@ import type { UpstreamAddresses } from './pool/upstream-address.ts'
 import { poolLimitsOf } from './pool-limits-of.ts'
 import type { EaseReads } from './relay/eased-reads.ts'
 import { Lane } from './relay/lanes.ts'
-import { cancelIfOverdue, overdue } from './relay/overdue.ts'
 import type { Relay } from './relay/relay.ts'
 import { SchemaVersion } from './relay/schema-version.ts'
 import { StatementCatalog } from './relay/statement-catalog.ts'
@@ -83,7 +83,6 @@ export interface OtherWorkers {
   onSchemaChanged(tenantRef: string, database: string): void
 }
 
-const movedDatabase = 'the database of the project has changed'
 const tickMs = 100
 const housekeepingEveryTicks = 10
 /** Backoffs of upstreams that nobody dials any more are forgotten beyond this many. */
@@ -171,9 +170,13 @@ export class DataPlane {
       this.stopAccepting()
       throw error
     }
+    const { config, tenants, clock } = this.#options
+    const parts = housekeepingEveryTicks
+    const clients = new OverdueClients({ connections: this.connections, tenants, config, parts })
     let ticks = 0
-    this.#timer = this.#options.clock.every(tickMs, () => {
-      this.#ticker.nowMs = wholeMs(this.#options.clock)
+    this.#timer = clock.every(tickMs, () => {
+      this.#ticker.nowMs = wholeMs(clock)
+      clients.onTick(this.#ticker.nowMs)
       if (++ticks % housekeepingEveryTicks === 0) this.#keepHouse()
     })
   }
@@ -278,23 +281,11 @@ export class DataPlane {
 
   /** Once a second. */
   #keepHouse(): void {
-    const { config, tenants } = this.#options
+    const { config } = this.#options
     this.pools.onTick()
     this.budgets.onTick()
     this.#isOverMemory =
       config.memorySoftLimit > 0 && process.memoryUsage.rss() > config.memorySoftLimit
-    for (const connection of this.connections) {
-      const relay = connection.session?.relay
-      if (relay === undefined || relay === null) continue
-      const tenant = tenants.peek(connection.session?.key.tenantRef ?? '')
-      const clientIdleTimeoutMs = tenant?.clientIdleTimeoutMs || config.clientIdleTimeoutMs
-      // Of thousands of clients in one turn: nothing is made for each.
-      const error = overdue(relay, this.#ticker.nowMs, config, clientIdleTimeoutMs)
-      if (error !== null) relay.fail(error)
-      else if (tenant !== null && connection.session?.isMisplacedIn(tenant) && relay.isAtRest)
-        relay.fail(new PoolerError('ETERMINATED', { values: { reason: movedDatabase } }))
-      else cancelIfOverdue(relay, this.#ticker.nowMs, config)
-    }
   }
 
   #listener(mode: ListenerMode): Listener {

@@ -32,6 +32,14 @@ export class Roster<Member extends RosterMember> {
     member.seat = -1
   }
 
+  /** One of `parts` about equal ones. Who moves to another seat meanwhile may be in none of a round's. */
+  *share(part: number, parts: number): Iterable<Member> {
+    for (let seat = part; seat < this.#members.length; seat += parts) {
+      const member = this.#members[seat]
+      if (member !== undefined) yield member
+    }
+  }
+
   /** In no order. Those that leave meanwhile are left out, and so may be those that come. */
   *[Symbol.iterator](): Iterator<Member> {
     // From the end: who takes the place of one that leaves has been there already.

@@ -49,6 +49,18 @@ test('who leaves during a walk is left out, and nobody else', () => {
   expect(roster.size).toBe(0)
 })
 
+test('shares of a round have everybody once', () => {
+  for (const size of [0, 1, 9, 10, 11, 37]) {
+    const roster = new Roster<Member>()
+    for (let count = 0; count < size; count++) roster.add(new Member())
+    const shares = Array.from({ length: 10 }, (_, part) => [...roster.share(part, 10)])
+    expect(shares.flat().length).toBe(size)
+    expect(new Set(shares.flat())).toEqual(new Set(roster))
+    const sizes = shares.map(({ length }) => length)
+    expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThanOrEqual(1)
+  }
+})
+
 test('a member of another roster is none of this one', () => {
   const [one, other] = [new Roster<Member>(), new Roster<Member>()]
   const member = new Member()
