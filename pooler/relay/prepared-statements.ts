@@ -153,7 +153,7 @@ export class PreparedStatements implements StatementObserver {
 
   /** What runs next may close statements. */
   noteCloser(): void {
-    if (!this.#ledger.isEmpty) this.#closing.note()
+    this.#closing.note()
   }
 
   /** A simple Query destroys the unnamed statement; `translation`: it names statements of the client's. */

@@ -88,9 +88,9 @@ export class StatementMessages {
       return this.#pump.wait(headerBytes + bodyBytes)
     }
     const verdict = verdictOfBytes(chunk, at, end - 1)
-    if (hasNames && verdict.mayNameStatements) {
-      if (isWhole) return this.#onNamingQuery(message, link, settings, verdict)
-      // Too long to be looked through: it may drop any name.
+    if (verdict.mayNameStatements) {
+      if (hasNames && isWhole) return this.#onNamingQuery(message, link, settings, verdict)
+      // It may drop any name, or what the server has for names that come behind it.
       this.#statements.noteCloser()
     }
     this.#texts.run(verdict)

@@ -128,6 +128,24 @@ test('a name freed by DEALLOCATE ALL may be taken at once, and shares no other t
   expect(await rowOf(other, 's')).toBe('5')
 })
 
+const asQueries = closers.map((sql) => [sql, [raw.query(sql)]] as const)
+const asBatch = [raw.parse('', 'discard all'), ...run(''), raw.sync()]
+const allClosers = [...asQueries, ['a batch with DISCARD ALL', asBatch] as const]
+test.each(allClosers)(
+  'behind %s of a client without names a text runs that the server had',
+  async (_, closing) => {
+    await start()
+    const [client, other] = [await open(), await open()]
+    await say(other, raw.parse('s', 'select 5'), raw.sync())
+    const statement = [raw.parse('s', 'select 5'), ...run('s'), raw.sync()]
+    await client.send(Buffer.concat([...closing, ...statement]))
+    const replies = await client.untilReadies(2)
+    expect(errorOf(replies)).toBe(null)
+    expect(rowsOf(replies).at(-1)).toEqual(['5'])
+    expect(await rowOf(other, 's')).toBe('5')
+  },
+)
+
 test('a statement that SQL closes unseen costs one error, and is made anew', async () => {
   await start()
   const client = await open()
