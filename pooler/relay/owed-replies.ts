@@ -1,7 +1,19 @@
 // The entries of a reply tracker in their order, with how many of them are answered by a
 // ReadyForQuery. What a reply does to them is reply-tracker.ts.
 import { EntryRing } from './entry-ring.ts'
-import { copyEnd, fake, kindMask, noted, owesReady, own, quiet, sync } from './reply-entries.ts'
+import {
+  copyEnd,
+  execute,
+  fake,
+  inBatch,
+  isExtended,
+  kindMask,
+  noted,
+  owesReady,
+  own,
+  quiet,
+  sync,
+} from './reply-entries.ts'
 
 export class OwedReplies {
   readonly #ring = new EntryRing()
@@ -73,13 +85,12 @@ export class OwedReplies {
 
   /**
    * Copy-in has begun: behind the head, Syncs up to the end of the copy data, and that end, will not
-   * be answered. Returns how many Syncs they are, the entries that stay, and whether the data is still
-   * open.
+   * be answered. Returns how many Syncs they are, whether the data is still open, and whether a batch is.
    */
-  takeBehindCopyIn(): {
+  beginCopyIn(): {
     readonly syncs: number
-    readonly kept: readonly number[]
     readonly isOpen: boolean
+    readonly isBatchOpen: boolean
   } {
     const ring = this.#ring
     const kept: number[] = []
@@ -100,6 +111,14 @@ export class OwedReplies {
     this.ready = 0
     this.ownReady = 0
     this.append(first)
-    return { syncs, kept, isOpen }
+    // A Sync that was taken for the batch's end may have been ignored: what counts is the batch's
+    // state at the message that copies.
+    let isBatchOpen = (first & kindMask) === execute || (first & inBatch) !== 0
+    for (const entry of kept) {
+      this.append(entry)
+      if ((entry & kindMask) === sync) isBatchOpen = false
+      else if (isExtended(entry & kindMask)) isBatchOpen = true
+    }
+    return { syncs, isOpen, isBatchOpen }
   }
 }

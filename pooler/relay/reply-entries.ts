@@ -41,3 +41,9 @@ export const owesReady = (kind: number): boolean =>
 
 /** Entries above which the relay stops reading the client until the server has caught up. */
 export const owedHighWater = 32_768
+
+/** Types of messages that may be answered by us, that we put in, that the observer is told of. */
+export type StatementType = typeof frontend.parse | typeof frontend.close
+type UseType = StatementType | typeof frontend.describe | typeof frontend.execute
+export type QuietType = UseType | typeof frontend.bind
+export type NotedType = UseType | typeof frontend.query

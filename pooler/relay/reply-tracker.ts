@@ -9,6 +9,7 @@
 // - In copy-in the server ignores Sync and Flush; outside of it, CopyDone and CopyFail.
 import { backend, frontend, status } from '../../shared/protocol/message-types.ts'
 import { CopyInPhase } from './copy-in-phase.ts'
+import { CountDoubt } from './count-doubt.ts'
 import { FailedBatch } from './failed-batch.ts'
 import { OwedReplies } from './owed-replies.ts'
 import {
@@ -21,23 +22,19 @@ import {
   fake,
   functionCall,
   inBatch,
-  isExtended,
   isStatus,
-  kindMask,
+  type NotedType,
   noted,
   owesReady,
   own,
   parse,
+  type QuietType,
   query,
   quiet,
+  type StatementType,
   sync,
 } from './reply-entries.ts'
 import type { StatementObserver } from './statement-observer.ts'
-
-type StatementType = typeof frontend.parse | typeof frontend.close
-type UseType = StatementType | typeof frontend.describe | typeof frontend.execute
-type QuietType = UseType | typeof frontend.bind
-type NotedType = UseType | typeof frontend.query
 
 export class ReplyTracker {
   observer: StatementObserver | null = null
@@ -51,8 +48,8 @@ export class ReplyTracker {
   transactions = 0
   /** Query, FunctionCall and Execute messages that were sent for clients. */
   queries = 0
-  /** Set when it cannot be known how many replies are due; such a server never leaves its client. */
-  isInDoubt = false
+  /** Whether it can be known how many replies are due; a server in doubt never leaves its client. */
+  readonly doubt = new CountDoubt()
   readonly failed = new FailedBatch()
   readonly #entries = new OwedReplies()
   #isBatchOpen = false
@@ -76,13 +73,15 @@ export class ReplyTracker {
 
   /** The server has nothing to say until the client goes on: copy data, or the Sync of a batch. */
   get needsClient(): boolean {
-    const isOpen = this.#isBatchOpen || this.isInDoubt
+    const isOpen = this.#isBatchOpen || this.doubt.isAny
     return this.#copyIn.isOpen || (this.#entries.size === 0 && isOpen)
   }
 
   /** Nothing is due, and no batch waits for its Sync. The transaction status is a matter of its own. */
   get isSettled(): boolean {
-    return this.#entries.size === 0 && !this.#isBatchOpen && !this.isInDoubt && this.#copyIn.isNone
+    return (
+      this.#entries.size === 0 && !this.#isBatchOpen && !this.doubt.isAny && this.#copyIn.isNone
+    )
   }
 
   /** `status` is what a message sent now will meet, unless one of its own batch changes it. */
@@ -92,12 +91,31 @@ export class ReplyTracker {
 
   /** The server is still at what an earlier batch or Query asked, and needs nothing for it. */
   get isAheadOfReplies(): boolean {
-    return !this.isStatusKnown && !this.needsClient && !this.isInDoubt
+    return !this.isStatusKnown && !this.needsClient && !this.doubt.isAny
   }
 
   /** Not behind a Sync that a failed copy may have ignored or not. */
   get isCountKnown(): boolean {
-    return !this.isInDoubt && !this.#copyIn.isUncountable
+    return !this.doubt.isAny && !this.#copyIn.isUncountable
+  }
+
+  /** What is sent next, and is neither copy data nor Sync, may be skipped or not: ask first. */
+  get mustAskCount(): boolean {
+    if (this.#copyIn.isOpen) return this.#copyIn.isUncountable
+    return this.doubt.isAny && this.#isSkipping && this.#entries.size === 0
+  }
+
+  /** The error being read answers `doubt.ask`: so many ReadyForQuery are the client's; null: it does not. */
+  takeCount(): number | null {
+    if (!this.doubt.isAsked || this.#entries.size > 0) return null
+    const due = this.doubt.answer()
+    this.#isSkipping = due <= 0
+    if (due <= 0) return due
+    this.#isBatchOpen = false
+    this.replies += due
+    if (this.status === status.idle) this.transactions += due
+    this.sentOwnSync()
+    return due
   }
 
   /** Messages that were sent, as they are counted off by replies. */
@@ -114,11 +132,10 @@ export class ReplyTracker {
   /** Of such a batch: its ReadyForQuery is not for the client, and to an open one a Sync is sent. */
   disownBatch(): void {
     this.failed.repeat()
-    const isOpen = this.#isBatchOpen
-    this.#isBatchOpen = false
     this.#isSkipping = false
-    if (isOpen) this.sentOwnSync()
+    if (this.#isBatchOpen) this.sentOwnSync()
     else this.#entries.disownSync()
+    this.#isBatchOpen = false
   }
 
   /** The next reply is one of ours to make. */
@@ -174,11 +191,8 @@ export class ReplyTracker {
       case frontend.copyFail:
         this.#pushCopyEnd()
         return true
-      case frontend.copyData:
-      case frontend.flush:
-        return true
       default:
-        return false
+        return type === frontend.copyData || type === frontend.flush
     }
   }
 
@@ -205,7 +219,7 @@ export class ReplyTracker {
    */
   sentNoted(type: NotedType): boolean {
     if (type === frontend.query || type === frontend.execute) this.queries++
-    if (type !== frontend.query) return this.#pushStatement(extendedKindOf(type) | noted)
+    if (type !== frontend.query) return this.#pushExtended(extendedKindOf(type) | noted)
     if (this.#isSkipping) return false
     this.#push(query | noted)
     return true
@@ -224,21 +238,19 @@ export class ReplyTracker {
 
   /** As sentNoted, for a message that we put in for the client. */
   sentQuietly(type: QuietType): boolean {
-    return this.#pushStatement(extendedKindOf(type) | quiet | noted)
+    return this.#pushExtended(extendedKindOf(type) | quiet | noted)
   }
 
   /** As sentNoted, of one that is not sent: `takeDueFakes` says when it is to be answered. */
   answered(type: StatementType): boolean {
-    return this.#pushStatement((type === frontend.parse ? parse : close) | fake | noted)
+    return this.#pushExtended((type === frontend.parse ? parse : close) | fake | noted)
   }
 
   /** Takes off the answers of ours whose turn has come. The types of the messages they answer. */
   takeDueFakes(): readonly number[] {
     const due: number[] = []
-    while (this.#entries.isHeadFake) {
+    for (; this.#entries.isHeadFake; this.#finish())
       due.push(this.#entries.headKind === parse ? frontend.parse : frontend.close)
-      this.#finish()
-    }
     return due
   }
 
@@ -253,7 +265,7 @@ export class ReplyTracker {
       case backend.copyDone:
       case backend.copyOutResponse: {
         const kind = this.#entries.headKind
-        return kind === query || kind === execute || this.isInDoubt
+        return kind === query || kind === execute || this.doubt.isAny
       }
       case backend.noticeResponse:
       case backend.parameterStatus:
@@ -261,9 +273,9 @@ export class ReplyTracker {
         return true
       case backend.parameterDescription:
         if (!this.isQuietReply) this.failed.onParameters()
-        return this.#entries.headKind === describe || this.isInDoubt
+        return this.#entries.headKind === describe || this.doubt.isAny
       case backend.functionCallResponse:
-        return this.#entries.headKind === functionCall || this.isInDoubt
+        return this.#entries.headKind === functionCall || this.doubt.isAny
       case backend.parseComplete:
         return this.#complete(parse)
       case backend.bindComplete:
@@ -287,7 +299,7 @@ export class ReplyTracker {
         this.#lapse()
         return true
       case backend.readyForQuery:
-        return this.readyOwed > 0 || this.isInDoubt
+        return this.readyOwed > 0 || this.doubt.isAny
       default:
         return false
     }
@@ -296,13 +308,14 @@ export class ReplyTracker {
   /** Takes in the status byte of a ReadyForQuery that `received` has let pass. */
   ready(statusByte: number): boolean {
     if (!isStatus(statusByte)) return false
+    this.status = statusByte
+    if (this.doubt.isAsked) return this.doubt.onReady()
     const wasOwn = this.isOwnReply
     if (!wasOwn) this.failed.onReady()
     this.replies++
-    this.status = statusByte
     this.#copyIn.end()
     if (this.#entries.size === 0) this.#isSkipping = false
-    if (!owesReady(this.#entries.headKind)) return this.isInDoubt
+    if (!owesReady(this.#entries.headKind)) return this.doubt.isAny
     this.#finish()
     if (statusByte === status.idle && !wasOwn) this.transactions++
     return true
@@ -314,17 +327,12 @@ export class ReplyTracker {
     this.#entries.append(this.#isBatchOpen ? kind | inBatch : kind)
   }
 
-  #pushStatement(entry: number): boolean {
+  #pushExtended(entry: number): boolean {
     this.#isBatchOpen = true
     if (this.#isSkipping) return false
     this.#copyIn.onOther()
     this.#entries.append(entry)
     return true
-  }
-
-  #pushExtended(kind: number): void {
-    this.#isBatchOpen = true
-    this.#push(kind)
   }
 
   #pushSync(): void {
@@ -341,7 +349,7 @@ export class ReplyTracker {
   }
 
   #complete(kind: number): boolean {
-    if (this.#entries.headKind !== kind) return this.isInDoubt
+    if (this.#entries.headKind !== kind) return this.doubt.isAny
     this.#finish()
     return true
   }
@@ -365,8 +373,9 @@ export class ReplyTracker {
   #lapse(): void {
     const kind = this.#entries.headKind
     this.failed.onError(this.#entries.takenOff)
-    if (this.#copyIn.isUncountable) this.isInDoubt = true
+    if (this.#copyIn.isUncountable) this.doubt.isAny = true
     this.#copyIn.end()
+    if (this.doubt.isAsked) while (this.#entries.size > 0) this.#skip(false)
     if (kind === 0 || owesReady(kind)) return
     for (let isCause = true; this.#entries.size > 0 && this.#entries.headKind !== sync; ) {
       this.#skip(isCause)
@@ -381,18 +390,10 @@ export class ReplyTracker {
    */
   #beginCopyIn(): boolean {
     const kind = this.#entries.headKind
-    if (kind !== query && kind !== execute) return this.isInDoubt
-    const first = this.#entries.head
-    const { syncs, kept, isOpen } = this.#entries.takeBehindCopyIn()
+    if (kind !== query && kind !== execute) return this.doubt.isAny
+    const { syncs, isOpen, isBatchOpen } = this.#entries.beginCopyIn()
     this.#copyIn.begin(isOpen, syncs)
-    // A Sync that was taken for the batch's end may have been ignored: what counts is the batch's
-    // state at the message that copies.
-    this.#isBatchOpen = kind === execute || (first & inBatch) !== 0
-    for (const entry of kept) {
-      this.#entries.append(entry)
-      if ((entry & kindMask) === sync) this.#isBatchOpen = false
-      else if (isExtended(entry & kindMask)) this.#isBatchOpen = true
-    }
+    this.#isBatchOpen = isBatchOpen
     return true
   }
 }

@@ -16,7 +16,7 @@ const isBetweenTransactions = (tracker: ReplyTracker): boolean =>
   tracker.isStatusKnown &&
   tracker.status === status.idle &&
   !tracker.isBatchOpen &&
-  !tracker.isInDoubt
+  !tracker.doubt.isAny
 
 /** Of all clients of a pool. */
 export class SequenceUse {

@@ -1,7 +1,9 @@
 // Replies of one server. Keeps the tracker in step, looks into the few small messages that tell of
 // state, swallows answers to messages of ours. Rows and copy data pass by their headers alone.
 import { Buffer } from 'node:buffer'
+import { readyForQuery } from '../../shared/protocol/backend-messages.ts'
 import { PostgresError } from '../../shared/protocol/error-response.ts'
+import { sync } from '../../shared/protocol/frontend-messages.ts'
 import { backend, headerBytes, status } from '../../shared/protocol/message-types.ts'
 import { readNotification } from '../../shared/protocol/notification.ts'
 import { headerOf, Pump, seenBytesMax } from './pump.ts'
@@ -12,6 +14,7 @@ import { answersTo } from './statement-answers.ts'
 import { collect, drop, forward, rewrite, type Verdict } from './verdicts.ts'
 
 const processIdBytes = 4
+const syncMessage: Buffer = sync()
 
 const isDescription = (type: number): boolean =>
   type === backend.rowDescription ||
@@ -41,6 +44,10 @@ export class ServerPump extends Pump {
     bodyAt: number,
   ): Verdict {
     const tracker = this.#link.tracker
+    if (tracker.doubt.isAsked && type === backend.errorResponse) {
+      const due = tracker.takeCount()
+      if (due !== null) return this.#onCounted(due)
+    }
     const isOwn = tracker.isOwnReply
     const isQuiet = tracker.isQuietReply
     const owed = isQuiet ? tracker.owed : 0
@@ -61,6 +68,7 @@ export class ServerPump extends Pump {
           }
         }
         this.see()
+        if (tracker.doubt.isAsked) return drop
         break
       case backend.commandComplete:
         if (isQuiet) return drop
@@ -81,7 +89,7 @@ export class ServerPump extends Pump {
       case backend.bindComplete:
       case backend.closeComplete:
         // In doubt it may be to a message of the client's that has been counted off.
-        if (isQuiet && (!tracker.isInDoubt || tracker.owed < owed)) return drop
+        if (isQuiet && (!tracker.doubt.isAny || tracker.owed < owed)) return drop
         break
       case backend.noticeResponse:
         // A Parse of ours has the warnings that the client's own had.
@@ -168,6 +176,16 @@ export class ServerPump extends Pump {
         else link.sink.listening?.onNotification(notification, link)
       }
     }
+  }
+
+  /** So many ReadyForQuery have come for the client's Syncs, and are told now. */
+  #onCounted(due: number): Verdict {
+    const { tracker, transport } = this.#link
+    if (due <= 0) return drop
+    this.passSoFar()
+    for (let left = due; left > 0; left--) this.output?.write(readyForQuery(tracker.status))
+    transport.write(syncMessage)
+    return drop
   }
 
   /** A client tells its own notifications by the process id that it was told. */

@@ -97,7 +97,7 @@ export class SessionRestorer {
   /** False while the message has to wait for what was sent before it, which needs nothing more. */
   putBack(link: ServerLink): boolean {
     const { tracker } = link
-    if (!tracker.isSettled) return tracker.isBatchOpen || tracker.needsClient || tracker.isInDoubt
+    if (!tracker.isSettled) return tracker.isBatchOpen || tracker.needsClient || tracker.doubt.isAny
     this.#mayTake = false
     if (this.isDue) this.reapply(link)
     return true

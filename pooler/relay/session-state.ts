@@ -6,6 +6,7 @@ import { nameSetting } from './attribution.ts'
 import { ClientProfile } from './client-profile.ts'
 import type { ClientPump } from './client-pump.ts'
 import { type ClientStatements, clientStatements } from './client-statements.ts'
+import { askCount } from './count-question.ts'
 import { readDataRow } from './data-row.ts'
 import { ErrorWording } from './error-wording.ts'
 import { Listening, type ListeningHost } from './listening.ts'
@@ -120,6 +121,7 @@ export class SessionState implements SessionSink, SettingsInForce {
 
   /** True when what was awaited has come. */
   mayGoOn({ tracker }: ServerLink): boolean {
+    if (tracker.doubt.isAsked) return false
     if (this.#restorer.isAwaited || this.#answer !== null) return tracker.owed === 0
     return this.#statements?.names.mayGoOn !== false
   }
@@ -271,7 +273,8 @@ export class SessionState implements SessionSink, SettingsInForce {
   onMessage(message: ClientPump, link: ServerLink): Verdict | null {
     const { tracker } = link
     const { type } = message
-    if (this.#restorer.mayLack && !this.#restorer.putBack(link)) {
+    const mayLack = this.#restorer.mayLack && !this.#restorer.putBack(link)
+    if (mayLack || (tracker.mustAskCount && this.#statements !== null && askCount(message, link))) {
       this.#isHeld = true
       return hold
     }

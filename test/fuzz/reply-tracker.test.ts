@@ -88,7 +88,8 @@ function converse(random: SeededRandom): { messages: number; releases: number; d
     if (random.chance(0.7)) tracked.serveAll()
   }
   tracked.serveAll()
-  const { isReleasable, isInDoubt, isBatchOpen } = tracked.tracker
+  const { isReleasable, isBatchOpen, doubt } = tracked.tracker
+  const isInDoubt = doubt.isAny
   // A batch in which a Query was answered as idle still waits for its Sync.
   if (tracked.isQuiet && !isReleasable && !isInDoubt && !isBatchOpen) {
     throw new Error(`never released: ${tracked.log.slice(-80).join(' ')}`)

@@ -183,7 +183,7 @@ describe('copy-in', () => {
 
   test('that fails when Syncs came during it leaves in doubt who is owed what, for good', () => {
     const tracker = play('>PBES <12G >dSd <EZI')
-    expect(tracker.isInDoubt).toBe(true)
+    expect(tracker.doubt.isAny).toBe(true)
     expect(tracker.isReleasable).toBe(false)
     // Whatever the server really owed passes, and the count does not grow.
     play('<ZI >PBES <12CZI >Q <TDCZI', tracker)

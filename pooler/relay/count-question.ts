@@ -1,0 +1,37 @@
+// Copy data with Syncs in them that fail: nobody can tell which of the Syncs came before the error and
+// were ignored, so it is not known whether the server skips what comes next or runs it. Before
+// anything else goes to it, it is asked: a Sync, and behind it a Parse that always fails. Of the
+// ReadyForQuery in front of that error all but one are for Syncs of the client's.
+//
+//   client:  d  S  d(bad)  S │ Parse, held       server:  E │ Z Z E(ours)        n = 1: it runs what comes
+//   ours:                    │ S Parse(bad)               E │   Z E(ours)        n = 0: it skips up to a Sync
+import { Buffer } from 'node:buffer'
+import { sync } from '../../shared/protocol/frontend-messages.ts'
+import { frontend } from '../../shared/protocol/message-types.ts'
+import type { ClientPump } from './client-pump.ts'
+import type { ServerLink } from './server-link.ts'
+import { parseMessage } from './statement-frames.ts'
+
+/** Never made, and with a name, so that the unnamed one stays as it is. */
+const failing = parseMessage(
+  'lk_asked',
+  Buffer.from('latchkey: how many answers are due\0\0\0', 'latin1'),
+)
+const question: Buffer = Buffer.concat([sync(), failing])
+
+/** Nothing but copy data to a server that copies; skipped, or counted, by one that has failed. */
+const isOfCopy = (type: number): boolean =>
+  type === frontend.copyData ||
+  type === frontend.copyDone ||
+  type === frontend.copyFail ||
+  type === frontend.sync ||
+  type === frontend.flush
+
+/** False for a message that needs not wait for the answer. */
+export function askCount(message: ClientPump, { transport, tracker }: ServerLink): boolean {
+  if (isOfCopy(message.type)) return false
+  message.passSoFar()
+  transport.write(question)
+  tracker.doubt.ask()
+  return true
+}

@@ -1,0 +1,96 @@
+// Copies with Syncs among their data that fail, and what a client sends right behind them: whether the
+// server runs it depends on which of the Syncs came before the error.
+import { afterEach, expect, test } from 'vitest'
+import { PooledPostgres } from '../support/pooled-postgres.ts'
+import { sharedPostgres } from '../support/postgres.ts'
+import type { RawClient } from '../support/raw-client.ts'
+import * as raw from '../support/raw-messages.ts'
+import { rowsOf, typesOf } from '../support/raw-replies.ts'
+
+let pooled: PooledPostgres
+afterEach(() => pooled.stop())
+
+const run = (statement: string) => [raw.bind({ statement }), raw.execute()]
+const batchOf = (name: string, sql: string) => [raw.parse(name, sql), ...run(name), raw.sync()]
+const good = raw.copyData('a\t1\n')
+const bad = raw.copyData('a\tb\n')
+
+async function start(): Promise<void> {
+  pooled = await PooledPostgres.start(sharedPostgres(), { poolSize: 1 })
+  const { postgres, database } = pooled
+  await postgres.query('create table kit (tag text, n int)', undefined, database)
+  await postgres.query('grant all on kit to public', undefined, database)
+}
+
+async function copying(...start: Buffer[]): Promise<RawClient> {
+  const client = await pooled.client('transaction')
+  await client.send(Buffer.concat(start))
+  for (let type = ''; type !== 'G'; ) type = (await client.next()).type
+  return client
+}
+const byExecute = [raw.parse('', 'copy kit from stdin'), ...run(''), raw.sync()]
+
+const copyNamed = [raw.parse('c', 'copy kit from stdin'), ...run('c'), raw.sync()]
+
+/** The pool has one server only: it has come back. */
+async function expectReleased(client: RawClient): Promise<void> {
+  const other = await pooled.client('transaction')
+  for (const one of [other, client]) {
+    await one.query('select 7')
+    expect(rowsOf(await one.untilReady())).toEqual([['7']])
+  }
+}
+
+test.each([
+  { isKnown: true, isClosed: true },
+  { isKnown: true, isClosed: false },
+  { isKnown: false, isClosed: true },
+  { isKnown: false, isClosed: false },
+])(
+  'behind a failure and a Sync named statements are prepared and run: %o',
+  async ({ isKnown, isClosed }) => {
+    await start()
+    if (isKnown) {
+      const other = await pooled.client('transaction')
+      await other.send(Buffer.concat([raw.parse('s', 'select 5'), raw.sync()]))
+      await other.untilReady()
+    }
+    const client = await copying(...byExecute)
+    const close = isClosed ? [raw.closeMessage('statement', 's')] : []
+    const behind = [...close, ...batchOf('s', 'select 5'), ...batchOf('s2', 'select 6')]
+    await client.send(Buffer.concat([good, raw.sync(), bad, raw.sync(), ...behind]))
+    const replies = await client.untilReadies(3)
+    expect(typesOf(replies)).toBe(`EZ${isClosed ? '3' : ''}12DCZ12DCZ`)
+    expect(rowsOf(replies)).toEqual([['5'], ['6']])
+    await client.send(Buffer.concat([...run('s'), ...run('s2'), raw.sync()]))
+    expect(rowsOf(await client.untilReady())).toEqual([['5'], ['6']])
+    await expectReleased(client)
+  },
+)
+
+test('behind a failure and no Sync they are skipped up to the next one', async () => {
+  await start()
+  const client = await copying(raw.parse('', 'select 8'), ...copyNamed)
+  const behind = [...batchOf('s', 'select 5'), ...batchOf('s', 'select 6'), ...run(''), raw.sync()]
+  await client.send(Buffer.concat([good, raw.sync(), bad, ...behind]))
+  const replies = await client.untilReadies(3)
+  expect(typesOf(replies)).toBe('EZ12DCZ2DCZ')
+  expect(rowsOf(replies)).toEqual([['6'], ['8']])
+  await expectReleased(client)
+})
+
+test('behind a failure of a simple query each Sync is answered, and in a transaction it has failed', async () => {
+  await start()
+  const client = await copying(raw.query('begin; copy kit from stdin'))
+  const behind = [
+    ...batchOf('s', 'select 5'),
+    ...batchOf('s', 'rollback'),
+    ...batchOf('', 'select 6'),
+  ]
+  await client.send(Buffer.concat([raw.sync(), bad, raw.sync(), raw.sync(), ...behind]))
+  const replies = await client.untilReadies(6)
+  expect(typesOf(replies)).toBe('EZZZEZ12CZ12DCZ')
+  const statuses = replies.filter(({ type }) => type === 'Z').map(({ body }) => body.toString())
+  expect(statuses.join('')).toBe('EEEEII')
+  await expectReleased(client)
+})
