@@ -60,7 +60,10 @@ class World {
     })
     closers.push(() => model.stop())
     const upstream = { dbHost: '127.0.0.1', dbPort: model.port, defaultPoolSize: poolSize }
-    const pooler = await BareDataPlane.start({ tenant: tenantNamed('project', upstream), config })
+    // Replies are compared: no NOTICE where the machine stands still for seconds.
+    const quiet = { queryWaitNotifyMs: 0, ...config }
+    const tenant = tenantNamed('project', upstream)
+    const pooler = await BareDataPlane.start({ tenant, config: quiet })
     closers.push(() => pooler.stop())
     return new World(poolSize, model, pooler)
   }
