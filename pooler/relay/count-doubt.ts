@@ -18,10 +18,11 @@ export class CountDoubt {
     return true
   }
 
-  /** How many ReadyForQuery that have come since then are the client's; -1: that was no answer. */
-  answer(): number {
+  /** How many ReadyForQuery that have come since then are the client's; null: not even the question's own. */
+  takeAnswer(): number | null {
+    if (!this.isAsked || this.#readies === 0) return null
     this.isAsked = false
-    this.isAny = this.#readies === 0
+    this.isAny = false
     return this.#readies - 1
   }
 }

@@ -48,7 +48,7 @@ export class ReplyTracker {
   transactions = 0
   /** Query, FunctionCall and Execute messages that were sent for clients. */
   queries = 0
-  /** Whether it can be known how many replies are due; a server in doubt never leaves its client. */
+  /** Whether it can be known how many replies are due; a server in doubt does not leave its client. */
   readonly doubt = new CountDoubt()
   readonly failed = new FailedBatch()
   readonly #entries = new OwedReplies()
@@ -99,22 +99,23 @@ export class ReplyTracker {
     return !this.doubt.isAny && !this.#copyIn.isUncountable
   }
 
-  /** What is sent next, and is neither copy data nor Sync, may be skipped or not: ask first. */
+  /** What is sent next, and is neither copy data nor Sync, may be skipped or not, or a reply may be due. */
   get mustAskCount(): boolean {
     if (this.#copyIn.isOpen) return this.#copyIn.isUncountable
-    return this.doubt.isAny && this.#isSkipping && this.#entries.size === 0
+    if (!this.doubt.isAny || this.#entries.size > 0) return false
+    // To ask fails a transaction, and ends a batch.
+    return this.#isSkipping || (!this.#isBatchOpen && this.status !== status.inTransaction)
   }
 
   /** The error being read answers `doubt.ask`: so many ReadyForQuery are the client's; null: it does not. */
   takeCount(): number | null {
-    if (!this.doubt.isAsked || this.#entries.size > 0) return null
-    const due = this.doubt.answer()
-    this.#isSkipping = due <= 0
-    if (due <= 0) return due
-    this.#isBatchOpen = false
+    const due = this.#entries.size > 0 ? null : this.doubt.takeAnswer()
+    if (due === null) return null
     this.replies += due
     if (this.status === status.idle) this.transactions += due
-    this.sentOwnSync()
+    this.#isSkipping = due === 0 && this.#isBatchOpen
+    this.#isBatchOpen = this.#isSkipping
+    if (!this.#isSkipping) this.sentOwnSync()
     return due
   }
 

@@ -181,10 +181,9 @@ export class ServerPump extends Pump {
   /** So many ReadyForQuery have come for the client's Syncs, and are told now. */
   #onCounted(due: number): Verdict {
     const { tracker, transport } = this.#link
-    if (due <= 0) return drop
     this.passSoFar()
     for (let left = due; left > 0; left--) this.output?.write(readyForQuery(tracker.status))
-    transport.write(syncMessage)
+    if (!tracker.isBatchOpen) transport.write(syncMessage)
     return drop
   }
 

@@ -5,7 +5,7 @@ import { PooledPostgres } from '../support/pooled-postgres.ts'
 import { sharedPostgres } from '../support/postgres.ts'
 import type { RawClient } from '../support/raw-client.ts'
 import * as raw from '../support/raw-messages.ts'
-import { rowsOf, typesOf } from '../support/raw-replies.ts'
+import { errorFields, rowsOf, typesOf } from '../support/raw-replies.ts'
 
 let pooled: PooledPostgres
 afterEach(() => pooled.stop())
@@ -93,4 +93,36 @@ test('behind a failure of a simple query each Sync is answered, and in a transac
   const statuses = replies.filter(({ type }) => type === 'Z').map(({ body }) => body.toString())
   expect(statuses.join('')).toBe('EEEEII')
   await expectReleased(client)
+})
+
+test.each([
+  ['', 'EZ', 'I'],
+  ['begin', 'EZ', 'E'],
+])(
+  'a Sync with the Execute, as libpq sends it, costs no server: in %j',
+  async (before, types, status) => {
+    await start()
+    const client = await pooled.client('transaction')
+    await client.query(before)
+    await client.untilReady()
+    await client.send(Buffer.concat(byExecute))
+    for (let type = ''; type !== 'G'; ) type = (await client.next()).type
+    await client.send(Buffer.concat([bad, raw.copyDone(), raw.sync()]))
+    const replies = await client.untilReady()
+    expect(typesOf(replies)).toBe(types)
+    expect(replies.at(-1)?.body.toString()).toBe(status)
+    await client.query('rollback')
+    expect(typesOf(await client.untilReady())).toBe(before === '' ? 'NCZ' : 'CZ')
+    await expectReleased(client)
+  },
+)
+
+test('what belongs to no copy, in the midst of one with Syncs, ends the connection in the words of Postgres', async () => {
+  await start()
+  const client = await copying(...byExecute)
+  await client.send(Buffer.concat([good, raw.sync(), ...batchOf('s', 'select 5')]))
+  const replies = await client.readAll()
+  expect(typesOf(replies)).toBe('EE')
+  expect(replies.map(({ body }) => errorFields(body).C)).toEqual(['08P01', '08P01'])
+  await expectReleased(await pooled.client('transaction'))
 })
