@@ -1,7 +1,7 @@
 // Copy data with Syncs in them that fail: nobody can tell which of the Syncs came before the error and
 // were ignored, so it is not known whether the server skips what comes next or runs it. Before
 // anything else goes to it, it is asked: a Sync, and behind it a Parse that always fails. Of the
-// ReadyForQuery in front of that error all but one are for Syncs of the client's.
+// ReadyForQuery in front of that error all but one are the client's: for its Syncs, or its failed Query.
 //
 //   client:  d  S  d(bad)  S │ Parse, held       server:  E │ Z Z E(ours)        n = 1: it runs what comes
 //   ours:                    │ S Parse(bad)               E │   Z E(ours)        n = 0: it skips up to a Sync

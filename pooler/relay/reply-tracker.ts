@@ -376,7 +376,7 @@ export class ReplyTracker {
     this.failed.onError(this.#entries.takenOff)
     if (this.#copyIn.isUncountable) this.doubt.isAny = true
     this.#copyIn.end()
-    if (this.doubt.isAsked) while (this.#entries.size > 0) this.#skip(false)
+    if (this.doubt.isAsked && owesReady(kind)) this.#finish()
     if (kind === 0 || owesReady(kind)) return
     for (let isCause = true; this.#entries.size > 0 && this.#entries.headKind !== sync; ) {
       this.#skip(isCause)

@@ -95,6 +95,17 @@ test('behind a failure of a simple query each Sync is answered, and in a transac
   await expectReleased(client)
 })
 
+test('a simple query that copied took the unnamed statement with it', async () => {
+  await start()
+  const unnamed = [raw.parse('', 'select 5'), raw.sync(), raw.query('copy kit from stdin')]
+  const client = await copying(...unnamed)
+  await client.send(Buffer.concat([raw.sync(), bad, raw.sync(), ...run(''), raw.sync()]))
+  const replies = await client.untilReadies(3)
+  expect(typesOf(replies)).toBe('EZZEZ')
+  expect(errorFields(replies[3]?.body ?? Buffer.alloc(0)).C).toBe('26000')
+  await expectReleased(client)
+})
+
 test.each([
   ['', 'EZ', 'I'],
   ['begin', 'EZ', 'E'],
