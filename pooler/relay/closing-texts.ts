@@ -2,7 +2,6 @@
 // they are answered, so messages that use names wait.
 import type { Buffer } from 'node:buffer'
 import { flush } from '../../shared/protocol/frontend-messages.ts'
-import type { ReplyTracker } from './reply-tracker.ts'
 import type { ServerLink } from './server-link.ts'
 import type { ClientInput } from './statement-supply.ts'
 
@@ -27,9 +26,11 @@ export class ClosingTexts {
   }
 
   /** True when a message that uses a name, or the unnamed statement, has to wait. */
-  mustWait(usesName: boolean, { tracker, transport }: ServerLink): boolean {
-    if (tracker.owed === 0) this.#isUnderWay = false
-    this.#isAwaited = this.#isUnderWay && usesName && !tracker.needsClient
+  mustWait(usesName: boolean, link: ServerLink): boolean {
+    const { tracker, transport } = link
+    // In a batch it may be bound, and not have been run.
+    if (!tracker.isBatchOpen && isAllTold(link)) this.#isUnderWay = false
+    this.#isAwaited = this.#isUnderWay && usesName && !isClientsTurn(link)
     // Else the server keeps its answers until the Sync that comes behind this message.
     if (this.#isAwaited && tracker.isBatchOpen) {
       this.#input.passSoFar()
@@ -39,7 +40,14 @@ export class ClosingTexts {
   }
 
   /** The message that had to wait has to wait on; not so one that waits for anything else. */
-  isAwaitedStill({ owed, needsClient }: ReplyTracker): boolean {
-    return this.#isAwaited && owed > 0 && !needsClient
+  isAwaitedStill(link: ServerLink): boolean {
+    return this.#isAwaited && !isAllTold(link) && !isClientsTurn(link)
   }
 }
+
+/** Answers are counted by their headers, and what was closed stands in the tag. */
+const isAllTold = ({ tracker, isBetweenMessages }: ServerLink): boolean =>
+  tracker.owed === 0 && isBetweenMessages
+
+const isClientsTurn = ({ tracker, isBetweenMessages }: ServerLink): boolean =>
+  tracker.needsClient && isBetweenMessages

@@ -146,9 +146,10 @@ export class PreparedStatements implements StatementObserver {
 
   /** A message that had to wait may try again. */
   get mayGoOn(): boolean {
-    const { tracker } = this.#server()
+    const server = this.#server()
+    const { tracker } = server
     if (this.repair.isUnderWay) return tracker.owed === 0
-    return !tracker.isAheadOfReplies && !this.#closing.isAwaitedStill(tracker)
+    return !tracker.isAheadOfReplies && !this.#closing.isAwaitedStill(server)
   }
 
   /** What runs next may close statements. */

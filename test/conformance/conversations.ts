@@ -180,6 +180,21 @@ const extended: Record<string, readonly Turn[]> = {
     turn(1, raw.bind({ statement: 'kept' }), raw.execute(), raw.sync()),
     query('discard all'),
   ],
+  'a name freed in a batch by what was bound in front of a Flush': [
+    turn(
+      '2',
+      raw.parse('st', 'discard all'),
+      raw.bind({ portal: 'po', statement: 'st' }),
+      raw.flush(),
+    ),
+    turn('n', raw.describeMessage('portal', 'po'), raw.flush()),
+    turn(
+      1,
+      raw.execute('po'),
+      ...[raw.parse('st', 'select 1'), raw.bind({ statement: 'st' }), raw.execute(), raw.sync()],
+    ),
+    turn(1, raw.bind({ statement: 'st' }), raw.execute(), raw.sync()),
+  ],
   'closing what there is not': [
     turn(1, raw.closeMessage('statement', 'none'), raw.closeMessage('portal', 'none'), raw.sync()),
   ],
