@@ -7,7 +7,7 @@
 //   ours:                    │ S Parse(bad)               E │   Z E(ours)        n = 0: it skips up to a Sync
 import { Buffer } from 'node:buffer'
 import { sync } from '../../shared/protocol/frontend-messages.ts'
-import { frontend } from '../../shared/protocol/message-types.ts'
+import { frontend, status } from '../../shared/protocol/message-types.ts'
 import type { ClientPump } from './client-pump.ts'
 import type { ServerLink } from './server-link.ts'
 import { parseMessage } from './statement-frames.ts'
@@ -27,9 +27,13 @@ const isOfCopy = (type: number): boolean =>
   type === frontend.sync ||
   type === frontend.flush
 
-/** False for a message that needs not wait for the answer. */
-export function askCount(message: ClientPump, { transport, tracker }: ServerLink): boolean {
-  if (isOfCopy(message.type)) return false
+/** True: the message waits, for the answer, or for what is due before it can be asked for. */
+export function awaitsCount(message: ClientPump, { transport, tracker }: ServerLink): boolean {
+  if (!tracker.mustKnowCount || isOfCopy(message.type)) return false
+  const isCopying = tracker.needsClient && tracker.owed > 0
+  if (tracker.owed > 0 && !isCopying) return true
+  // A transaction that has not failed would.
+  if (!isCopying && !tracker.isBatchOpen && tracker.status === status.inTransaction) return false
   message.passSoFar()
   transport.write(question)
   tracker.doubt.ask()

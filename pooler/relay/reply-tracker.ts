@@ -99,12 +99,10 @@ export class ReplyTracker {
     return !this.doubt.isAny && !this.#copyIn.isUncountable
   }
 
-  /** What is sent next, and is neither copy data nor Sync, may be skipped or not, or a reply may be due. */
-  get mustAskCount(): boolean {
+  /** What is sent next, and is neither copy data nor Sync, has to wait until it is known what is due. */
+  get mustKnowCount(): boolean {
     if (this.#copyIn.isOpen) return this.#copyIn.isUncountable
-    if (!this.doubt.isAny || this.#entries.size > 0) return false
-    // To ask fails a transaction, and ends a batch.
-    return this.#isSkipping || (!this.#isBatchOpen && this.status !== status.inTransaction)
+    return this.doubt.isAny && (this.#isSkipping || !this.#isBatchOpen)
   }
 
   /** The error being read answers `doubt.ask`: so many ReadyForQuery are the client's; null: it does not. */

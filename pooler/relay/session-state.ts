@@ -6,7 +6,7 @@ import { nameSetting } from './attribution.ts'
 import { ClientProfile } from './client-profile.ts'
 import type { ClientPump } from './client-pump.ts'
 import { type ClientStatements, clientStatements } from './client-statements.ts'
-import { askCount } from './count-question.ts'
+import { awaitsCount } from './count-question.ts'
 import { readDataRow } from './data-row.ts'
 import { ErrorWording } from './error-wording.ts'
 import { Listening, type ListeningHost } from './listening.ts'
@@ -274,7 +274,7 @@ export class SessionState implements SessionSink, SettingsInForce {
     const { tracker } = link
     const { type } = message
     const mayLack = this.#restorer.mayLack && !this.#restorer.putBack(link)
-    if (mayLack || (tracker.mustAskCount && this.#statements !== null && askCount(message, link))) {
+    if (mayLack || (this.#statements !== null && awaitsCount(message, link))) {
       this.#isHeld = true
       return hold
     }
