@@ -36,6 +36,8 @@ class PlayedServer {
     },
   }
 
+  readonly isBetweenMessages = true
+
   get link(): ServerLink {
     return this as unknown as ServerLink
   }
