@@ -160,7 +160,9 @@ export class PreparedStatements implements StatementObserver {
   /** A simple Query destroys the unnamed statement; `translation`: it names statements of the client's. */
   onQuery(translation: Translation | null): void {
     const { tracker, statements } = this.#server()
-    const isAny = this.#ledger.unnamed !== null || statements.unnamed !== null
+    const isKnown = this.#ledger.unnamed !== null || statements.unnamed !== null
+    // What is on its way may yet be skipped.
+    const isAny = isKnown || this.#ledger.oldest !== null
     if (tracker.isBatchOpen) this.repair.spoil(this.#server())
     if (translation !== null) this.inSql.supply(this.#server(), translation)
     else if (!isAny) {

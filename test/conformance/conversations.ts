@@ -195,6 +195,16 @@ const extended: Record<string, readonly Turn[]> = {
     ),
     turn(1, raw.bind({ statement: 'st' }), raw.execute(), raw.sync()),
   ],
+  'a query takes the unnamed statement along whose Close was skipped': [
+    turn(1, raw.parse('', 'select 5'), raw.sync()),
+    turn(
+      3,
+      ...[raw.bind({ statement: 'none' }), raw.closeMessage('statement', ''), raw.sync()],
+      raw.query('select 6'),
+      ...[raw.bind(), raw.execute(), raw.sync()],
+    ),
+    turn(1, raw.bind(), raw.execute(), raw.sync()),
+  ],
   'closing what there is not': [
     turn(1, raw.closeMessage('statement', 'none'), raw.closeMessage('portal', 'none'), raw.sync()),
   ],
