@@ -1,8 +1,7 @@
 // What no driver says to Postgres in a COPY and around it, but a tester or an attacker may.
 import * as raw from '../support/raw-messages.ts'
-import { batch, query, type Turn, turn } from './turns.ts'
+import { batch, query, type Turn, table, turn } from './turns.ts'
 
-const table = query('create temp table kit (tag text, n int); begin')
 const copyIn = [raw.parse('', 'copy kit from stdin'), raw.bind(), raw.execute()] as const
 
 /** Scripts of COPY with messages too early, too late, and of no copy at all. */

@@ -23,3 +23,6 @@ export const batch = (sql: string, values: readonly (string | null)[] = [], rows
 
 /** Every byte that there is. */
 export const binary = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))
+
+/** What is copied to: a transaction, so that the temporary table stays, and its server with it. */
+export const table = query('create temp table kit (tag text, n int); begin')
