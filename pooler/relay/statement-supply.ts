@@ -86,7 +86,7 @@ export class StatementSupply {
 
   #bring(statement: Statement): boolean {
     // Too long to be kept: it is there, or it is gone for good.
-    if (isLarge(statement) || this.has(statement.serverName)) return false
+    if (isLarge(statement) || this.#hasForSure(statement.serverName)) return false
     const lent = this.lend(statement.environment)
     const isSent = this.#learn(statement)
     if (lent !== null) this.giveBack(lent)
@@ -99,7 +99,7 @@ export class StatementSupply {
     if (foreign === null) return null
     const { lend, giveBack } = this.#catalog
     // Both before the Parse: what was used longest ago is closed first.
-    for (const own of [lend, giveBack]) if (!this.has(own.serverName)) this.#learn(own)
+    for (const own of [lend, giveBack]) if (!this.#hasForSure(own.serverName)) this.#learn(own)
     const names = arrayLiteral(foreign.map(([name]) => name))
     this.#run(lend, [names, arrayLiteral(foreign.map(([, value]) => value))])
     return names
@@ -126,6 +126,16 @@ export class StatementSupply {
     return true
   }
 
+  /** As `has`, whatever becomes of an earlier batch that may yet be skipped. */
+  #hasForSure(serverName: string): boolean {
+    return !this.#isUncertain(serverName) && this.has(serverName)
+  }
+
+  #isUncertain(serverName: string): boolean {
+    const { statements, tracker } = this.#server()
+    return statements.isUncertain(serverName, tracker.batches)
+  }
+
   /** The server has been sent a client's own Parse. */
   onMiss(): void {
     this.#counters.statementMisses++
@@ -134,7 +144,7 @@ export class StatementSupply {
   /** As `ensureAll`, in a batch of its own: what fails there skips nothing of the client's. */
   ensureApart(wanted: readonly Statement[]): void {
     const { tracker } = this.#server()
-    const lacking = wanted.filter((one) => !isLarge(one) && !this.has(one.serverName))
+    const lacking = wanted.filter((one) => !isLarge(one) && !this.#hasForSure(one.serverName))
     if (lacking.length === 0) return
     this.#isApart = true
     for (const statement of lacking) this.#bring(statement)
@@ -224,7 +234,10 @@ export class StatementSupply {
   }
 
   #learn(statement: Statement): boolean {
-    this.closeSuspect(statement.serverName)
+    const { serverName } = statement
+    // The server may have it or not: closing what there is not is no error.
+    if (this.#isUncertain(serverName)) this.closeQuietly(serverName, false)
+    this.closeSuspect(serverName)
     if (!this.#note(frontend.parse)) return false
     this.send(statement.shape.parse ?? statement.parse)
     this.onMiss()

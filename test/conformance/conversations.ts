@@ -203,6 +203,15 @@ const extended: Record<string, readonly Turn[]> = {
     ),
     turn(1, raw.bind(), raw.execute(), raw.sync()),
   ],
+  'a name taken, behind a batch that was skipped when it tried the same': [
+    turn(1, raw.parse('st', 'select 1'), raw.sync()),
+    turn(
+      3,
+      ...[raw.bind({ statement: 'none' }), raw.parse('st', 'select 2'), raw.sync()],
+      ...[raw.parse('st', 'select 3'), raw.sync()],
+      ...[raw.bind({ statement: 'st' }), raw.execute(), raw.sync()],
+    ),
+  ],
   'closing what there is not': [
     turn(1, raw.closeMessage('statement', 'none'), raw.closeMessage('portal', 'none'), raw.sync()),
   ],

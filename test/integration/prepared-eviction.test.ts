@@ -182,3 +182,23 @@ test('errors that a text raises with names like ours close nothing, and few are 
   expect(errorFields(error?.body ?? Buffer.alloc(0)).M).toBe('s0 '.repeat(8) + `${ours} `.repeat(4))
   expect(rowsOf(await batch(...run('s0')))).toEqual([['0']])
 })
+
+test('a name is taken, also where what stands for it was to be evicted by a batch that failed', async () => {
+  await start(1)
+  await batch(raw.parse('st', 'select 1'), raw.parse('third', 'select 3'))
+  await say(raw.query('begin; select 1/0'))
+  const taken = [raw.parse('st', 'select 2'), ...run('third'), raw.sync()]
+  const anew = [raw.parse('anew', 'select 4'), ...run('third'), raw.sync()]
+  await client.send(Buffer.concat([...taken, ...anew, ...taken, ...anew, ...taken]))
+  for (let at = 0; at < 5; at++) expect(errorOf(await client.untilReady())).toBe('25P02')
+})
+
+test('what an EXECUTE names is there, also where a batch that was skipped was to bring it', async () => {
+  await start(1)
+  await batch(raw.parse('st', 'select 1'), raw.parse('e', 'execute st'), ...run('e'))
+  await batch(raw.parse('other', 'select 2'), ...run('other'))
+  const skipped = [...run('none'), ...run('e'), raw.sync()]
+  await client.send(Buffer.concat([...skipped, ...run('e'), raw.sync()]))
+  expect(errorOf(await client.untilReady())).toBe('26000')
+  expect(rowsOf(await client.untilReady())).toEqual([['1']])
+})
