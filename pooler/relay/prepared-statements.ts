@@ -127,7 +127,8 @@ export class PreparedStatements implements StatementObserver {
   isUncertain(name: string): boolean {
     const server = this.#server()
     const { tracker, statements } = server
-    if (this.#closing.mustWait(name !== unnamed, server)) return true
+    const usesName = name !== unnamed || this.unnamed.naming !== null
+    if (this.#closing.mustWait(usesName, server)) return true
     if (!tracker.isAheadOfReplies) return false
     const batch = tracker.batches
     if (this.#ledger.isUncertain(name, batch)) return true

@@ -295,6 +295,12 @@ const scripts: Readonly<Record<string, readonly Step[]>> = {
     [...sql('discard all; prepare five as select 1'), ...batch(raw.parse('five', 'select 2'))],
     [...sql('prepare five as select 1'), ...batch(raw.parse('five', 'select 2'))],
     [...sql('discard all', 'prepare five as select 1'), ...batch(raw.parse('five', 'select 2'))],
+    batch(raw.parse('six', 'select 2')),
+    [
+      ...sql('deallocate all'),
+      ...batch(raw.parse('', 'prepare six as select 1'), ...run('')),
+      ...batch(...run('six')),
+    ],
   ],
   'under names that code has taken': [
     sql(

@@ -240,8 +240,8 @@ async function play(random: SeededRandom): Promise<{ steps: number; pins: number
       // Startup settings come back behind a batch, not within it.
       if (pair.hasStartup && next.isNamed && goesBack.test(next.text)) continue
       // It has to be first in its transaction, and behind a RESET they come back by a query in front of it.
-      const isBehindReset = pair.hasStartup && pair.hasGoneBack && pair.status === 'T'
-      if (isBehindReset && /set transaction/.test(next.text)) continue
+      const hasGoneBack = goesBack.test(next.text) || (pair.hasGoneBack && pair.status === 'T')
+      if (pair.hasStartup && hasGoneBack && /set transaction/.test(next.text)) continue
       told.push(`${turn} c${index} ${next.text}`)
       await runBoth(pair, next)
       if (goesBack.test(next.text)) pair.hasGoneBack = true

@@ -120,6 +120,17 @@ const prepared: readonly (readonly [string, readonly string[]])[] = [
   ['select pg_try_advisory_xact_lock(15)', []],
 ]
 const statementNames = ['n0', 'n1', 'n2']
+/** SQL about the names of the protocol. */
+const naming = [
+  'execute n0',
+  "execute n1('41')",
+  'execute n2',
+  'explain (costs off) execute n1',
+  'deallocate n0',
+  'deallocate n1; execute n2',
+  'deallocate all',
+  'prepare n2 as select 8',
+]
 
 const textOf = (messages: readonly Buffer[]): string =>
   messages.map((bytes) => bytes.toString('utf8', 0, 1) + bytes.toString('utf8', 5)).join(' ')
@@ -186,6 +197,50 @@ function namedStep(random: SeededRandom): Step {
   return step([...messages, raw.sync()], false, true)
 }
 
+const sync = raw.sync()
+const ends = (messages: readonly Buffer[]): boolean => messages.at(-1)?.[0] === sync[0]
+const batchOf = (sql: string, asks: readonly Buffer[] = []): readonly Buffer[] => [
+  raw.parse('', sql),
+  raw.bind(),
+  ...asks,
+  raw.execute(),
+  sync,
+]
+
+/** Several things, of which none waits for the answers of those in front of it. */
+function pipelineStep(random: SeededRandom, otherRole: string): Step {
+  const parts: Step[] = []
+  for (let count = 2 + random.int(4); count > 0; count--) {
+    const kind = random.weighted({ named: 5, naming: 4, setting: 2, reader: 2, transaction: 3 })
+    if (kind === 'named') {
+      parts.push(namedStep(random))
+      continue
+    }
+    const sql = {
+      naming: () => random.pick(naming),
+      setting: () => settingText(random, otherRole),
+      reader: () => random.pick(readers),
+      transaction: () => random.pick(transactions[random.chance(0.5) ? 'none' : 'open']),
+    }[kind]()
+    const isQuery = sql.includes(';') || random.chance(0.5)
+    parts.push(step(isQuery ? [raw.query(sql)] : batchOf(sql), false, kind === 'naming'))
+  }
+  const messages = parts.flatMap((part, index) => {
+    // A batch may go on with what comes next, but for a Query.
+    const next = parts[index + 1]?.messages[0]?.toString('latin1', 0, 1) ?? 'Q'
+    // Nor behind an EXECUTE of COMMIT: a BEGIN there ends the connection of Postgres 18.
+    const mayGoOn = next !== 'Q' && ends(part.messages) && !part.text.includes('execute')
+    const goesOn = mayGoOn && random.chance(0.3)
+    return goesOn ? part.messages.slice(0, -1) : part.messages
+  })
+  const text = textOf(messages)
+  return step(
+    messages,
+    text.includes('prepare n2'),
+    parts.some(({ isNamed }) => isNamed),
+  )
+}
+
 /** What a client in this state does next: `status` as ReadyForQuery has it. */
 export function randomStep(random: SeededRandom, status: string, otherRole: string): Step {
   const isIdle = status === 'I'
@@ -198,8 +253,10 @@ export function randomStep(random: SeededRandom, status: string, otherRole: stri
     named: 6,
     discard: isIdle ? 2 : 0,
     several: 2,
+    pipeline: 6,
   })
   if (kind === 'named') return namedStep(random)
+  if (kind === 'pipeline') return pipelineStep(random, otherRole)
   const text = () => settingText(random, otherRole)
   if (kind === 'several') {
     return step(
@@ -219,8 +276,6 @@ export function randomStep(random: SeededRandom, status: string, otherRole: stri
   const asksSequence = isIdle && kind === 'sequence' && sql !== next
   const isQuery = !isOne || random.chance(0.6)
   const asks = random.chance(0.5) ? [raw.describeMessage('portal')] : []
-  const messages = isQuery
-    ? [raw.query(sql)]
-    : [raw.parse('', sql), raw.bind(), ...asks, raw.execute(), raw.sync()]
+  const messages = isQuery ? [raw.query(sql)] : batchOf(sql, asks)
   return { ...step(messages, kind === 'pin' || asksSequence), asksSequence }
 }
