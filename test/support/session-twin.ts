@@ -211,7 +211,14 @@ const batchOf = (sql: string, asks: readonly Buffer[] = []): readonly Buffer[] =
 function pipelineStep(random: SeededRandom, otherRole: string): Step {
   const parts: Step[] = []
   for (let count = 2 + random.int(4); count > 0; count--) {
-    const kind = random.weighted({ named: 5, naming: 4, setting: 2, reader: 2, transaction: 3 })
+    const kind = random.weighted({
+      named: 5,
+      naming: 4,
+      setting: 2,
+      reader: 2,
+      transaction: 3,
+      pin: 2,
+    })
     if (kind === 'named') {
       parts.push(namedStep(random))
       continue
@@ -221,9 +228,11 @@ function pipelineStep(random: SeededRandom, otherRole: string): Step {
       setting: () => settingText(random, otherRole),
       reader: () => random.pick(readers),
       transaction: () => random.pick(transactions[random.chance(0.5) ? 'none' : 'open']),
+      pin: () => random.pick(pinning),
     }[kind]()
     const isQuery = sql.includes(';') || random.chance(0.5)
-    parts.push(step(isQuery ? [raw.query(sql)] : batchOf(sql), false, kind === 'naming'))
+    const mayPin = kind === 'pin' || sql.startsWith('prepare')
+    parts.push(step(isQuery ? [raw.query(sql)] : batchOf(sql), mayPin, kind === 'naming'))
   }
   const messages = parts.flatMap((part, index) => {
     // A batch may go on with what comes next, but for a Query.
@@ -233,12 +242,9 @@ function pipelineStep(random: SeededRandom, otherRole: string): Step {
     const goesOn = mayGoOn && random.chance(0.3)
     return goesOn ? part.messages.slice(0, -1) : part.messages
   })
-  const text = textOf(messages)
-  return step(
-    messages,
-    text.includes('prepare n2'),
-    parts.some(({ isNamed }) => isNamed),
-  )
+  const mayPin = parts.some((part) => part.mayPin)
+  const isNamed = parts.some((part) => part.isNamed)
+  return step(messages, mayPin, isNamed)
 }
 
 /** What a client in this state does next: `status` as ReadyForQuery has it. */
