@@ -251,7 +251,8 @@ async function play(random: SeededRandom): Promise<{ steps: number; pins: number
         pins++
       }
       if (next.text.includes('discard all')) pair.hasSequence = false
-      if (next.text.startsWith('Qdiscard all') && pair.status === 'I') pair.mayBePinned = false
+      const isDiscarded = next.text.startsWith('Qdiscard all') && next.messages.length === 1
+      if (isDiscarded && pair.status === 'I') pair.mayBePinned = false
       if (random.chance(0.1)) await compare(pair)
     }
     for (const pair of pairs) await compare(pair)

@@ -119,6 +119,7 @@ const prepared: readonly (readonly [string, readonly string[]])[] = [
   ['reset all', []],
   ['select pg_try_advisory_xact_lock(15)', []],
 ]
+const discards = ['discard all', 'discard all', 'discard plans', 'discard sequences']
 const statementNames = ['n0', 'n1', 'n2']
 /** SQL about the names of the protocol. */
 const naming = [
@@ -218,6 +219,7 @@ function pipelineStep(random: SeededRandom, otherRole: string): Step {
       reader: 2,
       transaction: 3,
       pin: 2,
+      discard: 1,
     })
     if (kind === 'named') {
       parts.push(namedStep(random))
@@ -229,6 +231,7 @@ function pipelineStep(random: SeededRandom, otherRole: string): Step {
       reader: () => random.pick(readers),
       transaction: () => random.pick(transactions[random.chance(0.5) ? 'none' : 'open']),
       pin: () => random.pick(pinning),
+      discard: () => random.pick(discards),
     }[kind]()
     const isQuery = sql.includes(';') || random.chance(0.5)
     const mayPin = kind === 'pin' || sql.startsWith('prepare')
@@ -240,7 +243,8 @@ function pipelineStep(random: SeededRandom, otherRole: string): Step {
     // Nor behind an EXECUTE of COMMIT: a BEGIN there ends the connection of Postgres 18.
     const mayGoOn = next !== 'Q' && ends(part.messages) && !part.text.includes('execute')
     const goesOn = mayGoOn && random.chance(0.3)
-    return goesOn ? part.messages.slice(0, -1) : part.messages
+    if (!goesOn) return part.messages
+    return [...part.messages.slice(0, -1), ...(random.chance(0.3) ? [raw.flush()] : [])]
   })
   const mayPin = parts.some((part) => part.mayPin)
   const isNamed = parts.some((part) => part.isNamed)
@@ -275,8 +279,7 @@ export function randomStep(random: SeededRandom, status: string, otherRole: stri
     transaction: () => random.pick(transactions[isIdle ? 'none' : 'open']),
     pin: () => random.pick(pinning),
     sequence: () => random.pick(sequences[isIdle ? 'none' : 'open']),
-    discard: () =>
-      random.pick(['discard all', 'discard all', 'discard plans', 'discard sequences']),
+    discard: () => random.pick(discards),
   }[kind]()
   const isOne = !sql.includes(';') || sql.startsWith('do')
   const asksSequence = isIdle && kind === 'sequence' && sql !== next
