@@ -251,8 +251,9 @@ export class PreparedStatements implements StatementObserver {
 
   /** A statement has gone stale. True when the client is not told, or not yet; else it gets `error`. */
   onStale(error: Buffer): boolean {
+    const stale = this.repair.staleIn(this.#server())
     const isRepairable = this.repair.onError(error, this.#server())
-    this.shapes.onStale(isRepairable ? this.repair.serverName : this.#ledger.lastServerName)
+    if (stale !== null) this.shapes.onStale(stale)
     if (isRepairable) this.#server().statements.suspect(this.repair.serverName)
     else this.#server().statements.suspectAll()
     return isRepairable

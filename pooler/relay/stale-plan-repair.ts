@@ -94,6 +94,7 @@ export class StalePlanRepair {
   spoil({ tracker }: ServerLink): void {
     this.#begin(tracker.batches, false)
     this.#lastName = ''
+    this.#isAtFirst = false
   }
 
   onFlush(): void {
@@ -103,6 +104,14 @@ export class StalePlanRepair {
   /** Sync or Flush will say whether the client gets its error. */
   get isWaiting(): boolean {
     return this.#withheld !== null
+  }
+
+  /** The name on the server of what such an error is about; null: there is more than one that it may be. */
+  staleIn({ tracker }: ServerLink): string | null {
+    const { count } = tracker.failed
+    if (count < this.#first) return null
+    if (this.#entry !== none && count <= this.#entry) return this.#serverName
+    return this.#isAtFirst ? this.#ledger.lastServerName : null
   }
 
   /** Such an error: true when the client is not to get it, or not yet. */

@@ -275,6 +275,28 @@ test('a change from elsewhere that one client runs into counts for all that prep
   expect(typesOf(await run(other, 's'))).toBe('2CZ')
 })
 
+test('of two statements in one batch only the one that has changed is held against its client', async () => {
+  await say(outside, raw.query('create table pl (a int)'))
+  const client = await pooled.client('transaction')
+  for (const [name, sql] of [
+    ['changing', text],
+    ['constant', 'select 5'],
+  ] as const) {
+    await say(client, raw.parse(name, sql), ...asking(name))
+  }
+  await say(outside, raw.query('alter table pl alter a type bigint'))
+  const uses = ['changing', 'constant'].flatMap((statement) => [
+    raw.bind({ statement }),
+    raw.execute(),
+  ])
+  expect(codeOf(await say(client, ...uses, raw.sync()))).toBe('0A000')
+  expect(rowsOf(await run(client, 'constant'))).toEqual([['5']])
+  expect(codeOf(await run(client, 'changing'))).toBe('0A000')
+  await say(client, raw.query('begin'))
+  expect(rowsOf(await run(client, 'constant'))).toEqual([['5']])
+  expect(codeOf(await run(client, 'changing'))).toBe('0A000')
+})
+
 const insert = 'insert into st values ($1)'
 const describeOf = (name: string) => [
   raw.parse(name, insert),
