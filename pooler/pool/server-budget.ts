@@ -13,6 +13,8 @@ interface Claim {
 
 /** A server is not closed for another pool before it has been of use: opening one costs more than it does. */
 export const tenureMs = 100
+/** Idle for less it is between two transactions: a pool that has servers does not get this one. */
+const restMs = 20
 /** What a pool that has servers waits longer than another before it gets one of the other's. */
 const patienceMs = 100
 const patienceFactor = 2
@@ -134,8 +136,12 @@ export class ServerBudget implements Budget {
       this.#reviewIn(tenureMs - (nowMs - openedAtMs))
       return false
     }
-    if (nextSinceMs === null) return true
-    if (first.claim.member.slots === 0) return first.sinceMs < nextSinceMs
+    const isForNone = first.claim.member.slots === 0
+    if (nextSinceMs === null) {
+      if (!isForNone) this.#reviewIn(restMs)
+      return isForNone
+    }
+    if (isForNone) return first.sinceMs < nextSinceMs
     // Servers move from pool to pool only where one is clearly worse off: each move costs an opening.
     return nowMs - first.sinceMs > patienceFactor * (nowMs - nextSinceMs) + patienceMs
   }
@@ -155,16 +161,18 @@ export class ServerBudget implements Budget {
 
   #makeRoom(): void {
     if (!this.isContended) return
-    const openedBeforeMs = this.#clock.monotonicMs() - tenureMs
+    const nowMs = this.#clock.monotonicMs()
+    const isUrgent = this.#isOver || this.#first(null)?.claim.member.slots === 0
+    const idleBeforeMs = isUrgent ? nowMs : nowMs - restMs
     let lacking = this.#lacking(null)
     while (lacking > 0) {
-      const idle = this.#longestIdle(openedBeforeMs)
-      if (idle === null) break
+      const idle = this.#longestIdle(nowMs - tenureMs)
+      if (idle === null || idle.idleSinceMs > idleBeforeMs) break
       idle.giveUp()
       lacking--
     }
     if (lacking > 0 && this.#longestIdle(Number.POSITIVE_INFINITY) !== null) {
-      this.#reviewIn(tenureMs)
+      this.#reviewIn(this.#longestIdle(nowMs - tenureMs) === null ? tenureMs : restMs)
     }
   }
 

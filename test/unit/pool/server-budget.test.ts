@@ -127,6 +127,30 @@ test('a pool with clients in its line keeps its servers as long as others wait n
   expect(servers.opened).toBe(2)
 })
 
+test('a pool that has servers gets no other pool’s server between two of its transactions', async () => {
+  limit = 2
+  const [busy, lacking] = [pool(), pool()]
+  const client = new Client(busy)
+  const holder = new Client(lacking)
+  const waiting = new Client(lacking)
+  await pass(2 * tenureMs)
+  const server = client.link
+  for (let transaction = 0; transaction < 5; transaction++) {
+    client.give()
+    await pass(10)
+    const link = busy.checkout(client)
+    expect(link).toBe(server)
+    if (link !== null) client.onServer(link)
+    await pass(10)
+  }
+  expect(waiting.link).toBe(null)
+  client.give()
+  await pass()
+  expect(waiting.link).not.toBe(null)
+  expect(holder.link).not.toBe(null)
+  expect(busy.slots).toBe(0)
+})
+
 test('a claim whose client has left takes no server from anybody', async () => {
   const [one, other] = [pool(), pool()]
   const holder = new Client(one)
