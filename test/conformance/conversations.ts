@@ -181,6 +181,7 @@ const extended: Record<string, readonly Turn[]> = {
   'a name freed in a batch by what was bound in front of a Flush': [
     turn(
       '2',
+      raw.closeMessage('statement', 'st'),
       raw.parse('st', 'discard all'),
       raw.bind({ portal: 'po', statement: 'st' }),
       raw.flush(),
