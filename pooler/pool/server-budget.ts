@@ -19,6 +19,8 @@ const restMs = 20
 const patienceMs = 100
 const patienceFactor = 2
 
+const isForNone = ({ member }: Claim): boolean => member.slots === 0
+
 export class ServerBudget implements Budget {
   /** What an operator knows the limit by. */
   readonly name: string
@@ -122,7 +124,7 @@ export class ServerBudget implements Budget {
       first = this.#first(null)
     }
     this.#isOver = this.#used > limit
-    this.#makeRoom()
+    this.#makeRoom(first !== null && isForNone(first.claim))
   }
 
   isWantedElsewhere(member: BudgetMember, openedAtMs: number, nextSinceMs: number | null): boolean {
@@ -136,12 +138,12 @@ export class ServerBudget implements Budget {
       this.#reviewIn(tenureMs - (nowMs - openedAtMs))
       return false
     }
-    const isForNone = first.claim.member.slots === 0
+    const isUrgent = isForNone(first.claim)
     if (nextSinceMs === null) {
-      if (!isForNone) this.#reviewIn(restMs)
-      return isForNone
+      if (!isUrgent) this.#reviewIn(restMs)
+      return isUrgent
     }
-    if (isForNone) return first.sinceMs < nextSinceMs
+    if (isUrgent) return first.sinceMs < nextSinceMs
     // Servers move from pool to pool only where one is clearly worse off: each move costs an opening.
     return nowMs - first.sinceMs > patienceFactor * (nowMs - nextSinceMs) + patienceMs
   }
@@ -159,11 +161,11 @@ export class ServerBudget implements Budget {
     return this.#used + claims - this.#limit() - closing
   }
 
-  #makeRoom(): void {
+  /** `isUrgent`: who waits longest has no server at all. */
+  #makeRoom(isUrgent: boolean): void {
     if (!this.isContended) return
     const nowMs = this.#clock.monotonicMs()
-    const isUrgent = this.#isOver || this.#first(null)?.claim.member.slots === 0
-    const idleBeforeMs = isUrgent ? nowMs : nowMs - restMs
+    const idleBeforeMs = isUrgent || this.#isOver ? nowMs : nowMs - restMs
     let lacking = this.#lacking(null)
     while (lacking > 0) {
       const idle = this.#longestIdle(nowMs - tenureMs)
