@@ -171,7 +171,7 @@ export class PreparedStatements implements StatementObserver {
       return
     }
     if (tracker.sentNoted(frontend.query)) {
-      this.#supply.push({ kind: 'query', translation, dropped: 0 })
+      this.#supply.push({ kind: 'query', translation, dropped: 0, failed: null })
     }
   }
 

@@ -151,6 +151,7 @@ export class ServerPump extends Pump {
         if (error.fields.severity === 'FATAL' || error.fields.severity === 'PANIC')
           link.fatal = error
         if (this.#isOwn) link.sink.onOwnError(error)
+        else link.tracker.observer?.unnamed.onError(error, link.tracker)
         if (this.#isErrorRead) {
           this.#isErrorRead = false
           link.sink.session?.onError(error)

@@ -31,9 +31,11 @@ export class SlotForecast<T extends object> {
     this.lapse()
   }
 
-  /** As confirm, for what nobody expected. */
-  set(value: T | null): void {
+  /** As confirm, for what nobody expected. What it was. */
+  set(value: T | null): T | null {
+    const before = this.#confirmed
     this.#confirmed = value
+    return before
   }
 
   /** The oldest expectation will not come true. */

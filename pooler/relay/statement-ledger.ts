@@ -6,9 +6,16 @@ import type { ServerStatements } from './server-statements.ts'
 import { SlotForecast } from './slot-forecast.ts'
 import type { Statement, StatementCatalog } from './statement-catalog.ts'
 import { statementKey } from './statement-frames.ts'
-import { type Operation, StatementOperations, type Unnamed } from './statement-operations.ts'
+import {
+  type Failure,
+  type Operation,
+  StatementOperations,
+  type Unnamed,
+} from './statement-operations.ts'
 
 const unnamed = ''
+/** Of a Query: what comes right behind it cannot know whether the server has read it. */
+const noBatch = -1
 /** Of texts sent ahead: an error to an older one tells our name. */
 const inSqlMax = 16
 
@@ -24,6 +31,9 @@ export class StatementLedger {
   unnamedBytes = 0
   /** The message that the server's last error was about; null: none of ours, or dealt with. */
   failed: Operation | null = null
+
+  /** The client's unnamed statement, in front of that message. */
+  #unnamedBefore: Unnamed | null = null
 
   /** Of which a description is coming in. */
   described: Extract<Operation, { kind: 'describe' }> | null = null
@@ -159,8 +169,8 @@ export class StatementLedger {
         this.#names.expect(statementKey(operation.name), null, batch)
         break
       case 'query':
-        this.#unnamed.expect(null, batch)
-        server.expectUnnamed(null, batch)
+        this.#unnamed.expect(null, noBatch)
+        server.expectUnnamed(null, noBatch)
         break
       case 'drop':
         server.expect(operation.standIn, false, batch)
@@ -198,7 +208,10 @@ export class StatementLedger {
         break
       case 'query':
         server.confirmUnnamed(null)
-        this.#unnamed.confirm(null)
+        // Who is next on it does not go by what the error says.
+        if (operation.failed !== null) server.spoilUnnamed()
+        if (operation.failed === 'unread') this.#unnamed.lapse()
+        else this.#unnamed.confirm(null)
         break
       case 'drop':
         server.confirm(operation.standIn, false)
@@ -234,7 +247,7 @@ export class StatementLedger {
       case 'unnamed':
         server.lapseUnnamed()
         // Postgres drops the one before it looks at the text of the next.
-        if (isCause && operation.isClients) this.#unnamed.set(null)
+        if (isCause && operation.isClients) this.#unnamedBefore = this.#unnamed.set(null)
         if (isCause) server.spoilUnnamed()
         break
       case 'query':
@@ -247,6 +260,20 @@ export class StatementLedger {
         if (isCause) server.spoilUnnamed()
         break
     }
+  }
+
+  /** An error to the Query that is being answered. */
+  failQuery(failure: Failure): void {
+    const { oldest } = this
+    if (oldest?.kind === 'query') oldest.failed = failure
+  }
+
+  /** The error to an extended message, which has lapsed. */
+  failUnnamed(failure: Failure): void {
+    const { failed } = this
+    const isClients = failed?.kind === 'unnamed' && failed.isClients
+    if (isClients && failure === 'unread') this.#unnamed.set(this.#unnamedBefore)
+    this.#unnamedBefore = null
   }
 
   /** The oldest on its way; null: there is none. */

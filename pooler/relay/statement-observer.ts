@@ -1,3 +1,6 @@
+import type { PostgresError } from '../../shared/protocol/error-response.ts'
+import type { ReplyTracker } from './reply-tracker.ts'
+
 /** Follows messages that change which prepared statements there are. Told in the order they were sent. */
 export interface StatementObserver {
   /** The oldest message noted has succeeded. */
@@ -7,6 +10,13 @@ export interface StatementObserver {
   /** Messages of ours go to the server, and use the unnamed statement. */
   onOwnSent(): void
   readonly shapes: ShapeObserver
+  readonly unnamed: ErrorObserver
+}
+
+/** Reads errors to messages of the client's. */
+export interface ErrorObserver {
+  /** Behind onNotedLapsed; of a Query in front of the ReadyForQuery that ends it. */
+  onError(error: PostgresError, tracker: ReplyTracker): void
 }
 
 /** Reads the answers to those Describes that are noted. The bytes are valid during the call. */

@@ -18,6 +18,9 @@ export interface Unnamed {
   readonly verdict: TextVerdict
 }
 
+/** 'unread': the server could make nothing of the message, and has done nothing of it. */
+export type Failure = 'read' | 'unread'
+
 export type Operation =
   /** A name of the client's for a statement; `isSent`: the server learns the statement by it. */
   | {
@@ -44,7 +47,12 @@ export type Operation =
   /** `isClients`: the client's own message, and not one that brings its statement along. */
   | { readonly kind: 'unnamed'; readonly unnamed: Unnamed | null; readonly isClients: boolean }
   /** A simple Query, which destroys the unnamed statement; `dropped`: so many DEALLOCATEs have run. */
-  | { readonly kind: 'query'; readonly translation: Translation | null; dropped: number }
+  | {
+      readonly kind: 'query'
+      readonly translation: Translation | null
+      dropped: number
+      failed: Failure | null
+    }
   /** Execute of a DEALLOCATE. */
   | { readonly kind: 'drop'; readonly name: string; readonly standIn: string }
   /** A Parse under a name that is taken; `statement`: what it has become if the name was free. */

@@ -1,10 +1,14 @@
 // A client's unnamed statement, which follows it as long as its text is short enough to be kept.
+import type { PostgresError } from '../../shared/protocol/error-response.ts'
 import { frontend, headerBytes } from '../../shared/protocol/message-types.ts'
 import { unnamedTextsBytesMax } from '../config/limits.ts'
 import type { NamingText } from './naming-text.ts'
+import { query } from './reply-entries.ts'
+import type { ReplyTracker } from './reply-tracker.ts'
 import type { ServerLink } from './server-link.ts'
 import { closeMessage, parseOf } from './statement-frames.ts'
 import type { StatementLedger } from './statement-ledger.ts'
+import type { ErrorObserver } from './statement-observer.ts'
 import type { Operation, Unnamed } from './statement-operations.ts'
 import type { StatementSupply } from './statement-supply.ts'
 import type { StatementsInSql } from './statements-in-sql.ts'
@@ -32,7 +36,13 @@ function endsLike(known: Buffer, from: number, bytes: Buffer, at: number): boole
   return index === length
 }
 
-export class UnnamedStatement {
+/** Of a message whose form, or encoding, is broken. What a text runs may raise them as well, and is told of. */
+const unreadStates = new Set(['08P01', '22021', '22P05'])
+
+const isUnread = ({ fields }: PostgresError): boolean =>
+  unreadStates.has(fields.sqlState) && fields.where === null
+
+export class UnnamedStatement implements ErrorObserver {
   readonly #ledger: StatementLedger
   readonly #supply: StatementSupply
   readonly #inSql: StatementsInSql
@@ -108,6 +118,12 @@ export class UnnamedStatement {
     const textAt = headerBytes + 1
     const text = parse.toString('latin1', textAt, parse.indexOf(0, textAt))
     return this.#supply.lend(environmentOf(text, settings))
+  }
+
+  onError(error: PostgresError, tracker: ReplyTracker): void {
+    const failure = isUnread(error) ? 'unread' : 'read'
+    if (tracker.isNotedReply(query)) this.#ledger.failQuery(failure)
+    else this.#ledger.failUnnamed(failure)
   }
 
   onClose({ tracker }: ServerLink): void {

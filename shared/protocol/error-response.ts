@@ -13,6 +13,8 @@ export interface ErrorFields {
   readonly hint: string | null
   /** Name of the function in Postgres' source that raised it. */
   readonly routine?: string | null
+  /** What ran when it was raised, line by line. */
+  readonly where?: string | null
 }
 
 const encode = (type: number, fields: ErrorFields): Buffer => {
@@ -70,6 +72,7 @@ export function parseErrorFields(body: Buffer): ErrorFields {
     detail: fields.get('D') ?? null,
     hint: fields.get('H') ?? null,
     routine: fields.get('R') ?? null,
+    where: fields.get('W') ?? null,
   }
 }
 

@@ -46,6 +46,21 @@ export const functionCalls: Record<string, readonly Turn[]> = {
   ],
 }
 
+const runUnnamed = [raw.bind(), raw.execute(), raw.sync()]
+const noText = Buffer.concat([Buffer.from("select '"), Buffer.of(0xff, 0)])
+
+/** Postgres fails at reading these, each with its Sync: what they would do first is not done. */
+const unreadMessages = [
+  raw.message('Q'),
+  raw.message('Q', Buffer.from('select 1')),
+  raw.message('Q', raw.cstring('select 1'), raw.cstring('select 2')),
+  raw.message('Q', noText),
+  Buffer.concat([raw.message('P', raw.cstring('')), raw.sync()]),
+  Buffer.concat([raw.message('P', raw.cstring(''), raw.cstring('select 1')), raw.sync()]),
+  Buffer.concat([raw.message('P', raw.cstring(''), noText, raw.int16(0)), raw.sync()]),
+  Buffer.concat([raw.message('C', raw.cstring('S'), raw.cstring('')), raw.sync()]),
+]
+
 /** Scripts of messages whose bodies are not what their type promises. */
 export const malformed: Record<string, readonly Turn[]> = {
   'a Query without an end, and with two': [
@@ -59,6 +74,16 @@ export const malformed: Record<string, readonly Turn[]> = {
     query(Buffer.concat([Buffer.from('select 1 '), Buffer.of(0xc3)])),
     query('select 1'),
   ],
+  'the unnamed statement behind messages that are not read': unreadMessages.flatMap((unread) => [
+    turn(1, raw.parse('', 'select 5'), raw.sync()),
+    turn(1, unread),
+    turn(1, ...runUnnamed),
+    turn(2, unread, ...runUnnamed),
+    turn(1, raw.query('select 1/0')),
+    turn(2, unread, ...runUnnamed),
+    turn(3, raw.parse('', 'select 6'), raw.sync(), unread, ...runUnnamed),
+    turn(3, raw.query("do $$begin raise sqlstate '08P01'; end$$"), unread, ...runUnnamed),
+  ]),
   'a Parse that is cut short': [
     turn(1, raw.message('P'), raw.sync()),
     turn(1, raw.message('P', Buffer.from('name')), raw.sync()),

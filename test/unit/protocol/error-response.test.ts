@@ -106,6 +106,7 @@ describe('error response', () => {
       detail: null,
       hint: null,
       routine: null,
+      where: null,
     })
   })
 
