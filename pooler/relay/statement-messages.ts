@@ -301,6 +301,7 @@ export class StatementMessages {
     const nameEnd = this.#nameEnd(message, at + 1)
     if (nameEnd < 0) return this.#unread(nameEnd, link)
     const name = chunk.toString('latin1', at + 1, nameEnd)
+    if (nameEnd + 1 < at + bodyBytes && name !== '') return null
     if (name !== '' && this.#statements.isUncertain(name)) return hold
     return this.#statements.onClose(name) ? forward : drop
   }

@@ -84,6 +84,13 @@ export const malformed: Record<string, readonly Turn[]> = {
     turn(3, raw.parse('', 'select 6'), raw.sync(), unread, ...runUnnamed),
     turn(3, raw.query("do $$begin raise sqlstate '08P01'; end$$"), unread, ...runUnnamed),
   ]),
+  'a Close with two names': [
+    turn(1, raw.parse('st', 'select 1'), raw.sync()),
+    turn(1, raw.message('C', Buffer.from('S'), raw.cstring('st'), raw.cstring('st')), raw.sync()),
+    turn(1, raw.message('C', Buffer.from('S'), raw.cstring('none'), Buffer.of(1)), raw.sync()),
+    turn(1, raw.bind({ statement: 'st' }), raw.execute(), raw.sync()),
+    turn(1, raw.closeMessage('statement', 'st'), raw.sync()),
+  ],
   'a Parse that is cut short': [
     turn(1, raw.message('P'), raw.sync()),
     turn(1, raw.message('P', Buffer.from('name')), raw.sync()),
