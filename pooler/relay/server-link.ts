@@ -97,6 +97,12 @@ export abstract class ServerLink implements TransportReader {
     return this.#pump.isEmpty
   }
 
+  /** What is being answered is the last that was sent, but for its Sync. */
+  get isAnsweringLast(): boolean {
+    const { owed, readyOwed } = this.tracker
+    return owed <= 1 && owed === readyOwed
+  }
+
   /** False once it said FATAL or its connection is gone. */
   get isUsable(): boolean {
     return this.fatal === null && this.brokenBy === null && this.transport.isOpen

@@ -339,7 +339,8 @@ export class SessionState implements SessionSink, SettingsInForce {
       case 'DISCARD ALL':
         this.#statements.names.onAllClosed()
         this.#profile.onDiscarded(link)
-        this.#suspicion.clear()
+        // What was sent behind it has told already what it may leave.
+        if (link.isAnsweringLast) this.#suspicion.clear()
         // What it has changed is reported behind its tag.
         this.#suspicion.mayChangeReading = true
         this.#pinnedBy = null
