@@ -120,7 +120,7 @@ const prepared: readonly (readonly [string, readonly string[]])[] = [
   ['select pg_try_advisory_xact_lock(15)', []],
 ]
 const discards = ['discard all', 'discard all', 'discard plans', 'discard sequences']
-const statementNames = ['n0', 'n1', 'n2']
+const statementNames = ['n0', 'n1', 'n2', '']
 /** SQL about the names of the protocol. */
 const naming = [
   'execute n0',
@@ -179,13 +179,31 @@ function settingText(random: SeededRandom, otherRole: string): string {
   ])
 }
 
+const namedKinds = { parse: 5, parseAnew: 5, use: 6, describe: 2, close: 1, sync: 1 }
+const badText = Buffer.concat([Buffer.from("select '"), Buffer.of(0xff, 0)])
+
+/** Postgres cannot read them; but for the bad text, which a client in latin1 may send. */
+const brokenMessages = (statement: string): readonly Buffer[] => [
+  raw.message('P', raw.cstring(statement), raw.cstring('select 1')),
+  raw.message('P', raw.cstring(statement), badText, raw.int16(0)),
+  raw.message('B', raw.cstring(''), raw.cstring(statement)),
+  raw.message('D', Buffer.from('S'), raw.cstring(statement), raw.cstring('')),
+  raw.message('C', Buffer.from('S'), raw.cstring(statement), raw.cstring('')),
+  raw.message('E', raw.cstring('')),
+]
+const brokenQueries: readonly Buffer[] = [
+  raw.message('Q', Buffer.from('select 1')),
+  raw.message('Q', raw.cstring('select 1'), raw.cstring('select 2')),
+  raw.message('Q', badText),
+]
+
 function namedStep(random: SeededRandom): Step {
   const messages: Buffer[] = []
   for (let count = 1 + random.int(4); count > 0; count--) {
     const statement = random.pick(statementNames)
     const [text, values] = random.pick(prepared)
     const use = () => [raw.bind({ statement, values }), raw.execute()]
-    const kind = random.weighted({ parse: 5, parseAnew: 5, use: 6, describe: 2, close: 1, sync: 1 })
+    const kind = random.weighted({ ...namedKinds, broken: 0.3 })
     if (kind === 'parse') messages.push(raw.parse(statement, text))
     if (kind === 'parseAnew') {
       messages.push(raw.closeMessage('statement', statement), raw.parse(statement, text), ...use())
@@ -193,6 +211,7 @@ function namedStep(random: SeededRandom): Step {
     if (kind === 'use') messages.push(...use())
     if (kind === 'describe') messages.push(raw.describeMessage('statement', statement))
     if (kind === 'close') messages.push(raw.closeMessage('statement', statement))
+    if (kind === 'broken') messages.push(random.pick(brokenMessages(statement)))
     if (kind === 'sync') messages.push(raw.sync())
   }
   return step([...messages, raw.sync()], false, true)
@@ -220,7 +239,12 @@ function pipelineStep(random: SeededRandom, otherRole: string): Step {
       transaction: 3,
       pin: 2,
       discard: 1,
+      broken: 0.3,
     })
+    if (kind === 'broken') {
+      parts.push(step([random.pick(brokenQueries)]))
+      continue
+    }
     if (kind === 'named') {
       parts.push(namedStep(random))
       continue
