@@ -10,9 +10,8 @@ import { type StatementCatalog, serverNamePattern } from './statement-catalog.ts
 import { stalePlan } from './statement-frames.ts'
 import { StatementMessages } from './statement-messages.ts'
 import type { StatementCounters, StatementLimits } from './statement-supply.ts'
-import { StatementTexts } from './statement-texts.ts'
+import { StatementTexts, type TextEvents } from './statement-texts.ts'
 import type { SettingsInForce } from './text-environment.ts'
-import type { TextVerdict } from './text-verdict.ts'
 
 export interface StatementOptions extends StatementLimits {
   readonly catalog: StatementCatalog
@@ -23,13 +22,9 @@ export interface ClientStatements {
   readonly messages: StatementMessages
 }
 
-export interface StatementEvents {
+export interface StatementEvents extends TextEvents {
   /** The client has to keep its server from here on. */
   readonly onPinned: (reason: 'large statement') => void
-  /** A text that may leave something behind is about to be prepared. */
-  readonly onPrepared: (verdict: TextVerdict) => void
-  /** Such a text is about to be run. */
-  readonly onText: (verdict: TextVerdict) => void
 }
 
 export function clientStatements(
@@ -42,10 +37,7 @@ export function clientStatements(
   const names = new PreparedStatements(options.catalog, options, counters, pump, inForce, () =>
     events.onPinned('large statement'),
   )
-  const texts = new StatementTexts(events.onPrepared, (verdict) => {
-    if (verdict.mayPrepare) names.inSql.mayHaveOwn = true
-    events.onText(verdict)
-  })
+  const texts = new StatementTexts(names, events)
   return { names, messages: new StatementMessages(pump, names, texts, inForce) }
 }
 
@@ -68,11 +60,11 @@ export function errorForClient(error: PostgresError, names: PreparedStatements):
     serverNamePattern,
     (ours) => {
       if (++looked > namesPerErrorMax) return ours
-      names.onNamedInError(ours, cause.fields.sqlState)
-      return names.nameOf(ours) ?? ours
+      names.errors.onNamed(ours, cause.fields.sqlState)
+      return names.errors.nameOf(ours) ?? ours
     },
   )
-  const instead = names.takeErrorInstead()
+  const instead = names.errors.takeInstead()
   if (instead !== null) return instead
   if (names.shapes.isOfOtherColumns(cause)) return stalePlan
   const told = worded === body ? cause.raw : errorOf(worded)

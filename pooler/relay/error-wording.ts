@@ -21,7 +21,7 @@ export class ErrorWording {
 
   /** True when an error's text may have to be put right. */
   get isNeeded(): boolean {
-    return this.#timeout !== null || this.#names?.readsErrors === true
+    return this.#timeout !== null || this.#names?.errors.isAny === true
   }
 
   /** What runs is being cancelled: the client is told why. */

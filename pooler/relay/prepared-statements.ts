@@ -15,9 +15,11 @@ import {
   type Statement,
   type StatementCatalog,
 } from './statement-catalog.ts'
+import { StatementErrors } from './statement-errors.ts'
 import { headOf, parseMessage, type StatementUse, type Substitute } from './statement-frames.ts'
 import { StatementLedger } from './statement-ledger.ts'
 import type { StatementObserver } from './statement-observer.ts'
+import type { StatementReference } from './statement-references.ts'
 import { StatementRefusals } from './statement-refusals.ts'
 import { type ShapeVerdict, StatementShapes } from './statement-shapes.ts'
 import {
@@ -29,6 +31,7 @@ import {
 import type { Translation } from './statement-translation.ts'
 import { StatementsInSql } from './statements-in-sql.ts'
 import type { SettingsInForce, TextEnvironment } from './text-environment.ts'
+import type { TextVerdict } from './text-verdict.ts'
 import { UnnamedStatement } from './unnamed-statement.ts'
 
 const unnamed = ''
@@ -45,6 +48,7 @@ export class PreparedStatements implements StatementObserver {
   readonly refusals: StatementRefusals
   readonly large: LargeStatements
   readonly shapes: StatementShapes
+  readonly errors: StatementErrors
   readonly #onLargeLearnt: () => void
   #link: ServerLink | null = null
   readonly #closing: ClosingTexts
@@ -69,17 +73,13 @@ export class PreparedStatements implements StatementObserver {
     const parts = [catalog, this.#ledger, this.#supply] as const
     this.large = new LargeStatements(...parts, this.inSql, this.refusals)
     this.shapes = new StatementShapes(...parts)
+    this.errors = new StatementErrors(this.#ledger, this.#supply)
     this.#onLargeLearnt = onLargeLearnt
   }
 
   /** No name, and none on its way. */
   get isEmpty(): boolean {
     return this.#ledger.isEmpty
-  }
-
-  /** True when an error's text may have to be put right. */
-  get readsErrors(): boolean {
-    return this.#ledger.wasUsed || !this.#ledger.isEmpty
   }
 
   attach(link: ServerLink): void {
@@ -137,6 +137,17 @@ export class PreparedStatements implements StatementObserver {
     if (name === unnamed) return statements.isUnnamedUncertain(batch)
     const statement = this.#ledger.statementOf(name)
     return statement !== null && statements.isUncertain(statement.serverName, batch)
+  }
+
+  /** As isUncertain, of what a text names. */
+  isAnyUncertain(references: readonly StatementReference[]): boolean {
+    return references.some(({ name }) => name !== unnamed && this.isUncertain(name))
+  }
+
+  /** What the text that the name stands for may leave behind on the server; null: SQL may have prepared it. */
+  verdictOf(name: string): TextVerdict | null {
+    if (name === unnamed) return this.unnamed.verdict
+    return this.#ledger.statementOf(name)?.verdict ?? null
   }
 
   /** The name's text where that names statements itself; null: it does not. */
@@ -292,30 +303,6 @@ export class PreparedStatements implements StatementObserver {
   /** What the server has may be another's: it is made anew when it is next used. */
   suspectAll(): void {
     this.#server().statements.suspectAll()
-  }
-
-  /**
-   * An error of the server's names one of our statements: has it lost it, or does it have another? Texts
-   * of clients raise such errors as well, of any names.
-   */
-  onNamedInError(serverName: string, sqlState: string | null): void {
-    const { statements } = this.#server()
-    if (sqlState === '26000') statements.forget(serverName)
-    if (sqlState !== '42P05' || this.#ledger.failed?.kind === 'taken') return
-    const isAboutIt = statements.has(serverName) || this.#ledger.hasFailedToMake(serverName)
-    if (isAboutIt) statements.suspect(serverName)
-  }
-
-  /** The client's name for a statement; null: it has none. */
-  nameOf(serverName: string): string | null {
-    return this.#ledger.nameOf(serverName)
-  }
-
-  /** What stands for the server's error, which has been dealt with; null: nothing. */
-  takeErrorInstead(): Buffer | null {
-    const { errorInstead } = this.#ledger
-    this.#ledger.failed = null
-    return errorInstead
   }
 
   #take(environment: TextEnvironment, content: Buffer, naming: NamingText | null): Statement {

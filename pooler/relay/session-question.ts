@@ -22,11 +22,17 @@ export interface SessionAnswer {
   /** Of these, those that the session has not set, or has reset; where that was asked. */
   readonly unset: ReadonlySet<string>
   readonly held: HeldState | null
-  /** Whatever else is held. */
-  readonly hasPrepared: boolean
+  /** Texts that prepared statements in SQL, as far as they are told; whatever else is held. */
+  readonly prepared: readonly string[]
+  /** `prepared` has all of them, and whole. */
+  readonly isAllTold: boolean
   /** Channels that it listens to: their bytes in the server's encoding, one character each. */
   readonly channels: ReadonlySet<string>
 }
+
+/** Texts of SQL's prepared statements that are looked at, and their length. */
+const preparedTextsMax = 50
+const preparedCharactersMax = 1000
 
 /** Name and value of a setting that is carried: a row of it is read whole, in any encoding. */
 const settingBytesMax = 4096
@@ -64,6 +70,11 @@ SELECT 'held', held, '1', NULL FROM (
   UNION SELECT 'prepared in SQL' FROM pg_catalog.pg_prepared_statements WHERE from_sql
 ) AS state (held)
 UNION ALL (
+  SELECT 'prepared', pg_catalog.encode(pg_catalog.convert_to(
+    pg_catalog.left(statement, ${preparedCharactersMax + 1}), pg_catalog.getdatabaseencoding()), 'hex'), '1', NULL
+  FROM pg_catalog.pg_prepared_statements WHERE from_sql LIMIT ${preparedTextsMax + 1}
+)
+UNION ALL (
   SELECT 'channel', pg_catalog.encode(pg_catalog.convert_to(channel, pg_catalog.getdatabaseencoding()), 'hex'), '1', NULL
   FROM pg_catalog.pg_listening_channels() AS channel LIMIT ${sharedChannelsMax + 1}
 )`
@@ -89,7 +100,7 @@ export function answerOf(rows: readonly (readonly (string | null)[])[]): Session
   const unset = new Set<string>()
   const channels = new Set<string>()
   let held: HeldState | null = null
-  let hasPrepared = false
+  const prepared: string[] = []
   for (const [kind, name, value = null, source = null] of rows) {
     if (kind === 'setting' && typeof name === 'string') {
       settings.set(name, value === null ? null : Buffer.from(value, 'hex').toString())
@@ -98,11 +109,18 @@ export function answerOf(rows: readonly (readonly (string | null)[])[]): Session
       if (isGone) unset.add(name)
     } else if (kind === 'held') {
       held = firstOf(held, name)
-      if (name === 'prepared in SQL') hasPrepared = true
-    } else if (kind === 'channel') channels.add(Buffer.from(name ?? '', 'hex').toString('latin1'))
+    } else if (kind === 'prepared') prepared.push(textOf(name))
+    else if (kind === 'channel') channels.add(textOf(name))
   }
-  return { settings, unset, held, hasPrepared, channels }
+  const isAllTold =
+    prepared.length <= preparedTextsMax &&
+    prepared.every((text) => text.length <= preparedCharactersMax)
+  return { settings, unset, held, prepared, isAllTold, channels }
 }
+
+/** One character for each byte. */
+const textOf = (hex: string | null | undefined): string =>
+  Buffer.from(hex ?? '', 'hex').toString('latin1')
 
 /** The one that stands first in the list: 'large setting' lasts longest. */
 const firstOf = (held: HeldState | null, name: string | null | undefined): HeldState | null =>

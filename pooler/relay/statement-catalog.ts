@@ -12,6 +12,7 @@ import type { SchemaVersion } from './schema-version.ts'
 import { noContent, parseMessage, statementKey } from './statement-frames.ts'
 import { type StatementShape, unknownShape } from './statement-shape.ts'
 import { plainEnvironment, type TextEnvironment } from './text-environment.ts'
+import { harmless, type TextVerdict, verdictOfBytes } from './text-verdict.ts'
 
 export interface Statement {
   /** Random to outsiders, so that nobody can prepare one of ours in SQL. */
@@ -23,6 +24,8 @@ export interface Statement {
   /** By which its text is read. */
   readonly environment: TextEnvironment
   readonly shape: StatementShape
+  /** Of the client's text. */
+  readonly verdict: TextVerdict
 }
 
 interface Entry extends Statement {
@@ -125,6 +128,7 @@ export class StatementCatalog {
       naming: null,
       environment: ours,
       shape: unknownShape(0),
+      verdict: harmless, // Its client keeps its server.
       key: serverName,
       version: 0,
       references: 1,
@@ -191,12 +195,14 @@ export class StatementCatalog {
   ): Statement {
     const serverName = this.#nameOf(key)
     const parse = parseMessage(serverName, content)
+    const text = naming?.content ?? content
     return {
       serverName,
       parse,
       naming,
       environment,
       shape: unknownShape(this.#clock.monotonicMs()),
+      verdict: verdictOfBytes(text, 0, text.indexOf(0)),
     }
   }
 

@@ -11,7 +11,6 @@ import type { PreparedStatements } from './prepared-statements.ts'
 import type { ServerLink } from './server-link.ts'
 import { referencesIn } from './statement-references.ts'
 import type { StatementTexts } from './statement-texts.ts'
-import type { Translation } from './statement-translation.ts'
 import {
   environmentOf,
   type SettingsInForce,
@@ -19,13 +18,7 @@ import {
   type TextSettings,
   unshared,
 } from './text-environment.ts'
-import {
-  lookedAtBytesMax,
-  type TextVerdict,
-  unknownText,
-  verdictOf,
-  verdictOfBytes,
-} from './text-verdict.ts'
+import { lookedAtBytesMax, type TextVerdict, verdictOfBytes } from './text-verdict.ts'
 import { collect, drop, forward, hold, type Verdict } from './verdicts.ts'
 
 const ofStatement = 0x53 // S, in Describe and Close
@@ -108,9 +101,7 @@ export class StatementMessages {
     const text = chunk.toString('latin1', at, at + bodyBytes - 1)
     // A NUL in it is a fault, which the server finds.
     const references = text.includes('\0') ? [] : referencesIn(text, hasBackslashes)
-    for (const { name } of references) {
-      if (name !== '' && this.#statements.isUncertain(name)) return hold
-    }
+    if (this.#statements.isAnyUncertain(references)) return hold
     const translation = this.#statements.inSql.translate(text, references)
     if (dropsStatements(references)) this.#statements.noteCloser()
     if (translation === null) {
@@ -118,25 +109,12 @@ export class StatementMessages {
       this.#statements.onQuery(null)
       return forward
     }
-    this.#runInSql(translation)
+    this.#texts.runInSql(translation)
     this.#statements.onQuery(translation)
     link.transport.hold()
     const sent = new MessageWriter().begin(frontend.query)
     const head = sent.bytes(Buffer.from(translation.text, 'latin1')).byte(0).end().take()
     return this.#pump.substitute(head, bodyBytes)
-  }
-
-  #onSuspect(name: string): void {
-    const naming = this.#statements.namingTextOf(name)
-    const translation = naming && this.#statements.inSql.translate(naming.text, naming.references)
-    if (translation === null) this.#texts.use(name)
-    else this.#runInSql(translation)
-  }
-
-  /** What SQL may leave behind that runs statements prepared by protocol. */
-  #runInSql({ judged, used }: Translation): void {
-    this.#texts.run(judged.length > lookedAtBytesMax ? unknownText : verdictOf(judged))
-    for (const { name } of used) this.#texts.use(name)
   }
 
   /** Sync or Flush: whether a batch is to be run again is decided behind it. */
@@ -188,7 +166,8 @@ export class StatementMessages {
     if (this.#isUnsettled(environment, link)) return hold
     const verdict = verdictOfBytes(chunk, nameEnd + 1, textEnd)
     const naming = namingOf(content, environment, settings, verdict)
-    this.#texts.set(name, verdict)
+    if (naming !== null && this.#statements.isAnyUncertain(naming.references)) return hold
+    this.#texts.prepare(verdict)
     if (!this.#statements.onParse(name, content, environment, naming)) return hold
     link.transport.hold()
     return drop
@@ -226,7 +205,7 @@ export class StatementMessages {
     const { unnamed, inSql } = this.#statements
     const known = isKept ? unnamed.repeat(link, message, settings) : null
     if (known !== null) {
-      this.#texts.set('', known)
+      this.#texts.prepare(known)
       return forward
     }
     const verdict = verdictOfBytes(chunk, at + 1, isKept ? chunk.indexOf(0, at + 1) : -1)
@@ -234,7 +213,8 @@ export class StatementMessages {
     const naming = isKept
       ? namingOf(body.subarray(1), settings.environment, settings, verdict)
       : null
-    this.#texts.set('', verdict)
+    if (naming !== null && this.#statements.isAnyUncertain(naming.references)) return hold
+    this.#texts.prepare(verdict)
     if (naming === null) {
       unnamed.onParse(link, isKept ? body : null, null, settings, verdict)
       return forward
@@ -319,7 +299,7 @@ export class StatementMessages {
       const verdict = this.#statements.verdictOfBind(name, link)
       if (verdict !== 'run') return this.#notRun(verdict, link)
     }
-    if (this.#texts.isSuspect(name)) this.#onSuspect(name)
+    this.#texts.use(name)
     const beforeName = beforeBytes === 1 ? beforeNameOf(type) : chunk.subarray(at, nameAt)
     if (name === '') {
       this.#statements.onUnnamedUse(type, beforeName)

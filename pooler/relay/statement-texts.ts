@@ -1,53 +1,64 @@
-// Which of a client's prepared texts may leave something behind on a server, by the client's name.
-// Harmless ones, which are most, are not kept.
-import { statementKey } from './statement-frames.ts'
-import { harmless, type TextVerdict, unknownText } from './text-verdict.ts'
+// Tells what the texts of a client's messages may leave behind on its server, when they are sent. What runs
+// is what its names stand for then: a Parse on its way that is skipped changes nothing.
+import type { PreparedStatements } from './prepared-statements.ts'
+import type { Translation } from './statement-translation.ts'
+import {
+  harmless,
+  lookedAtBytesMax,
+  type TextVerdict,
+  unknownText,
+  verdictOf,
+} from './text-verdict.ts'
 
-/** Suspect statements of one client; with more, every statement counts as suspect. */
-const suspectsMax = 1000
+export interface TextEvents {
+  /** A text that may leave something behind is about to be prepared. */
+  readonly onPrepared: (verdict: TextVerdict) => void
+  /** Such a text is about to be run. */
+  readonly onText: (verdict: TextVerdict) => void
+}
 
 export class StatementTexts {
-  /** Made when first needed: most clients have none. */
-  #suspects: Map<string, TextVerdict> | null = null
-  readonly #onSet: (verdict: TextVerdict) => void
-  readonly #onUse: (verdict: TextVerdict) => void
-  #isFull = false
+  readonly #names: PreparedStatements
+  readonly #events: TextEvents
 
-  /** Told of each suspect text that is about to be prepared, and to be run. */
-  constructor(onSet: (verdict: TextVerdict) => void, onUse: (verdict: TextVerdict) => void) {
-    this.#onSet = onSet
-    this.#onUse = onUse
+  constructor(names: PreparedStatements, events: TextEvents) {
+    this.#names = names
+    this.#events = events
   }
 
-  /** A name stands for this text from here on, if the server takes it. */
-  set(name: string, verdict: TextVerdict): void {
-    if (verdict === harmless && this.#suspects === null) return
-    const key = statementKey(name)
-    if (verdict === harmless) {
-      this.#suspects?.delete(key)
-      return
-    }
-    this.#onSet(verdict)
-    this.#suspects ??= new Map()
-    if (this.#suspects.size < suspectsMax) this.#suspects.set(key, verdict)
-    else this.#isFull = true
-  }
-
-  /** `use` of this name would tell of something. */
-  isSuspect(name: string): boolean {
-    return this.#isFull || this.#suspects?.has(statementKey(name)) === true
-  }
-
-  /** The statement of this name is about to be run. */
-  use(name: string): void {
-    if (this.#isFull) this.#onUse(unknownText)
-    if (this.#suspects === null) return
-    const verdict = this.#suspects.get(statementKey(name))
-    if (verdict !== undefined) this.#onUse(verdict)
+  /** This text is about to be prepared. */
+  prepare(verdict: TextVerdict): void {
+    if (verdict !== harmless) this.#events.onPrepared(verdict)
   }
 
   /** This text is about to be run. */
   run(verdict: TextVerdict): void {
-    this.#onUse(verdict)
+    const { inSql } = this.#names
+    this.#events.onText(verdict)
+    if (verdict.mayNameStatements) this.#runOwn()
+    if (verdict.mayPrepare) inSql.onPrepare()
+  }
+
+  /** As `run`, of SQL that runs statements prepared by protocol. */
+  runInSql({ judged, used }: Translation): void {
+    this.run(judged.length > lookedAtBytesMax ? unknownText : verdictOf(judged))
+    for (const { statement } of used)
+      if (statement.verdict !== harmless) this.run(statement.verdict)
+  }
+
+  /** The statement of this name is about to be run. */
+  use(name: string): void {
+    const verdict = this.#names.verdictOf(name)
+    if (verdict === null) this.#runOwn()
+    if (verdict === null || verdict === harmless) return
+    const naming = this.#names.namingTextOf(name)
+    const translation = naming && this.#names.inSql.translate(naming.text, naming.references)
+    if (translation === null) this.run(verdict)
+    else this.runInSql(translation)
+  }
+
+  /** One that SQL has prepared is about to be run, or may be. */
+  #runOwn(): void {
+    for (const verdict of this.#names.inSql.leaving) this.#events.onText(verdict)
   }
 }

@@ -14,6 +14,9 @@ import type { Operation, Unnamed } from './statement-operations.ts'
 import type { StatementReference } from './statement-references.ts'
 import type { StatementSupply } from './statement-supply.ts'
 import { clientPosition, type Translation, translate } from './statement-translation.ts'
+import { type TextVerdict, unknownText, verdictOfPrepared } from './text-verdict.ts'
+
+const none: readonly TextVerdict[] = []
 
 /** Portals of one transaction whose SQL names statements; with more, no further one is translated. */
 const portalsMax = 1000
@@ -32,6 +35,8 @@ export class StatementsInSql {
   #isTagDue = false
   /** The server may have statements that SQL has prepared, under the client's own names. */
   mayHaveOwn = false
+  /** Of those that may leave something behind where they are run. */
+  leaving: readonly TextVerdict[] = none
 
   constructor(catalog: StatementCatalog, ledger: StatementLedger, supply: StatementSupply) {
     this.#catalog = catalog
@@ -47,6 +52,13 @@ export class StatementsInSql {
   attach(): void {
     this.forgetPortals()
     this.mayHaveOwn = false
+    this.leaving = none
+  }
+
+  /** SQL is about to prepare one, or may do so. */
+  onPrepare(): void {
+    this.mayHaveOwn = true
+    this.leaving = [unknownText]
   }
 
   /** There is none on the server. */
@@ -56,8 +68,11 @@ export class StatementsInSql {
   }
 
   /** The server has been asked what it holds. */
-  onAnswer({ hasPrepared }: SessionAnswer): void {
-    this.mayHaveOwn = hasPrepared
+  onAnswer({ prepared, isAllTold }: SessionAnswer): void {
+    this.mayHaveOwn = prepared.length > 0
+    this.leaving = isAllTold
+      ? prepared.map(verdictOfPrepared).filter((one) => one !== null)
+      : [unknownText]
   }
 
   translate(text: string, references: readonly StatementReference[]): Translation | null {

@@ -78,6 +78,15 @@ export function verdictOf(text: string): TextVerdict {
   return verdict
 }
 
+const prepareHead = /^\s*prepare\s+(?:"(?:[^"]|"")+"|[^\s("]+)\s*(?:\([^()]*\)\s*)?as\b/i
+
+/** What an EXECUTE of a statement may leave that this text has prepared; null: nothing that no tag tells of. */
+export function verdictOfPrepared(text: string): TextVerdict | null {
+  const verdict = verdictOf(text.replace(prepareHead, ''))
+  const { configs, mayMakeTemporary, asksSequences } = verdict
+  return configs.length > 0 || mayMakeTemporary || asksSequences !== null ? verdict : null
+}
+
 /** Of the text that stands in `bytes`; `end` below `from`: it does not end there. */
 export function verdictOfBytes(bytes: Buffer, from: number, end: number): TextVerdict {
   if (end < from || end > bytes.length || end - from > lookedAtBytesMax) return unknownText

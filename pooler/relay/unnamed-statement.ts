@@ -13,7 +13,7 @@ import type { Operation, Unnamed } from './statement-operations.ts'
 import type { StatementSupply } from './statement-supply.ts'
 import type { StatementsInSql } from './statements-in-sql.ts'
 import { environmentOf, type TextSettings } from './text-environment.ts'
-import type { TextVerdict } from './text-verdict.ts'
+import { harmless, type TextVerdict } from './text-verdict.ts'
 
 interface ParseAt {
   readonly chunk: Buffer
@@ -58,6 +58,11 @@ export class UnnamedStatement implements ErrorObserver {
   /** Its text where that names statements; null: it does not. */
   get naming(): NamingText | null {
     return this.#ledger.unnamed?.naming ?? null
+  }
+
+  /** What it may leave behind; where there is none, it cannot be run. */
+  get verdict(): TextVerdict {
+    return this.#ledger.unnamed?.verdict ?? harmless
   }
 
   /**

@@ -204,6 +204,15 @@ const extended: Record<string, readonly Turn[]> = {
     ),
     turn(1, raw.bind(), raw.execute(), raw.sync()),
   ],
+  'SQL that names what a batch on its way fails to prepare': [
+    turn(
+      3,
+      ...[raw.parse('st', 'nonsense'), raw.sync()],
+      ...[raw.parse('', 'execute st'), raw.bind(), raw.execute(), raw.sync()],
+      ...[raw.parse('ex', 'execute st'), raw.bind({ statement: 'ex' }), raw.sync()],
+    ),
+    turn(1, raw.closeMessage('statement', 'ex'), raw.sync()),
+  ],
   'a name taken, behind a batch that was skipped when it tried the same': [
     turn(1, raw.parse('st', 'select 1'), raw.sync()),
     turn(

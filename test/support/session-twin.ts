@@ -87,6 +87,9 @@ const pinning = [
   'prepare other as select 6',
   'prepare n1 as select 7',
   'execute own',
+  "prepare sets as select set_config('kit.note', 'own', false), set_config('work_mem', '9MB', false)",
+  'execute sets',
+  'deallocate sets',
   'deallocate own',
   'deallocate prepare other',
   'deallocate all',
@@ -113,6 +116,9 @@ const prepared: readonly (readonly [string, readonly string[]])[] = [
   ["set local work_mem = '8MB'", []],
   ["select set_config('application_name', $1, false)", ['bound']],
   ["select set_config($1, '4MB', true)", ['work_mem']],
+  ["select set_config('work_mem', $1, false)", ['2MB']],
+  ["select set_config('kit.note', 'of n', false)", []],
+  ['nonsense', []],
   ['begin', []],
   ['commit', []],
   ['rollback', []],
@@ -227,6 +233,8 @@ const batchOf = (sql: string, asks: readonly Buffer[] = []): readonly Buffer[] =
   sync,
 ]
 
+const unnamedGone = [raw.closeMessage('statement', ''), sync]
+
 /** Several things, of which none waits for the answers of those in front of it. */
 function pipelineStep(random: SeededRandom, otherRole: string): Step {
   const parts: Step[] = []
@@ -309,6 +317,8 @@ export function randomStep(random: SeededRandom, status: string, otherRole: stri
   const asksSequence = isIdle && kind === 'sequence' && sql !== next
   const isQuery = !isOne || random.chance(0.6)
   const asks = random.chance(0.5) ? [raw.describeMessage('portal')] : []
-  const messages = isQuery ? [raw.query(sql)] : batchOf(sql, asks)
+  // What it asks for is no later step's to ask again.
+  const batch = [...batchOf(sql, asks), ...(asksSequence ? unnamedGone : [])]
+  const messages = isQuery ? [raw.query(sql)] : batch
   return { ...step(messages, kind === 'pin' || asksSequence), asksSequence }
 }

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { SessionSuspicion } from '../../../pooler/relay/session-suspicion.ts'
-import { StatementTexts } from '../../../pooler/relay/statement-texts.ts'
 import {
   harmless,
   type TextVerdict,
   unknownText,
   verdictOfBytes,
+  verdictOfPrepared,
 } from '../../../pooler/relay/text-verdict.ts'
 
 const verdict = (text: string): TextVerdict => {
@@ -150,31 +150,18 @@ describe('suspicion', () => {
   })
 })
 
-describe('prepared texts', () => {
-  test('tell when a suspect one is run, under the name it has now', () => {
-    const used: TextVerdict[] = []
-    const texts = new StatementTexts(
-      () => {},
-      (one) => used.push(one),
-    )
-    texts.set('s', verdict('select f(1)'))
-    texts.use('other')
-    expect(used).toEqual([])
-    texts.use('s')
-    expect(used).toEqual([verdict('select f(1)')])
-    texts.set('s', harmless)
-    texts.use('s')
-    expect(used).toHaveLength(1)
-  })
-
-  test('are all suspect once there are too many suspects to remember', () => {
-    const used: TextVerdict[] = []
-    const texts = new StatementTexts(
-      () => {},
-      (one) => used.push(one),
-    )
-    for (let index = 0; index < 1001; index += 1) texts.set(`s${index}`, verdict('select f(1)'))
-    texts.use('never seen')
-    expect(used).toEqual([unknownText])
+describe('a text that prepared a statement in SQL', () => {
+  test.each([
+    ["prepare a as select set_config('work_mem', $1, false)", true],
+    ['prepare a as select f(1)', true],
+    ['prepare a as select lastval()', true],
+    ["prepare a as select set_config('work_mem', $1, true)", false],
+    ['prepare a (int) as select v from t where n = $1', false],
+    ['prepare a as update t set v = $1', false],
+    ['prepare "a b" (int, text) as values ($1, $2)', false],
+    ['prepare a (int) as select f($1)', true],
+    ['prepare a as select 1; select f(1)', true],
+  ])('%s: may leave something, %s', (text, isSo) => {
+    expect(verdictOfPrepared(text) !== null).toBe(isSo)
   })
 })
