@@ -13,7 +13,7 @@ import {
   restoreMessages,
   type SettingsProfile,
 } from './session-settings.ts'
-import { anySetting, type TextVerdict, unknownText } from './text-verdict.ts'
+import { isOpen, type TextVerdict, unknownText } from './text-verdict.ts'
 
 type Setting = readonly [name: string, value: string]
 
@@ -85,7 +85,7 @@ export class SessionRestorer {
     if (!verdict.mayUnset || verdict === unknownText || this.#startup.size === 0) return
     const { sets } = verdict
     // DISCARD ALL names none.
-    if (sets.length === 0 || sets.some((name) => name === anySetting || this.#startup.has(name)))
+    if (sets.length === 0 || sets.some((name) => isOpen(name) || this.#startup.has(name)))
       this.#mayTake = true
   }
 

@@ -257,7 +257,7 @@ export class SessionState implements SessionSink, SettingsInForce {
     this.listening?.take(isKnown ? answer.channels : null, link)
     if (isKnown) this.#statements?.names.inSql.onAnswer(answer)
     // Settings of applications under computed names are on no list of the server's.
-    if (this.#suspicion.names.has(anySetting)) link.needsResetAll = true
+    if (this.#suspicion.mayBeUnlisted) link.needsResetAll = true
     this.#suspicion.clear()
     this.#hasReset = false
     return true

@@ -1,6 +1,6 @@
 // What the transaction in progress may have left on its server: gathered from the texts it ran and
 // the tags it got, until the server is asked about it.
-import { anySetting, type TextVerdict, transactionSettings } from './text-verdict.ts'
+import { anySetting, hiddenSetting, type TextVerdict, transactionSettings } from './text-verdict.ts'
 
 /** Settings of one transaction that are asked for by name; beyond it, all are asked for. */
 const namesMax = 200
@@ -83,9 +83,18 @@ export class SessionSuspicion {
   /** The settings to be asked for now. */
   settingsToAsk(): ReadonlySet<string> {
     if (!this.hasSet) return this.names
-    // A SET that no text shows came from where nobody looked: everything is asked for.
-    const inSets = this.#inSets === null ? [anySetting] : this.#inSets
-    return new Set([...this.names, ...inSets])
+    const inSets = [...(this.#inSets ?? [])].filter((name) => name !== hiddenSetting)
+    return new Set([...this.names, ...inSets, ...(this.#hasHiddenSet ? [anySetting] : [])])
+  }
+
+  /** Settings may have been made that are on no list of the server's. */
+  get mayBeUnlisted(): boolean {
+    return this.names.has(anySetting) || this.#hasHiddenSet
+  }
+
+  /** A SET whose name no text shows: everything is asked for. */
+  get #hasHiddenSet(): boolean {
+    return this.hasSet && (this.#inSets === null || this.#inSets.has(hiddenSetting))
   }
 
   /** The server has told all, or there is nothing to ask it at its transaction's end. */

@@ -40,6 +40,11 @@ export const harmless: TextVerdict = {
 
 /** Any setting: RESET ALL, or a name that is computed. */
 export const anySetting = '*'
+/** In `sets`: one whose name is not read, such as that of an application's own setting. */
+export const hiddenSetting = '?'
+
+/** It may be any setting. */
+export const isOpen = (name: string): boolean => name === anySetting || name === hiddenSetting
 
 /** Of a text that is not looked at: the server is asked about everything. */
 export const unknownText: TextVerdict = {
@@ -94,13 +99,22 @@ export function verdictOfBytes(bytes: Buffer, from: number, end: number): TextVe
   return verdictOf(bytes.toString('latin1', from, end))
 }
 
-const setting = String.raw`("(?:[^"]|"")+"|[a-z_][\w$]*)(?:\s*\.\s*("(?:[^"]|"")+"|[a-z_][\w$]*))?`
+const word = String.raw`("(?:[^"]|"")+"|[a-z_\x80-\xff][\w$\x80-\xff]*)`
+const setting = String.raw`${word}(?:\s*\.\s*${word})?`
+const plainString = String.raw`'((?:[^'\\]|'')*)'`
 const setPattern = new RegExp(
   String.raw`\b(?:set|reset)\s+(?:(?:session|local)\s+)?${setting}`,
   'gi',
 )
-const setConfigPattern = /\bset_config\s*\(\s*(?:'((?:[^']|'')+)')?(?:[^()]*?,\s*(true)\s*\))?/gi
-const callPattern = /(?:("(?:[^"]|"")+"|[a-z_][\w$]*)\s*\.\s*)?("(?:[^"]|"")+"|[a-z_][\w$]*)\s*\(/gi
+/** Its name, where that is a plain string, and whether it is for the transaction, where that is plain to see. */
+const setConfigPattern = new RegExp(
+  String.raw`\bset_config"?\s*\(\s*(?:${plainString}(?:::\w+)?(?=\s*,)|\$\d+)?` +
+    String.raw`(?:\s*,\s*(?:${plainString}|[\w.:]+|\$\d+)(?:::\w+)?\s*,\s*(true)\s*\))?`,
+  'gi',
+)
+const callPattern = new RegExp(String.raw`(?:${word}\s*\.\s*)?${word}\s*\(`, 'gi')
+const setWordPattern = /\b(?:re)?set\b/i
+const unicodeNamePattern = /\bu&"/i
 const unsetPattern = /\breset\b|\bdefault\b|\btime\s+zone\s+local\b/i
 const discardPattern = /\bdiscard\b/i
 const preparePattern = /\bprepare\b/i
@@ -117,7 +131,11 @@ function judge(text: string): TextVerdict {
     const names = settingNamed(unquoted(first), second === undefined ? null : unquoted(second))
     for (const one of names) sets.add(one)
   }
-  for (const [, name, isLocal] of text.matchAll(setConfigPattern)) {
+  const hasComments = text.includes('/*') || text.includes('--')
+  if ((hasComments || unicodeNamePattern.test(text)) && setWordPattern.test(text)) {
+    sets.add(hiddenSetting)
+  }
+  for (const [, name, , isLocal] of text.matchAll(setConfigPattern)) {
     // For the transaction only, as row security is usually fed.
     if (isLocal !== undefined) continue
     configs.add(name === undefined ? anySetting : name.replaceAll("''", "'").toLowerCase())
@@ -129,6 +147,10 @@ function judge(text: string): TextVerdict {
     mayHold = true
     configs.add(anySetting)
   }
+  if (hasComments && isCommentBeforeParenthesis(text)) {
+    mayHold = true
+    configs.add(anySetting)
+  }
   const mayNameStatements = mayReferToStatements(text)
   const asksSequences = sequencesIn(text)
   const isAny = mayHold || mayNameStatements || asksSequences !== null
@@ -136,7 +158,7 @@ function judge(text: string): TextVerdict {
   const mayDiscard = discardPattern.test(text)
   const mayUnset = mayDiscard || (sets.size > 0 && unsetPattern.test(text))
   const names = [...sets, ...configs]
-  const mayChangeReading = mayDiscard || names.some((name) => name === anySetting || isReadBy(name))
+  const mayChangeReading = mayDiscard || names.some((name) => isOpen(name) || isReadBy(name))
   return {
     sets: [...sets],
     configs: [...configs],
@@ -149,6 +171,25 @@ function judge(text: string): TextVerdict {
     asksSequences,
   }
 }
+
+/** Or one that may be: it would hide what is called. Each space is looked at once. */
+function isCommentBeforeParenthesis(text: string): boolean {
+  const hasLineComments = text.includes('--')
+  for (let at = text.indexOf('('); at !== -1; at = text.indexOf('(', at + 1)) {
+    let [before, isNewLine] = [at - 1, false]
+    for (; isSpace(text.charCodeAt(before)); before--) {
+      const code = text.charCodeAt(before)
+      if (code === lineFeed || code === carriageReturn) isNewLine = true
+    }
+    if (text[before] === '/' && text[before - 1] === '*') return true
+    if (isNewLine && hasLineComments) return true
+  }
+  return false
+}
+
+const lineFeed = 10
+const carriageReturn = 13
+const isSpace = (code: number): boolean => code === 32 || (code >= 9 && code <= carriageReturn)
 
 function sequencesIn(text: string): TextVerdict['asksSequences'] {
   const at = text.search(sequencePattern)

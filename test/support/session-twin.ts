@@ -272,8 +272,10 @@ function pipelineStep(random: SeededRandom, otherRole: string): Step {
   const messages = parts.flatMap((part, index) => {
     // A batch may go on with what comes next, but for a Query.
     const next = parts[index + 1]?.messages[0]?.toString('latin1', 0, 1) ?? 'Q'
-    // Nor behind an EXECUTE of COMMIT: a BEGIN there ends the connection of Postgres 18.
-    const mayGoOn = next !== 'Q' && ends(part.messages) && !part.text.includes('execute')
+    // Nor behind an EXECUTE of COMMIT: a BEGIN there ends the connection of Postgres 18. Behind a RESET a
+    // batch meets the server's defaults.
+    const mayGoOn =
+      next !== 'Q' && ends(part.messages) && !/execute|discard|reset|default/.test(part.text)
     const goesOn = mayGoOn && random.chance(0.3)
     if (!goesOn) return part.messages
     return [...part.messages.slice(0, -1), ...(random.chance(0.3) ? [raw.flush()] : [])]

@@ -150,6 +150,45 @@ describe('suspicion', () => {
   })
 })
 
+describe('a setting that is easily overlooked', () => {
+  test.each([
+    [`select "set_config"('a.b', 'x', false)`, 'a.b'],
+    [`select set_config('a.b', 'x, true)', false)`, 'a.b'],
+    [`select set_config('a.b', $$x, true)$$, false)`, 'a.b'],
+    [`select set_config('a.b', c /*, true)*/, false) from v`, 'a.b'],
+    [`select set_config('a.' || 'b', 'x', false)`, '*'],
+    [`select set_config(E'a\\.b', 'x', false)`, '*'],
+    [`select U&"set\\005fconfig"('a.b', 'x', false)`, '*'],
+    [`select set_config/**/('a.b', 'x', false)`, '*'],
+    [`select f --\n (1)`, '*'],
+    [`select üabs(1)`, '*'],
+  ])('%s: %s', (text, name) => {
+    expect(verdict(text).configs).toContain(name)
+  })
+
+  test.each([
+    `select set_config('a.b', 'x', true)`,
+    `select set_config ( $1 , $2 , true )`,
+    `select set_config('a.b'::text, 'it''s'::text, true)`,
+    `select abs(1) /* a comment */`,
+    `select a -- a comment\n from t where b in (1)`,
+  ])('%s: none', (text) => {
+    expect(verdict(text).configs).toEqual([])
+  })
+
+  test.each([`set/**/a.b = 'x'`, `set session /**/ a.b = 'x'`, `set U&"a".b = 'x'`])(
+    '%s: by a name that is not read',
+    (text) => {
+      const suspicion = new SessionSuspicion()
+      suspicion.onText(verdict('set work_mem = 1'))
+      suspicion.onText(verdict(text))
+      suspicion.onSetTag()
+      expect([...suspicion.settingsToAsk()].sort()).toContain('*')
+      expect(suspicion.mayBeUnlisted).toBe(true)
+    },
+  )
+})
+
 describe('a text that prepared a statement in SQL', () => {
   test.each([
     ["prepare a as select set_config('work_mem', $1, false)", true],
