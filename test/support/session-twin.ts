@@ -205,6 +205,7 @@ const brokenQueries: readonly Buffer[] = [
 
 function namedStep(random: SeededRandom): Step {
   const messages: Buffer[] = []
+  let hasUnnamed = false
   for (let count = 1 + random.int(4); count > 0; count--) {
     const statement = random.pick(statementNames)
     const [text, values] = random.pick(prepared)
@@ -215,7 +216,11 @@ function namedStep(random: SeededRandom): Step {
       messages.push(raw.closeMessage('statement', statement), raw.parse(statement, text), ...use())
     }
     if (kind === 'use') messages.push(...use())
-    if (kind === 'describe') messages.push(raw.describeMessage('statement', statement))
+    // An unnamed EXECUTE of before keeps the columns that its name had at its Parse, see decision 69.
+    if (kind === 'describe' && (statement !== '' || hasUnnamed)) {
+      messages.push(raw.describeMessage('statement', statement))
+    }
+    if (statement === '' && kind.startsWith('parse')) hasUnnamed = true
     if (kind === 'close') messages.push(raw.closeMessage('statement', statement))
     if (kind === 'broken') messages.push(random.pick(brokenMessages(statement)))
     if (kind === 'sync') messages.push(raw.sync())
