@@ -2,7 +2,7 @@
 // an application's is its own and never looks like a person's. The client sees its own part alone.
 // It helps those who read pg_stat_activity and logs; proof is the record of who held which server.
 import { applicationNameBytesMax, cleanAscii } from '../../shared/protocol/application-name.ts'
-import { extendedQuery, sync } from '../../shared/protocol/frontend-messages.ts'
+import { portalQuery, sync } from '../../shared/protocol/frontend-messages.ts'
 import { type SettingsProfile, settingKey, withSetting } from './session-settings.ts'
 
 export const nameSetting = 'application_name'
@@ -102,5 +102,5 @@ function withoutMark(name: string): string {
 export function renameMessages(name: string, isLocal: boolean): Buffer {
   const literal = `E'${name.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`
   const sql = `SET ${isLocal ? 'LOCAL' : 'SESSION'} ${nameSetting} = ${literal}`
-  return Buffer.concat([extendedQuery(sql, []), sync()])
+  return Buffer.concat([portalQuery(sql, []), sync()])
 }

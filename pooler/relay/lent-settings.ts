@@ -6,14 +6,14 @@ const kept = (name: string): string => `pg_catalog.concat('latchkey.', ${name})`
 
 /** $1: names, $2: values, '' for the server's default. */
 export const lendSql = `
-SELECT FROM pg_catalog.generate_subscripts($1::text[], 1) AS at
+SELECT FROM pg_catalog.generate_subscripts($1::pg_catalog.text[], 1) AS at
 WHERE pg_catalog.concat(
-  pg_catalog.set_config(${kept('($1::text[])[at]')}, pg_catalog.current_setting(($1::text[])[at]), true),
-  pg_catalog.set_config(($1::text[])[at],
-    CASE WHEN ($2::text[])[at] OPERATOR(pg_catalog.<>) '' THEN ($2::text[])[at] END, true)
+  pg_catalog.set_config(${kept('($1::pg_catalog.text[])[at]')}, pg_catalog.current_setting(($1::pg_catalog.text[])[at]), true),
+  pg_catalog.set_config(($1::pg_catalog.text[])[at],
+    CASE WHEN ($2::pg_catalog.text[])[at] OPERATOR(pg_catalog.<>) '' THEN ($2::pg_catalog.text[])[at] END, true)
 ) IS NULL`
 
 /** $1: names. */
 export const giveBackSql = `
-SELECT FROM pg_catalog.unnest($1::text[]) AS lent (name)
+SELECT FROM pg_catalog.unnest($1::pg_catalog.text[]) AS lent (name)
 WHERE pg_catalog.set_config(name, pg_catalog.current_setting(${kept('name')}), true) IS NULL`

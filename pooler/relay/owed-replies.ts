@@ -26,8 +26,16 @@ export class OwedReplies {
   putIn = 0
   takenOff = 0
 
+  /** `putIn` with the last Execute. */
+  #executed = 0
+
   get size(): number {
     return this.#ring.size
+  }
+
+  /** An Execute has not been answered: it may begin a copy. */
+  get isAnyExecuteOwed(): boolean {
+    return this.#executed > this.takenOff
   }
 
   /** The oldest entry; 0 when there is none. */
@@ -59,6 +67,7 @@ export class OwedReplies {
   append(entry: number): void {
     this.#ring.push(entry)
     this.putIn++
+    if ((entry & kindMask) === execute) this.#executed = this.putIn
     if (!owesReady(entry & kindMask)) return
     this.ready++
     if ((entry & own) !== 0) this.ownReady++

@@ -6,6 +6,7 @@ export const pinReasons = [
   'loaded library',
   'sequence value',
   'listening',
+  'unanswered question',
   ...heldStates,
 ] as const
 export type PinReason = (typeof pinReasons)[number]

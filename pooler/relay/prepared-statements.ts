@@ -1,12 +1,13 @@
 // One client's prepared statements in transaction mode. The client's names stay the client's; on
 // servers a statement has a name made from its content, and a server learns it when it is first
 // needed there. What a server has already is answered by us, in order with its other replies.
-import type { Buffer } from 'node:buffer'
+import { type Buffer, isUtf8 } from 'node:buffer'
 import { frontend, status } from '../../shared/protocol/message-types.ts'
 import { ClosingTexts } from './closing-texts.ts'
 import { LargeStatements } from './large-statements.ts'
 import { contentFor, dropsStatements, type NamingText } from './naming-text.ts'
 import type { ServerLink } from './server-link.ts'
+import type { SessionAnswer } from './session-question.ts'
 import { type KeptInput, StalePlanRepair } from './stale-plan-repair.ts'
 import {
   asForeign,
@@ -169,8 +170,11 @@ export class PreparedStatements implements StatementObserver {
     this.#closing.note()
   }
 
-  /** A simple Query destroys the unnamed statement; `translation`: it names statements of the client's. */
-  onQuery(translation: Translation | null): void {
+  /**
+   * A simple Query destroys the unnamed statement; `translation`: it names statements of the client's.
+   * `body`: where it goes on as it is, and is there whole.
+   */
+  onQuery(translation: Translation | null, body: Buffer | null): void {
     const { tracker, statements } = this.#server()
     const isKnown = this.#ledger.unnamed !== null || statements.unnamed !== null
     // What is on its way may yet be skipped.
@@ -182,7 +186,8 @@ export class PreparedStatements implements StatementObserver {
       return
     }
     if (tracker.sentNoted(frontend.query)) {
-      this.#supply.push({ kind: 'query', translation, dropped: 0, failed: null })
+      const isEncoded = this.#ledger.unnamed === null || body === null || isUtf8(body)
+      this.#supply.push({ kind: 'query', translation, isEncoded, dropped: 0, failed: null })
     }
   }
 
@@ -298,6 +303,13 @@ export class PreparedStatements implements StatementObserver {
   onAllClosed(): void {
     this.#ledger.clear()
     this.#server().statements.clear()
+  }
+
+  /** The server has been asked what it holds. Code may have dropped what others have there. */
+  onAnswer(answer: SessionAnswer): void {
+    const { statements } = this.#server()
+    if (answer.statements !== null && answer.statements < statements.count) statements.suspectAll()
+    this.inSql.onAnswer(answer)
   }
 
   /** What the server has may be another's: it is made anew when it is next used. */

@@ -1,6 +1,5 @@
-// One logged-in client. Takes a server from the source when a message needs one, passes bytes both
-// ways, and gives the server back by the release rule (reply-tracker.ts). Knows nothing of tenants,
-// tokens, or how servers come to be.
+// One logged-in client. Takes a server from the source when a message needs one, passes bytes both ways, and gives
+// it back by the release rule (reply-tracker.ts). Knows nothing of tenants, tokens, or how servers come to be.
 import { assert } from '../../shared/assert.ts'
 import { PoolerError } from '../../shared/errors.ts'
 import type { ClientId } from '../../shared/ids.ts'
@@ -10,6 +9,7 @@ import { frontend } from '../../shared/protocol/message-types.ts'
 import { StateMachine } from '../../shared/state-machine.ts'
 import { finishingMsMax } from '../config/limits.ts'
 import { Asides } from './asides.ts'
+import { ClientCancels } from './client-cancels.ts'
 import { ClientPump } from './client-pump.ts'
 import { type ClientState, clientMoves } from './client-state.ts'
 import { bodyBytesMaxOf, idleMessageOf } from './idle-messages.ts'
@@ -43,6 +43,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
   readonly #options: RelayOptions
   readonly #pump = new ClientPump(this)
   readonly #refused: RefusedMessages
+  readonly #cancels = new ClientCancels()
   readonly #gate: ReadGate
   readonly times: RelayTimes
   readonly asides: Asides
@@ -198,6 +199,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     if (mayLeave) this.releaseIfDone()
     this.asides.pass()
     if (mayGoOn) this.#feedPending(this.session.repair?.takeAgain(server))
+    this.#cancels.onProgress(this.#options.source, this.#server)
   }
 
   onServerDrain(): void {
@@ -236,12 +238,9 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
 
   /** A cancel request with this client's key. */
   async cancel(): Promise<void> {
-    if (this.state === 'waiting') {
-      this.#options.source.withdraw(this)
-      this.onNoServer(queryCanceled)
-    } else if (this.#server !== null && this.#server.tracker.owed > 0) {
-      await this.#options.source.cancel(this.#server)
-    }
+    if (this.state !== 'waiting') return this.#cancels.ask(this.#options.source, this.#server)
+    this.#options.source.withdraw(this)
+    this.onNoServer(queryCanceled)
   }
 
   #feed(chunk: Buffer): void {

@@ -94,9 +94,9 @@ export class ReplyTracker {
     return !this.isStatusKnown && !this.needsClient && !this.doubt.isAny
   }
 
-  /** Not behind a Sync that a failed copy may have ignored or not. */
+  /** Not behind a Sync that a failed copy may have ignored or not, nor where a copy may begin. */
   get isCountKnown(): boolean {
-    return !this.doubt.isAny && !this.#copyIn.isUncountable
+    return !this.doubt.isAny && !this.#copyIn.isUncountable && !this.#entries.isAnyExecuteOwed
   }
 
   /** What is sent next, and is neither copy data nor Sync, has to wait until it is known what is due. */
@@ -201,12 +201,13 @@ export class ReplyTracker {
     this.observer?.onOwnSent()
   }
 
-  /** As sentOwnQuery, `statements` times Parse, Bind, Execute and one Sync. */
-  sentOwnBatch(statements: number): void {
+  /** As sentOwnQuery, `statements` times Parse, Bind, Execute, perhaps Close, and one Sync. */
+  sentOwnBatch(statements: number, areClosed = false): void {
     for (let index = 0; index < statements; index++) {
       this.#entries.append(parse | own)
       this.#entries.append(bind | own)
       this.#entries.append(execute | own)
+      if (areClosed) this.#entries.append(close | own)
     }
     this.#entries.append(sync | own)
     this.observer?.onOwnSent()

@@ -22,6 +22,11 @@ export class ServerStatements {
     return this.#names.size + this.#suspects.size
   }
 
+  /** Those that can be used. */
+  get count(): number {
+    return this.#names.size
+  }
+
   has(name: string): boolean {
     return this.#names.get(name) !== null
   }

@@ -24,6 +24,8 @@ export interface SessionAnswer {
   readonly held: HeldState | null
   /** Texts that prepared statements in SQL, as far as they are told; whatever else is held. */
   readonly prepared: readonly string[]
+  /** Of the protocol, on this server; null: that was not asked. */
+  readonly statements: number | null
   /** `prepared` has all of them, and whole. */
   readonly isAllTold: boolean
   /** Channels that it listens to: their bytes in the server's encoding, one character each. */
@@ -46,9 +48,11 @@ WITH asked (name) AS (
   SELECT name FROM pg_catalog.pg_settings WHERE $2::boolean AND source OPERATOR(pg_catalog.=) 'session'
   UNION SELECT 'session_authorization' WHERE $2::boolean
   UNION SELECT 'role' WHERE $2::boolean AND pg_catalog.current_setting('role') OPERATOR(pg_catalog.<>) 'none'
-  UNION SELECT pg_catalog.unnest($1::text[])
+  UNION SELECT pg_catalog.unnest($1::pg_catalog.text[])
 ), listed (name, source) AS (
   SELECT pg_catalog.lower(name), source FROM pg_catalog.pg_settings WHERE $3::boolean
+), known (from_sql, statement) AS (
+  SELECT from_sql, pg_catalog.left(statement, ${preparedCharactersMax + 1}) FROM pg_catalog.pg_prepared_statements
 ), found (name, value, source, bytes) AS (
   SELECT read.name, value, source, pg_catalog.octet_length(read.name) OPERATOR(pg_catalog.+) pg_catalog.octet_length(value)
   FROM (SELECT pg_catalog.lower(name), pg_catalog.current_setting(name, true) FROM asked) AS read (name, value)
@@ -67,13 +71,13 @@ SELECT 'held', held, '1', NULL FROM (
   WHERE refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_namespace'::pg_catalog.regclass
   AND refobjid OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()
   UNION SELECT 'held cursor' FROM pg_catalog.pg_cursors WHERE is_holdable
-  UNION SELECT 'prepared in SQL' FROM pg_catalog.pg_prepared_statements WHERE from_sql
+  UNION SELECT 'prepared in SQL' FROM known WHERE from_sql
 ) AS state (held)
 UNION ALL (
-  SELECT 'prepared', pg_catalog.encode(pg_catalog.convert_to(
-    pg_catalog.left(statement, ${preparedCharactersMax + 1}), pg_catalog.getdatabaseencoding()), 'hex'), '1', NULL
-  FROM pg_catalog.pg_prepared_statements WHERE from_sql LIMIT ${preparedTextsMax + 1}
+  SELECT 'prepared', pg_catalog.encode(pg_catalog.convert_to(statement, pg_catalog.getdatabaseencoding()), 'hex'), '1', NULL
+  FROM known WHERE from_sql LIMIT ${preparedTextsMax + 1}
 )
+UNION ALL SELECT 'statements', pg_catalog.count(*)::pg_catalog.text, '1', NULL FROM known WHERE NOT from_sql
 UNION ALL (
   SELECT 'channel', pg_catalog.encode(pg_catalog.convert_to(channel, pg_catalog.getdatabaseencoding()), 'hex'), '1', NULL
   FROM pg_catalog.pg_listening_channels() AS channel LIMIT ${sharedChannelsMax + 1}
@@ -101,6 +105,7 @@ export function answerOf(rows: readonly (readonly (string | null)[])[]): Session
   const channels = new Set<string>()
   let held: HeldState | null = null
   const prepared: string[] = []
+  let statements: number | null = null
   for (const [kind, name, value = null, source = null] of rows) {
     if (kind === 'setting' && typeof name === 'string') {
       settings.set(name, value === null ? null : Buffer.from(value, 'hex').toString())
@@ -110,12 +115,13 @@ export function answerOf(rows: readonly (readonly (string | null)[])[]): Session
     } else if (kind === 'held') {
       held = firstOf(held, name)
     } else if (kind === 'prepared') prepared.push(textOf(name))
+    else if (kind === 'statements') statements = Number(name)
     else if (kind === 'channel') channels.add(textOf(name))
   }
   const isAllTold =
     prepared.length <= preparedTextsMax &&
     prepared.every((text) => text.length <= preparedCharactersMax)
-  return { settings, unset, held, prepared, isAllTold, channels }
+  return { settings, unset, held, prepared, statements, isAllTold, channels }
 }
 
 /** One character for each byte. */

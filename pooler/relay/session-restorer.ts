@@ -125,7 +125,7 @@ export class SessionRestorer {
     this.isRenaming = false
     link.transport.hold()
     const set = [...this.#startup].filter(([name]) => !isReadOnlySetting(name))
-    link.tracker.sentOwnBatch(set.length)
+    link.tracker.sentOwnBatch(set.length, true)
     link.transport.write(reapplyMessages(set))
     link.profile = null
     for (const [name, value] of set) if (!link.reported.has(name)) link.applied.set(name, value)
@@ -134,7 +134,7 @@ export class SessionRestorer {
   /** While it is settled, and its transaction has not failed: leaves behind the ReadyForQuery. */
   rename(link: ServerLink, name: string): void {
     this.isRenaming = true
-    link.tracker.sentOwnBatch(1)
+    link.tracker.sentOwnBatch(1, true)
     link.transport.write(renameMessages(name, link.tracker.status !== status.idle))
     link.profile = null
   }

@@ -2,7 +2,7 @@
 // profiles are one object, so that the hot path compares two references and nothing else.
 import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
-import { extendedQuery, sync } from '../../shared/protocol/frontend-messages.ts'
+import { extendedQuery, portalQuery, sync } from '../../shared/protocol/frontend-messages.ts'
 import { plainEnvironment, type TextSettings } from './text-environment.ts'
 
 /** Reported by servers, yet not ours to set: a difference is told to the client instead. */
@@ -156,7 +156,7 @@ WHERE COALESCE(
 
 /** As restoreMessages, of settings that the client may have set since. */
 export function reapplyMessages(settings: SettingsDifference['set']): Buffer {
-  const each = settings.map(([name, value]) => extendedQuery(reapplySql, [name, hexOf(value)]))
+  const each = settings.map(([name, value]) => portalQuery(reapplySql, [name, hexOf(value)]))
   return Buffer.concat([...each, sync()])
 }
 

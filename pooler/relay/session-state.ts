@@ -255,7 +255,7 @@ export class SessionState implements SessionSink, SettingsInForce {
     this.#takeAnswer(answer, link)
     const isKnown = this.#asked === 'held' && !this.#hasAskFailed
     this.listening?.take(isKnown ? answer.channels : null, link)
-    if (isKnown) this.#statements?.names.inSql.onAnswer(answer)
+    if (isKnown) this.#statements?.names.onAnswer(answer)
     // Settings of applications under computed names are on no list of the server's.
     if (this.#suspicion.mayBeUnlisted) link.needsResetAll = true
     this.#suspicion.clear()
@@ -287,7 +287,6 @@ export class SessionState implements SessionSink, SettingsInForce {
     this.#isUnasked = true
     // What has run to its end has told its tags, or failed.
     if (this.#suspicion.mayUnset && tracker.isSettled) this.#suspicion.mayUnset = false
-    if (type === frontend.functionCall) this.#suspicion.onCode()
     const verdict = this.#statements.messages.handle(message, link, this.#profile.settings)
     if (verdict === hold) this.#isHeld = true
     if (type === frontend.sync || type === frontend.flush) this.repair?.tellLate(this.#transport)
@@ -383,7 +382,8 @@ export class SessionState implements SessionSink, SettingsInForce {
 
   #takeAnswer(answer: SessionAnswer, link: ServerLink): void {
     link.profile = null
-    if (!lastingPins.has(this.#pinnedBy)) this.#pinnedBy = answer.held
+    if (this.#hasAskFailed) this.#pinnedBy ??= 'unanswered question'
+    else if (!lastingPins.has(this.#pinnedBy)) this.#pinnedBy = answer.held
     // What this server has is no longer written down: it stays with its client.
     if (this.#pinnedBy === 'large setting') return
     const isAnyLost = this.#profile.take(answer, this.#hasReset, link)

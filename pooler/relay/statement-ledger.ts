@@ -1,5 +1,7 @@
 // What a client's prepared statements are, and what they will be when everything on its way succeeds;
 // and the same of the server that it holds, as far as this client's messages change it.
+import { isUtf8 } from 'node:buffer'
+import { noBytes } from '../../shared/no-bytes.ts'
 import { clientStatementBytesMax, statementNameBytesMax } from '../config/limits.ts'
 import { NameForecast } from './name-forecast.ts'
 import type { ServerStatements } from './server-statements.ts'
@@ -265,14 +267,17 @@ export class StatementLedger {
   /** An error to the Query that is being answered. */
   failQuery(failure: Failure): void {
     const { oldest } = this
-    if (oldest?.kind === 'query') oldest.failed = failure
+    if (oldest?.kind === 'query') oldest.failed = settled(failure, oldest.isEncoded)
   }
 
   /** The error to an extended message, which has lapsed. */
   failUnnamed(failure: Failure): void {
     const { failed } = this
-    const isClients = failed?.kind === 'unnamed' && failed.isClients
-    if (isClients && failure === 'unread') this.#unnamed.set(this.#unnamedBefore)
+    if (failed?.kind === 'unnamed' && failed.isClients) {
+      const body = failed.unnamed?.parse ?? noBytes
+      const isRead = settled(failure, isUtf8(body)) === 'read'
+      if (!isRead) this.#unnamed.set(this.#unnamedBefore)
+    }
     this.#unnamedBefore = null
   }
 
@@ -364,6 +369,11 @@ export class StatementLedger {
     this.#bytes -= bytesOf(name, statement)
     this.#catalog.give(statement)
   }
+}
+
+const settled = (failure: Failure, isEncoded: boolean): Failure => {
+  if (failure !== 'unreadable') return failure
+  return isEncoded ? 'read' : 'unread'
 }
 
 const bytesOf = (name: string, statement: Statement): number =>

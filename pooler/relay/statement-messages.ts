@@ -18,7 +18,7 @@ import {
   type TextSettings,
   unshared,
 } from './text-environment.ts'
-import { lookedAtBytesMax, type TextVerdict, verdictOfBytes } from './text-verdict.ts'
+import { lookedAtBytesMax, type TextVerdict, unknownText, verdictOfBytes } from './text-verdict.ts'
 import { collect, drop, forward, hold, type Verdict } from './verdicts.ts'
 
 const ofStatement = 0x53 // S, in Describe and Close
@@ -66,6 +66,9 @@ export class StatementMessages {
         return this.#onEnd(message, link)
       case frontend.execute:
         return this.#onExecute(message, link)
+      case frontend.functionCall:
+        this.#texts.run(unknownText)
+        return null
       default:
         return null
     }
@@ -82,12 +85,14 @@ export class StatementMessages {
     }
     const verdict = verdictOfBytes(chunk, at, end - 1)
     if (verdict.mayNameStatements) {
-      if (hasNames && isWhole) return this.#onNamingQuery(message, link, settings, verdict)
+      // Without its end it is none, and the server says so.
+      const isEnded = isWhole && chunk[end - 1] === 0
+      if (hasNames && isEnded) return this.#onNamingQuery(message, link, settings, verdict)
       // It may drop any name, or what the server has for names that come behind it.
       this.#statements.noteCloser()
     }
     this.#texts.run(verdict)
-    this.#statements.onQuery(null)
+    this.#statements.onQuery(null, isWhole ? chunk.subarray(at, end) : null)
     return forward
   }
 
@@ -106,11 +111,11 @@ export class StatementMessages {
     if (dropsStatements(references)) this.#statements.noteCloser()
     if (translation === null) {
       this.#texts.run(verdict)
-      this.#statements.onQuery(null)
+      this.#statements.onQuery(null, chunk.subarray(at, at + bodyBytes))
       return forward
     }
     this.#texts.runInSql(translation)
-    this.#statements.onQuery(translation)
+    this.#statements.onQuery(translation, null)
     link.transport.hold()
     const sent = new MessageWriter().begin(frontend.query)
     const head = sent.bytes(Buffer.from(translation.text, 'latin1')).byte(0).end().take()

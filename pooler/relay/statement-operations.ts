@@ -18,8 +18,11 @@ export interface Unnamed {
   readonly verdict: TextVerdict
 }
 
-/** 'unread': the server could make nothing of the message, and has done nothing of it. */
-export type Failure = 'read' | 'unread'
+/**
+ * 'unread': the server could make nothing of the message, and has done nothing of it; 'unreadable': if its
+ * bytes are in no encoding.
+ */
+export type Failure = 'read' | 'unread' | 'unreadable'
 
 export type Operation =
   /** A name of the client's for a statement; `isSent`: the server learns the statement by it. */
@@ -50,6 +53,8 @@ export type Operation =
   | {
       readonly kind: 'query'
       readonly translation: Translation | null
+      /** Its bytes are UTF-8, or nobody needs to know. */
+      readonly isEncoded: boolean
       dropped: number
       failed: Failure | null
     }

@@ -14,10 +14,14 @@ const words = [
   'deallocate',
   'discard',
   'pg_temp',
+  'u&"',
 ]
 
 /** A temporary schema has its backend's number behind `pg_temp_` as well. */
-const pattern = new RegExp(String.raw`[(]|\b(?:${words.join('|')})(?:\b|_)`, 'i')
+const pattern = new RegExp(
+  String.raw`[(]|\bu&"|\bdo\b(?=[^])|\b(?:${words.join('|')})(?:\b|_)`,
+  'i',
+)
 
 /** False: nothing that is looked for in texts can be found in it. */
 export const mayMatter = (text: string): boolean => pattern.test(text)
@@ -43,6 +47,11 @@ for (const word of words) {
   beginnings.add(beginning(first, second, third))
   kinds[first] = telling
   kinds[first - 0x20] = telling
+}
+
+// DO, which is two letters and what ends it.
+for (let code = 0; code < 256; code++) {
+  if (kinds[code] === between) beginnings.add(beginning(0x64, 0x6f, code))
 }
 
 /** As `mayMatter` of the latin1 text there, but that it may err to the careful side. */

@@ -1,6 +1,7 @@
 // What a text of SQL may leave behind on a server that no command tag tells of. Looked at once, and
 // remembered. A guess that errs to the careful side: what it says is asked of the server, not believed.
 import { LRUCache } from 'lru-cache'
+import { outlineOf } from './sql-outline.ts'
 import { mayReferToStatements } from './statement-references.ts'
 import { mayMatter, mayMatterIn } from './telling-words.ts'
 import { isReadBy } from './text-environment.ts'
@@ -99,22 +100,18 @@ export function verdictOfBytes(bytes: Buffer, from: number, end: number): TextVe
   return verdictOf(bytes.toString('latin1', from, end))
 }
 
-const word = String.raw`("(?:[^"]|"")+"|[a-z_\x80-\xff][\w$\x80-\xff]*)`
-const setting = String.raw`${word}(?:\s*\.\s*${word})?`
-const plainString = String.raw`'((?:[^'\\]|'')*)'`
+const word = String.raw`(?:"(?:[^"]|"")+"|[a-z_\x80-\xff][\w$\x80-\xff]*)`
 const setPattern = new RegExp(
-  String.raw`\b(?:set|reset)\s+(?:(?:session|local)\s+)?${setting}`,
+  String.raw`\b(?:set|reset)(?:\s+|(?="))(?:(?:session|local)(?:\s+|(?=")))?(${word}(?:\s*\.\s*${word})*)`,
   'gi',
 )
+const wordPattern = new RegExp(word, 'gi')
 /** Its name, where that is a plain string, and whether it is for the transaction, where that is plain to see. */
-const setConfigPattern = new RegExp(
-  String.raw`\bset_config"?\s*\(\s*(?:${plainString}(?:::\w+)?(?=\s*,)|\$\d+)?` +
-    String.raw`(?:\s*,\s*(?:${plainString}|[\w.:]+|\$\d+)(?:::\w+)?\s*,\s*(true)\s*\))?`,
-  'gi',
-)
-const callPattern = new RegExp(String.raw`(?:${word}\s*\.\s*)?${word}\s*\(`, 'gi')
-const setWordPattern = /\b(?:re)?set\b/i
-const unicodeNamePattern = /\bu&"/i
+const setConfigPattern =
+  /\bset_config"?\s*\(\s*(?:('[^']*')(?:\s*::\s*\w+)?(?=\s*,)|\$\d+)?(?:\s*,\s*(?:'[^']*'|[\w.:]+|\$\d+)(?:::\w+)?\s*,\s*(true)\s*\))?/gi
+const callPattern = new RegExp(String.raw`(?:(${word})\s*\.\s*)?(${word})\s*\(`, 'gi')
+const doPattern = /(?:^|;)\s*do\b/i
+const beyondAscii = /[\x80-\xff]/
 const unsetPattern = /\breset\b|\bdefault\b|\btime\s+zone\s+local\b/i
 const discardPattern = /\bdiscard\b/i
 const preparePattern = /\bprepare\b/i
@@ -125,29 +122,20 @@ const insertPattern = /\binsert\b/i
 const holdPattern = /\b(?:hold|listen|prepare)\b/i
 
 function judge(text: string): TextVerdict {
-  const sets = new Set<string>()
-  const configs = new Set<string>()
-  for (const [, first = '', second] of text.matchAll(setPattern)) {
-    const names = settingNamed(unquoted(first), second === undefined ? null : unquoted(second))
-    for (const one of names) sets.add(one)
+  const { text: outline, isUncertain } = outlineOf(text)
+  const isCode = doPattern.test(outline)
+  const sets = new Set(setsIn(outline))
+  const configs = new Set(configsIn(outline, text))
+  if (isCode) {
+    // Where it fails no tag tells of it, and what it has committed stays.
+    for (const name of [...setsIn(text), ...configsIn(text, text)]) configs.add(name)
+    configs.delete(hiddenSetting)
   }
-  const hasComments = text.includes('/*') || text.includes('--')
-  if ((hasComments || unicodeNamePattern.test(text)) && setWordPattern.test(text)) {
-    sets.add(hiddenSetting)
-  }
-  for (const [, name, , isLocal] of text.matchAll(setConfigPattern)) {
-    // For the transaction only, as row security is usually fed.
-    if (isLocal !== undefined) continue
-    configs.add(name === undefined ? anySetting : name.replaceAll("''", "'").toLowerCase())
-  }
-  const mayMakeTemporary = temporaryPattern.test(text)
-  let mayHold = mayMakeTemporary || holdPattern.test(text)
-  for (const match of text.matchAll(callPattern)) {
-    if (isKnownHarmless(match, text)) continue
-    mayHold = true
-    configs.add(anySetting)
-  }
-  if (hasComments && isCommentBeforeParenthesis(text)) {
+  if (isUncertain) sets.add(hiddenSetting)
+  const mayMakeTemporary = isUncertain || temporaryPattern.test(text)
+  let mayHold = isCode || mayMakeTemporary || holdPattern.test(text)
+  const calls = isCode || isUncertain || [...outline.matchAll(callPattern)].some(isUnknownCall)
+  if (calls) {
     mayHold = true
     configs.add(anySetting)
   }
@@ -172,24 +160,28 @@ function judge(text: string): TextVerdict {
   }
 }
 
-/** Or one that may be: it would hide what is called. Each space is looked at once. */
-function isCommentBeforeParenthesis(text: string): boolean {
-  const hasLineComments = text.includes('--')
-  for (let at = text.indexOf('('); at !== -1; at = text.indexOf('(', at + 1)) {
-    let [before, isNewLine] = [at - 1, false]
-    for (; isSpace(text.charCodeAt(before)); before--) {
-      const code = text.charCodeAt(before)
-      if (code === lineFeed || code === carriageReturn) isNewLine = true
+/** Names of settings behind SET and RESET. */
+function* setsIn(outline: string): Iterable<string> {
+  for (const [, name = ''] of outline.matchAll(setPattern)) {
+    if (beyondAscii.test(name)) yield hiddenSetting
+    else {
+      const parts = (name.match(wordPattern) ?? []).map(unquoted)
+      yield* settingNamed(parts.join('.'))
     }
-    if (text[before] === '/' && text[before - 1] === '*') return true
-    if (isNewLine && hasLineComments) return true
   }
-  return false
 }
 
-const lineFeed = 10
-const carriageReturn = 13
-const isSpace = (code: number): boolean => code === 32 || (code >= 9 && code <= carriageReturn)
+/** Names that set_config sets for more than a transaction, as `outline` has its calls and `text` the names. */
+function* configsIn(outline: string, text: string): Iterable<string> {
+  for (const { 0: call, 1: literal, 2: isLocal, index } of outline.matchAll(setConfigPattern)) {
+    // For the transaction only, as row security is usually fed.
+    if (isLocal !== undefined) continue
+    const at = index + call.indexOf("'")
+    const name = literal === undefined ? '' : text.slice(at, at + literal.length)
+    const isPlain = name.startsWith("'") && !name.includes('\\') && !beyondAscii.test(name)
+    yield isPlain ? name.slice(1, -1).replaceAll("''", "'").toLowerCase() : anySetting
+  }
+}
 
 function sequencesIn(text: string): TextVerdict['asksSequences'] {
   const at = text.search(sequencePattern)
@@ -219,10 +211,8 @@ const otherForms: Readonly<Record<string, readonly string[]>> = {
   xml: ['xmloption'],
 }
 
-function settingNamed(first: string, second: string | null): readonly string[] {
-  if (second !== null) return [`${first}.${second}`]
-  return Object.hasOwn(otherForms, first) ? (otherForms[first] ?? []) : [first]
-}
+const settingNamed = (name: string): readonly string[] =>
+  Object.hasOwn(otherForms, name) ? (otherForms[name] ?? []) : [name]
 
 const unquoted = (name: string): string =>
   name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"').toLowerCase() : name.toLowerCase()
@@ -239,7 +229,7 @@ const harmlessWords: ReadonlySet<string> = new Set(
   json_array_elements_text json_build_array json_build_object json_object json_object_agg jsonb
   jsonb_agg jsonb_array_elements jsonb_array_elements_text jsonb_array_length jsonb_build_array
   jsonb_build_object jsonb_each jsonb_each_text jsonb_object_agg jsonb_set jsonb_to_record
-  jsonb_to_recordset jsonb_typeof key lag last_value lateral lead least left length like limit ln log
+  jsonb_to_recordset jsonb_typeof key lag last_value lateral lead least left length like limit ln
   lower lpad ltrim make_date make_interval make_timestamp materialized max md5 min mod nextval not now
   nth_value ntile nullif numeric octet_length of offset on or order over overlaps overlay partition
   percent_rank percentile_cont percentile_disc pg_backend_pid pg_relation_size pg_size_pretty pg_sleep
@@ -253,15 +243,19 @@ const harmlessWords: ReadonlySet<string> = new Set(
   version when where width_bucket window with within`.split(/\s+/),
 )
 
-/** A table's columns stand in parentheses behind these. */
-const tablePattern =
-  /\b(?:into|table|on|references|only|with|recursive)\s+(?:if\s+not\s+exists\s+)?$/i
+/** A table's columns stand in parentheses behind these; behind `on` those of an index. */
+const tablePattern = /\b(?:into|table|references|only|with|recursive)\s+(?:if\s+not\s+exists\s+)?$/i
+const indexPattern = /\bindex\b[^;()]*\bon\s+(?:only\s+)?$/i
+const beforeMax = 200
 
-function isKnownHarmless(match: RegExpMatchArray, text: string): boolean {
+const isLowerCase = (name: string): boolean => !name.startsWith('"') || name === name.toLowerCase()
+
+function isUnknownCall(match: RegExpMatchArray): boolean {
   const [, schema, name = ''] = match
-  const isOurs = schema === undefined || unquoted(schema) === 'pg_catalog'
-  if (isOurs && harmlessWords.has(unquoted(name))) return true
-  if (isOurs && unquoted(name) === 'set_config') return true
-  const before = text.slice(Math.max(0, (match.index ?? 0) - 40), match.index)
-  return tablePattern.test(before)
+  const isOurs = schema === undefined || (isLowerCase(schema) && unquoted(schema) === 'pg_catalog')
+  if (isOurs && isLowerCase(name) && harmlessWords.has(unquoted(name))) return false
+  if (isOurs && isLowerCase(name) && unquoted(name) === 'set_config') return false
+  const end = match.index ?? 0
+  const before = (match.input ?? '').slice(Math.max(0, end - beforeMax), end)
+  return !tablePattern.test(before) && !indexPattern.test(before)
 }

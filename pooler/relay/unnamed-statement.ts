@@ -36,11 +36,12 @@ function endsLike(known: Buffer, from: number, bytes: Buffer, at: number): boole
   return index === length
 }
 
-/** Of a message whose form, or encoding, is broken. What a text runs may raise them as well, and is told of. */
-const unreadStates = new Set(['08P01', '22021', '22P05'])
-
-const isUnread = ({ fields }: PostgresError): boolean =>
-  unreadStates.has(fields.sqlState) && fields.where === null
+/** What a text runs may raise it as well, and is told of. */
+const isBroken = ({ fields }: PostgresError): boolean =>
+  fields.sqlState === '08P01' && fields.where === null
+/** So may a literal of it (`E'\\xff'`). */
+const isUnreadable = ({ fields }: PostgresError): boolean =>
+  fields.sqlState === '22021' || fields.sqlState === '22P05'
 
 export class UnnamedStatement implements ErrorObserver {
   readonly #ledger: StatementLedger
@@ -126,7 +127,7 @@ export class UnnamedStatement implements ErrorObserver {
   }
 
   onError(error: PostgresError, tracker: ReplyTracker): void {
-    const failure = isUnread(error) ? 'unread' : 'read'
+    const failure = isBroken(error) ? 'unread' : isUnreadable(error) ? 'unreadable' : 'read'
     if (tracker.isNotedReply(query)) this.#ledger.failQuery(failure)
     else this.#ledger.failUnnamed(failure)
   }

@@ -47,6 +47,10 @@ export const portalRun = (
     serialize.close({ type: 'P', name: portal }),
   ])
 
+/** As extendedQuery, and the unnamed portal stays: through one with a name, which is closed. */
+export const portalQuery = (sql: string, parameters: readonly string[]): Buffer =>
+  Buffer.concat([serialize.parse({ text: sql }), portalRun('', 'lk_own', parameters)])
+
 /** Parse, Bind, Execute of one statement in text format through the unnamed statement and portal. */
 export const extendedQuery = (sql: string, parameters: readonly string[]): Buffer =>
   Buffer.concat([

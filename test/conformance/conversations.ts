@@ -213,6 +213,14 @@ const extended: Record<string, readonly Turn[]> = {
     ),
     turn(1, raw.closeMessage('statement', 'ex'), raw.sync()),
   ],
+  'a literal in no encoding, which a text that was read has': [
+    turn(1, raw.parse('', 'select 1'), raw.sync()),
+    turn(1, raw.parse('', "select E'\\xff'"), raw.sync()),
+    turn(1, raw.bind(), raw.execute(), raw.sync()),
+    turn(1, raw.parse('', 'select 2'), raw.sync()),
+    query("select E'\\xff'"),
+    turn(1, raw.bind(), raw.execute(), raw.sync()),
+  ],
   'a name taken, behind a batch that was skipped when it tried the same': [
     turn(1, raw.parse('st', 'select 1'), raw.sync()),
     turn(

@@ -84,6 +84,13 @@ export const malformed: Record<string, readonly Turn[]> = {
     turn(3, raw.parse('', 'select 6'), raw.sync(), unread, ...runUnnamed),
     turn(3, raw.query("do $$begin raise sqlstate '08P01'; end$$"), unread, ...runUnnamed),
   ]),
+  'a Query without an end that names a statement': [
+    turn(1, raw.parse('st', 'select 7'), raw.sync()),
+    turn(1, raw.message('Q', Buffer.from('execute stx'))),
+    turn(1, raw.message('Q', Buffer.from('deallocate stx'))),
+    turn(1, raw.bind({ statement: 'st' }), raw.execute(), raw.sync()),
+    turn(1, raw.closeMessage('statement', 'st'), raw.sync()),
+  ],
   'a Close with two names': [
     turn(1, raw.parse('st', 'select 1'), raw.sync()),
     turn(1, raw.message('C', Buffer.from('S'), raw.cstring('st'), raw.cstring('st')), raw.sync()),

@@ -19,21 +19,24 @@ const told = [
   `select set_config('app.other', 'x, true)', false), set_config('app.note', 'mine', false)`,
   `select set_config('app.note'::text, 'mine'::text, false)`,
   `set session app . note = 'mine'`,
-]
-/** An application's own setting, whose name nobody reads here: it is gone, see decision 57. */
-const computed = [
-  `select U&"set\\005fconfig"('app.note', 'mine', false)`,
   `select set_config/**/('app.note', 'mine', false)`,
   `select set_config/* /* nested */ */('app.note', 'mine', false)`,
   `select set_config -- to the end\n('app.note', 'mine', false)`,
   `select set_config /* one */ -- and another\n\t('app.note', 'mine', false)`,
-  `select set_config(E'app\\.note', 'mine', false)`,
-  `select set_config('app.' || 'note', 'mine', false)`,
   `set/**/app.note = 'mine'`,
   `set session /* nothing */ app.note = 'mine'`,
-  `set U&"app".note = 'mine'`,
   `set work_mem = '3MB'; set/**/app.note = 'mine'`,
   `begin; set work_mem = '3MB'; set session -- nothing\n app.note = 'mine'; commit`,
+  `set work_mem = '5MB'; set"app".note = 'mine'`,
+  `select 'set "'; set app.note = 'mine'; select '"'`,
+  `do $$begin set app.note = 'mine'; end$$`,
+]
+/** An application's own setting, whose name nobody reads here: it is gone, see decision 57. */
+const computed = [
+  `select U&"set\\005fconfig"('app.note', 'mine', false)`,
+  `select set_config(E'app\\.note', 'mine', false)`,
+  `select set_config('app.' || 'note', 'mine', false)`,
+  `set U&"app".note = 'mine'`,
 ]
 
 test.each([

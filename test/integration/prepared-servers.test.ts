@@ -146,13 +146,19 @@ test.each(allClosers)(
   },
 )
 
-test('a statement that SQL closes unseen costs one error, and is made anew', async () => {
+test('a statement that SQL closes unseen costs one error in its transaction, and is made anew', async () => {
   await start()
   const client = await open()
+  const close = "do $$begin execute 'deallocate all'; end$$"
   await say(client, raw.parse('s', 'select 5'), raw.sync())
-  await say(client, raw.query("do $$begin execute 'deallocate all'; end$$"))
+  await say(client, raw.query('begin'))
+  await say(client, raw.query(close))
   const lost = errorOf(await say(client, ...run('s'), raw.sync()))
   expect(lost).toMatchObject({ C: '26000', M: 'prepared statement "s" does not exist' })
+  await say(client, raw.query('rollback'))
+  expect(await rowOf(client, 's')).toBe('5')
+  // Behind it the server is asked, and tells how many there are.
+  await say(client, raw.query(close))
   expect(await rowOf(client, 's')).toBe('5')
 })
 

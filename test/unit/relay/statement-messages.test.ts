@@ -161,14 +161,24 @@ describe.each(bothExtremes)('sent $name', ({ segmentation }) => {
     server.reply('1I')
     const other = new PlayedClient()
     other.hold(server)
-    const sent = [raw.execute('x'), raw.parse('o', 't'), raw.sync()]
-    expect(other.send(sent, segmentation)).toEqual(['E', 'S'])
+    const sent = [raw.closeMessage('portal', 'x'), raw.parse('o', 't'), raw.sync()]
+    expect(other.send(sent, segmentation).map((one) => one[0])).toEqual(['C', 'S'])
     expect(server.tracker.isFakeDue).toBe(false)
-    server.reply('C')
+    server.reply('3')
     expect(server.tracker.isFakeDue).toBe(true)
     expect(server.tracker.takeDueFakes()).toEqual([0x50])
     server.reply('I')
     expect(server.tracker.isReleasable).toBe(true)
+  })
+
+  test('behind an Execute, which may begin a copy, the server answers itself', () => {
+    send(raw.parse('s', 't'), raw.sync())
+    server.reply('1I')
+    const other = new PlayedClient()
+    other.hold(server)
+    const sent = [raw.execute('x'), raw.parse('o', 't'), raw.closeMessage('statement', 'o')]
+    const letters = other.send(sent, segmentation).map((one) => one[0])
+    expect(letters).toEqual(['E', 'P', 'C', 'C'])
   })
 
   test('a message that is malformed goes on as it is', () => {

@@ -40,6 +40,8 @@ test('whatever the pattern finds, the bytes have', () => {
     'prepare',
     'execute',
     'discard',
+    'do',
+    'u&"',
   ]
   const others = ['(', ' ', '_', '0', 'é', 'a', '\0', '"', ';', 'sel', 'deallocate', '$']
   for (let round = 0; round < 20_000; round++) {

@@ -159,7 +159,17 @@ describe('a setting that is easily overlooked', () => {
     [`select set_config('a.' || 'b', 'x', false)`, '*'],
     [`select set_config(E'a\\.b', 'x', false)`, '*'],
     [`select U&"set\\005fconfig"('a.b', 'x', false)`, '*'],
-    [`select set_config/**/('a.b', 'x', false)`, '*'],
+    [`select set_config/**/('a.b', 'x', false)`, 'a.b'],
+    [`select set_config /* /* */ */ -- \n ('a.b', 'x', false)`, 'a.b'],
+    [`do $$begin set a.b = 'x'; perform set_config('c.d', 'x', false); end$$`, 'a.b'],
+    [`do 'begin commit; end'`, '*'],
+    [`select set_config('a.ä', 'x', false)`, '*'],
+    [`select U&"f!0066" UESCAPE '!'(1)`, '*'],
+    [`select 'on "', f(5), '"('`, '*'],
+    [`select 1 from a join b on f(a.x)`, '*'],
+    [`select "Max"(1)`, '*'],
+    [`select public./**/lower(1)`, '*'],
+    [`select 'C:\\', f(1), '\\'' ('`, '*'],
     [`select f --\n (1)`, '*'],
     [`select üabs(1)`, '*'],
   ])('%s: %s', (text, name) => {
@@ -171,22 +181,32 @@ describe('a setting that is easily overlooked', () => {
     `select set_config ( $1 , $2 , true )`,
     `select set_config('a.b'::text, 'it''s'::text, true)`,
     `select abs(1) /* a comment */`,
-    `select a -- a comment\n from t where b in (1)`,
+    `select a -- f(1)\n from t where b in (1)`,
+    `select 'f(1)', $$set_config('a.b', 'x', false)$$ from t`,
+    `create unique index on t (a)`,
+    `create index if not exists i on only t (a)`,
   ])('%s: none', (text) => {
     expect(verdict(text).configs).toEqual([])
   })
 
-  test.each([`set/**/a.b = 'x'`, `set session /**/ a.b = 'x'`, `set U&"a".b = 'x'`])(
-    '%s: by a name that is not read',
-    (text) => {
-      const suspicion = new SessionSuspicion()
-      suspicion.onText(verdict('set work_mem = 1'))
-      suspicion.onText(verdict(text))
-      suspicion.onSetTag()
-      expect([...suspicion.settingsToAsk()].sort()).toContain('*')
-      expect(suspicion.mayBeUnlisted).toBe(true)
-    },
-  )
+  test.each([
+    ['set/**/a.b = 1', 'a.b'],
+    ['set session /**/ a . b = 1', 'a.b'],
+    ['set a.b.c = 1', 'a.b.c'],
+    ['set"a"."B c" = 1', 'a.b c'],
+    [`select 'set "'; set a.b = 1; select '"'`, 'a.b'],
+  ])('%s: %s', (text, name) => {
+    expect(verdict(text).sets).toEqual([name])
+  })
+
+  test.each([`set ä.b = 'x'`, `set U&"a".b = 'x'`])('%s: by a name that is not read', (text) => {
+    const suspicion = new SessionSuspicion()
+    suspicion.onText(verdict('set work_mem = 1'))
+    suspicion.onText(verdict(text))
+    suspicion.onSetTag()
+    expect([...suspicion.settingsToAsk()].sort()).toContain('*')
+    expect(suspicion.mayBeUnlisted).toBe(true)
+  })
 })
 
 describe('a text that prepared a statement in SQL', () => {
