@@ -109,7 +109,6 @@ const wordPattern = new RegExp(word, 'gi')
 /** Its name, where that is a plain string, and whether it is for the transaction, where that is plain to see. */
 const setConfigPattern =
   /\bset_config"?\s*\(\s*(?:('[^']*')(?:\s*::\s*\w+)?(?=\s*,)|\$\d+)?(?:\s*,\s*(?:'[^']*'|[\w.:]+|\$\d+)(?:::\w+)?\s*,\s*(true)\s*\))?/gi
-const callPattern = new RegExp(String.raw`(?:(${word})\s*\.\s*)?(${word})\s*\(`, 'gi')
 const doPattern = /(?:^|;)\s*do\b/i
 const beyondAscii = /[\x80-\xff]/
 const unsetPattern = /\breset\b|\bdefault\b|\btime\s+zone\s+local\b/i
@@ -134,7 +133,7 @@ function judge(text: string): TextVerdict {
   if (isUncertain) sets.add(hiddenSetting)
   const mayMakeTemporary = isUncertain || temporaryPattern.test(text)
   let mayHold = isCode || mayMakeTemporary || holdPattern.test(text)
-  const calls = isCode || isUncertain || [...outline.matchAll(callPattern)].some(isUnknownCall)
+  const calls = isCode || isUncertain || callsUnknown(outline)
   if (calls) {
     mayHold = true
     configs.add(anySetting)
@@ -248,14 +247,71 @@ const tablePattern = /\b(?:into|table|references|only|with|recursive)\s+(?:if\s+
 const indexPattern = /\bindex\b[^;()]*\bon\s+(?:only\s+)?$/i
 const beforeMax = 200
 
-const isLowerCase = (name: string): boolean => !name.startsWith('"') || name === name.toLowerCase()
-
-function isUnknownCall(match: RegExpMatchArray): boolean {
-  const [, schema, name = ''] = match
-  const isOurs = schema === undefined || (isLowerCase(schema) && unquoted(schema) === 'pg_catalog')
-  if (isOurs && isLowerCase(name) && harmlessWords.has(unquoted(name))) return false
-  if (isOurs && isLowerCase(name) && unquoted(name) === 'set_config') return false
-  const end = match.index ?? 0
-  const before = (match.input ?? '').slice(Math.max(0, end - beforeMax), end)
-  return !tablePattern.test(before) && !indexPattern.test(before)
+/** Something is called that is not known to leave nothing behind. Backwards from each parenthesis: few words have one. */
+function callsUnknown(outline: string): boolean {
+  for (let at = outline.indexOf('('); at !== -1; at = outline.indexOf('(', at + 1)) {
+    const end = beforeSpace(outline, at)
+    const start = nameStart(outline, end)
+    if (start === end) continue
+    const schemaStart = qualifierStart(outline, start)
+    const schema = outline.slice(schemaStart, start)
+    if (isHarmless(outline.slice(start, end), schema)) continue
+    const before = outline.slice(Math.max(0, schemaStart - beforeMax), schemaStart)
+    if (!tablePattern.test(before) && !indexPattern.test(before)) return true
+  }
+  return false
 }
+
+/** `schema` with its dot; empty: none. */
+function isHarmless(quoted: string, schema: string): boolean {
+  const name = lowerName(quoted)
+  if (name === null || (!harmlessWords.has(name) && name !== 'set_config')) return false
+  return schema === '' || lowerName(schema.replace(/\s*\.\s*$/, '')) === 'pg_catalog'
+}
+
+/** Where the schema of the name at `start` begins, and whatever stands before that with a dot. */
+function qualifierStart(outline: string, start: number): number {
+  let from = start
+  for (;;) {
+    const dot = beforeSpace(outline, from) - 1
+    if (outline[dot] !== '.') return from
+    const end = beforeSpace(outline, dot)
+    const before = nameStart(outline, end)
+    if (before === end) return from
+    from = before
+  }
+}
+
+/** As Postgres reads it; null: a quoted one that is not in lower case, and so none of Postgres' own. */
+function lowerName(name: string): string | null {
+  if (!name.startsWith('"')) return name.toLowerCase()
+  return name === name.toLowerCase() ? name.slice(1, -1) : null
+}
+
+function beforeSpace(text: string, at: number): number {
+  let before = at
+  while (isSpace(text.charCodeAt(before - 1))) before--
+  return before
+}
+
+/** Where the name that ends at `end` begins; `end` itself: there is none. */
+function nameStart(text: string, end: number): number {
+  let start = end
+  if (text[end - 1] !== '"') {
+    while (isNameCode(text.charCodeAt(start - 1))) start--
+    return start
+  }
+  start = text.lastIndexOf('"', end - 2)
+  // A quote in it is two.
+  while (start > 0 && text[start - 1] === '"') start = text.lastIndexOf('"', start - 2)
+  return Math.max(0, start)
+}
+
+const isSpace = (code: number): boolean => code === 32 || (code >= 9 && code <= 13)
+const isNameCode = (code: number): boolean =>
+  (code >= 97 && code <= 122) || // a to z
+  (code >= 65 && code <= 90) || // A to Z
+  (code >= 48 && code <= 57) || // 0 to 9
+  code === 95 || // _
+  code === 36 || // $
+  code >= 128
