@@ -18,9 +18,16 @@ import {
   type TextSettings,
   unshared,
 } from './text-environment.ts'
-import { lookedAtBytesMax, type TextVerdict, unknownText, verdictOfBytes } from './text-verdict.ts'
+import {
+  lookedAtBytesMax,
+  type TextVerdict,
+  verdictOfBytes,
+  verdictOfFunction,
+} from './text-verdict.ts'
 import { collect, drop, forward, hold, type Verdict } from './verdicts.ts'
 
+/** A FunctionCall's number of its function. */
+const functionBytes = 4
 const ofStatement = 0x53 // S, in Describe and Close
 
 /** In place of an offset: no NUL ends the name, it has not come yet, or the name is over the limit. */
@@ -67,11 +74,17 @@ export class StatementMessages {
       case frontend.execute:
         return this.#onExecute(message, link)
       case frontend.functionCall:
-        this.#texts.run(unknownText)
-        return null
+        return this.#onFunctionCall(message)
       default:
         return null
     }
+  }
+
+  #onFunctionCall({ chunk, at, bodyBytes }: ClientPump): Verdict | null {
+    const seen = Math.min(bodyBytes, functionBytes)
+    if (chunk.length < at + seen) return this.#pump.wait(headerBytes + seen)
+    this.#texts.run(verdictOfFunction(seen < functionBytes ? 0 : chunk.readUInt32BE(at)))
+    return null
   }
 
   #onQuery(message: ClientPump, link: ServerLink, settings: TextSettings): Verdict {

@@ -100,6 +100,18 @@ export function verdictOfBytes(bytes: Buffer, from: number, end: number): TextVe
   return verdictOf(bytes.toString('latin1', from, end))
 }
 
+/** In pg_proc: lastval and currval. */
+const sequenceFunctions: ReadonlySet<number> = new Set([2559, 1575])
+
+/** Of a call by a function's number in pg_proc. */
+export const verdictOfFunction = (oid: number): TextVerdict => ({
+  ...harmless,
+  configs: [anySetting],
+  mayHold: true,
+  mayChangeReading: true,
+  asksSequences: sequenceFunctions.has(oid) ? 'earlier' : null,
+})
+
 const word = String.raw`(?:"(?:[^"]|"")+"|[a-z_\x80-\xff][\w$\x80-\xff]*)`
 const setPattern = new RegExp(
   String.raw`\b(?:set|reset)(?:\s+|(?="))(?:(?:session|local)(?:\s+|(?=")))?(${word}(?:\s*\.\s*${word})*)`,

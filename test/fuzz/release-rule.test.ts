@@ -30,8 +30,11 @@ afterEach(closeAll)
  */
 const ofOurs: StatementReader = (text) => {
   const answer = { kind: 'answer', rows: [], commandTag: 'SELECT 0' } as const
-  if (text.startsWith("SELECT 'setting'")) {
+  if (text.startsWith('WITH asked')) {
     return { ...answer, parameters: 3, columns: ['kind', 'name', 'value', 'source'] }
+  }
+  if (text === 'DISCARD SEQUENCES') {
+    return { ...answer, parameters: 0, columns: null, commandTag: text }
   }
   if (text === lendSql.trim()) return { ...answer, parameters: 2, columns: [] }
   return text === giveBackSql.trim() ? { ...answer, parameters: 1, columns: [] } : null
