@@ -21,6 +21,7 @@ test('the question behind a transaction is not cancelled', async () => {
   pooled = await PooledPostgres.start(sharedPostgres(), { poolSize: 2 })
   const { client, login } = await pooled.login('transaction')
   const other = await pooled.client('transaction')
+  await pooled.value(client, 'select 1')
   const operator = await lock('pg_depend')
   await pooled.value(client, 'select pg_advisory_lock(11)')
   await pooled.running('WITH asked')
@@ -35,6 +36,8 @@ test('what brings a server to its settings is not cancelled, and what comes behi
   const { client, login } = await pooled.login('transaction')
   const busy = await pooled.client('transaction')
   await pooled.value(client, "set default_text_search_config = 'pg_catalog.german'")
+  // The question behind that has been answered, and the other one gets its server.
+  await pooled.value(client, 'select 1')
   await pooled.value(busy, 'begin')
   const operator = await lock('pg_ts_config')
   await client.query('select pg_sleep(60)')

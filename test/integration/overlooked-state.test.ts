@@ -108,6 +108,8 @@ test('a client keeps what it has where its own time limit ends the question', as
   const { superuser: user, password } = sharedPostgres()
   const operator = await RawClient.loggedIn({ ...pooled.direct(), user, password })
   await say(client, raw.query('create temp table kept as select 5 as a'))
+  // The question behind that has been answered.
+  await say(client, raw.query('select 1'))
   await say(operator, raw.query('begin; lock table pg_depend in access exclusive mode'))
   try {
     await say(client, raw.query("set statement_timeout = '1s'"))
