@@ -178,7 +178,8 @@ export class StatementsInSql {
 
   /** An error to a message of ours: true when it was to a statement in front of a Query. */
   onOwnError(error: PostgresError): boolean {
-    if (this.#ledger.failed?.kind !== 'learn') return false
+    const kind = this.#ledger.failed?.kind
+    if (kind !== 'learn' && kind !== 'aside') return false
     this.#ledger.failed = null
     this.#refusal ??= error
     return true

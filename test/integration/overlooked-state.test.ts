@@ -133,6 +133,22 @@ test('a temporary table of the name of a type is in nobody’s way', async () =>
   expect(await say(client, raw.query('select a from text'))).toBe('5')
 })
 
+test('SQL that names a statement of other settings in a failed transaction is refused', async () => {
+  const [client, busy] = await start()
+  for (const name of ['d', 'e']) {
+    await say(client, raw.parse(name, `select date '01/02/2003', '${name}'`), raw.sync())
+  }
+  // On the other server, which learns one of them and how settings are lent.
+  await say(busy, raw.query('begin'))
+  await say(client, raw.query("set datestyle = 'ISO, DMY'"))
+  await say(client, raw.bind({ statement: 'd' }), raw.execute(), raw.sync())
+  await say(client, raw.query('begin'))
+  await say(client, raw.query('select 1/0'))
+  expect(await say(client, raw.query('execute e'))).toBe('25P02')
+  await say(client, raw.query('rollback'))
+  expect(await say(client, raw.query('execute e'))).toBe('2003-01-02')
+})
+
 test('startup settings are put back beside an unnamed portal', async () => {
   const [client] = await start({ work_mem: '5MB' })
   const texts = { many: 'select generate_series(1, 4)', reset: 'reset work_mem', one: 'select 1' }
