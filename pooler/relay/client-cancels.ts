@@ -1,14 +1,16 @@
-// Cancel requests of one client. Postgres forgets one that comes when nothing runs, so what runs for us
-// must not meet it: where that stands in front of the client's own message, the request waits.
+// Cancel requests of one client. What runs for us must not meet one: where that stands in front of a message of
+// the client's the request waits for it, and else there is nothing to cancel, as with an idle Postgres.
 import type { ServerLink } from './server-link.ts'
 import type { ServerSource } from './server-source.ts'
 
 export class ClientCancels {
   #isDue = false
 
-  async ask(source: ServerSource, link: ServerLink | null): Promise<void> {
+  /** `isWaiting`: a message of the client's has come, and not gone to the server. */
+  async ask(source: ServerSource, link: ServerLink | null, isWaiting: boolean): Promise<void> {
     if (link === null || link.tracker.owed === 0) return
-    if (link.tracker.isOwnReply) this.#isDue = true
+    // A status that is not known is what the client's own message makes it.
+    if (link.tracker.isOwnReply) this.#isDue = isWaiting || !link.tracker.isStatusKnown
     else await source.cancel(link)
   }
 
@@ -16,6 +18,6 @@ export class ClientCancels {
   onProgress(source: ServerSource, link: ServerLink | null): void {
     if (!this.#isDue || link?.tracker.isOwnReply === true) return
     this.#isDue = false
-    void this.ask(source, link)
+    void this.ask(source, link, false)
   }
 }

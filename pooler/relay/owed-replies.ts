@@ -26,14 +26,14 @@ export class OwedReplies {
   putIn = 0
   takenOff = 0
 
-  /** `putIn` with the last Execute. */
+  /** `putIn` with the last Execute of a client's. */
   #executed = 0
 
   get size(): number {
     return this.#ring.size
   }
 
-  /** An Execute has not been answered: it may begin a copy. */
+  /** An Execute of the client's has not been answered: it may begin a copy. */
   get isAnyExecuteOwed(): boolean {
     return this.#executed > this.takenOff
   }
@@ -67,7 +67,7 @@ export class OwedReplies {
   append(entry: number): void {
     this.#ring.push(entry)
     this.putIn++
-    if ((entry & kindMask) === execute) this.#executed = this.putIn
+    if ((entry & (kindMask | own | quiet)) === execute) this.#executed = this.putIn
     if (!owesReady(entry & kindMask)) return
     this.ready++
     if ((entry & own) !== 0) this.ownReady++

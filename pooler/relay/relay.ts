@@ -238,7 +238,8 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
 
   /** A cancel request with this client's key. */
   async cancel(): Promise<void> {
-    if (this.state !== 'waiting') return this.#cancels.ask(this.#options.source, this.#server)
+    if (this.state !== 'waiting')
+      return this.#cancels.ask(this.#options.source, this.#server, !this.#pending.isEmpty)
     this.#options.source.withdraw(this)
     this.onNoServer(queryCanceled)
   }

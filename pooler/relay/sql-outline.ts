@@ -21,7 +21,9 @@ export function outlineOf(text: string): SqlOutline {
     at = to
   }
   const blankTo = (to: number, edge: string): void => {
-    outline += edge + ' '.repeat(Math.max(0, to - at - 2 * edge.length)) + edge
+    const blanks = ' '.repeat(Math.max(0, to - at - 2 * edge.length))
+    // A quote that ends the text is no more than itself.
+    outline += (edge + blanks + edge).slice(0, to - at)
     at = to
   }
   for (;;) {

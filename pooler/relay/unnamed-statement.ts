@@ -36,10 +36,10 @@ function endsLike(known: Buffer, from: number, bytes: Buffer, at: number): boole
   return index === length
 }
 
-/** What a text runs may raise it as well, and is told of. */
+/** The form of a message. What a text runs may raise it as well, and then the error tells where. */
 const isBroken = ({ fields }: PostgresError): boolean =>
   fields.sqlState === '08P01' && fields.where === null
-/** So may a literal of it (`E'\\xff'`). */
+/** The encoding of a message, or of a literal in it (`E'\\xff'`). */
 const isUnreadable = ({ fields }: PostgresError): boolean =>
   fields.sqlState === '22021' || fields.sqlState === '22P05'
 
