@@ -190,6 +190,9 @@ export const apiConnectionsMax = 512
 /** Channels of one client that are shared: each server that it gets listens to all of them, at 10 µs each. */
 export const sharedChannelsMax = 200
 
+/** What one client has notified and the shared connection has still to repeat: some 50 bytes of memory each. */
+export const notificationEchoesMax = 200_000
+
 /** Channels of one shared connection: Postgres compares each new one with all of them. */
 export const channelsPerConnectionMax = 5000
 

@@ -369,6 +369,7 @@ export class NotificationHub implements NotificationSource, NotificationReader {
     this.#asked = null
     if (this.#heard.size > 0) this.#hasGap = true
     this.#heard.clear()
+    for (const listener of [...this.#clients.keys()]) tell(listener, () => listener.onLost())
     this.#onLost?.()
     this.#onLost = null
   }

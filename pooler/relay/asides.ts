@@ -1,26 +1,31 @@
 // What a client is told unasked: notices of ours, between two messages; notifications, while it is in
 // no transaction.
+import type { Clock } from '../../shared/clock.ts'
 import { PoolerError } from '../../shared/errors.ts'
 import type { ListeningHost } from './listening.ts'
 import type { Relay } from './relay.ts'
-import type { NotificationOptions, RelayCounters } from './relay-options.ts'
+import type { RelayCounters, RelayOptions } from './relay-options.ts'
 
 export class Asides implements ListeningHost {
   /** What the client was given in BackendKeyData. */
   processId = 0
   readonly #relay: Relay
   readonly #counters: RelayCounters
-  readonly #queueBytesMax: number
+  readonly #clock: Clock
   #notice: Buffer | null = null
 
-  constructor(relay: Relay, counters: RelayCounters, notifications: NotificationOptions | null) {
+  constructor(relay: Relay, { counters, clock }: RelayOptions) {
     this.#relay = relay
     this.#counters = counters
-    this.#queueBytesMax = notifications?.queueBytesMax ?? 0
+    this.#clock = clock
   }
 
   get isDeaf(): boolean {
     return this.#relay.isDeaf
+  }
+
+  get serverProcessId(): number | null {
+    return this.#relay.server?.processId ?? null
   }
 
   get isInDoubt(): boolean {
@@ -68,9 +73,12 @@ export class Asides implements ListeningHost {
     this.#relay.releaseIfDone()
   }
 
-  onFlooded(): void {
-    const values = { limit: this.#queueBytesMax }
-    this.#relay.fail(new PoolerError('ENOTIFICATIONS', { values }))
+  onFlooded(limit: number): void {
+    this.#relay.fail(new PoolerError('ENOTIFICATIONS', { values: { limit } }))
+  }
+
+  after(ms: number, run: () => void): void {
+    this.#clock.after(ms, run)
   }
 
   onFault(error: unknown): void {

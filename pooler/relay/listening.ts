@@ -9,12 +9,13 @@
 //   moved          | what the client itself sent    | the rest
 //
 // A move divides both streams at one mark, which the server sends through Postgres' own queue: the
-// server's counts up to it, the shared connection's from it on. So nothing is missed, or told twice.
+// server's counts up to it, the shared connection's from it on. So nothing is missed, or told twice. Where only the
+// server can tell them any more, a move of the same kind leads back.
 import { randomBytes } from 'node:crypto'
 import { noticeResponse } from '../../shared/protocol/error-response.ts'
 import { query } from '../../shared/protocol/frontend-messages.ts'
 import { type Notification, notificationFrom } from '../../shared/protocol/notification.ts'
-import { sharedChannelsMax } from '../config/limits.ts'
+import { notificationEchoesMax, sharedChannelsMax } from '../config/limits.ts'
 import { listenStatement } from './listen-statements.ts'
 import { NotificationQueue } from './notification-queue.ts'
 import type { NotificationListener, NotificationSource } from './notification-source.ts'
@@ -33,17 +34,22 @@ export interface ListeningHost {
   readonly isInDoubt: boolean
   /** What it was given in BackendKeyData. */
   readonly processId: number
+  /** Of the server that it has. */
+  readonly serverProcessId: number | null
   tellNotification(bytes: Buffer): void
   notify(notice: Buffer): void
   /** Something that keeps the client on its server can go on, or is over. */
   onMove(): void
-  onFlooded(): void
+  /** More than `limit` bytes wait for it. */
+  onFlooded(limit: number): void
+  after(ms: number, run: () => void): void
   onFault(error: unknown): void
 }
 
-/** Channels on their way to the shared connection. */
+/** Channels on their way to the shared connection, or back. */
 interface Move {
-  channels: ReadonlySet<string>
+  readonly channels: ReadonlySet<string>
+  readonly isReturn: boolean
   /** The shared connection listens to all of them. */
   isJoined: boolean
   mark: string | null
@@ -52,6 +58,11 @@ interface Move {
 }
 
 const none: ReadonlySet<string> = new Set()
+/** While another's NOTIFY is stuck in its COMMIT no mark can be sent, and the client's next message would wait. */
+const divisionMsMax = 500
+const divisionRetryMs = 5_000
+/** What the shared connection is in front of the client's server by, in what the client itself sent. */
+const awaitedShare = 16
 const gapNotice = noticeResponse(
   'notifications may have been missed: the connection that listens for this client was lost',
   'What depends on them should be read anew; the same channels are listened to again.',
@@ -127,7 +138,8 @@ export class Listening implements NotificationListener, NotificationReader {
     const move = this.#move as Move
     const mark = randomBytes(16).toString('hex')
     if (!this.#source.expect(this, mark)) {
-      move.isJoined = false
+      if (move.isReturn) this.#returnAtOnce(move)
+      else move.isJoined = false
       return false
     }
     move.mark = mark
@@ -135,20 +147,27 @@ export class Listening implements NotificationListener, NotificationReader {
     // In two transactions: a server tells what was notified before it says that it is ready.
     link.tracker.sentOwnQuery()
     link.tracker.sentOwnQuery()
-    link.transport.write(query(`LISTEN "${channel}"; NOTIFY "${channel}", '${mark}'`))
+    const send = `LISTEN "${channel}"; NOTIFY "${channel}", '${mark}'`
+    link.transport.write(query(`SET LOCAL lock_timeout = ${divisionMsMax}; ${send}`))
     link.transport.write(query(`UNLISTEN "${channel}"`))
     return true
   }
 
-  /** The server has answered. `isFailed`: it could not send the mark, and nobody waits for it. */
+  /** The server has answered. `isFailed`: it could not send the mark, unless that has come. */
   onDivided(isFailed: boolean): void {
-    if (this.#move === null) return
-    this.#move.isServerDivided = true
-    if (isFailed) {
-      this.#source.forget(this)
-      this.#divideShared(this.#move)
+    const move = this.#move
+    if (move === null) return
+    if (!isFailed) move.isServerDivided = true
+    if (move.isServerDivided) {
+      this.#endMove()
+      return
     }
-    this.#endMove()
+    this.#source.forget(this)
+    move.mark = null
+    move.isJoined = false
+    this.#host.after(divisionRetryMs, () => {
+      if (this.#move === move && move.mark === null) this.onJoined()
+    })
   }
 
   /** From the client's own server. */
@@ -164,15 +183,21 @@ export class Listening implements NotificationListener, NotificationReader {
     }
     const isOwn = notification.processId === link.processId
     const isMoving = move?.channels.has(channel) === true
-    const isShared = isMoving ? move.isServerDivided : this.#shared.has(channel)
+    const isShared = isMoving ? move.isServerDivided !== move.isReturn : this.#shared.has(channel)
     if (!isShared) {
+      // What waits was notified before it.
+      if (move?.isReturn === true && !this.#host.isInDoubt) this.tellQueued()
       this.#tell(notification, isOwn)
       return
     }
     if (!isOwn) return
+    const mayEcho = this.#source.isConnected
     // What waits may be of a channel that the client has just left: then it is not to be told.
-    if (this.#host.isInDoubt) this.#queue.takeOut(notification)
-    else for (const before of this.#queue.takeBefore(notification)) this.#tell(before, false)
+    if (this.#host.isInDoubt) this.#queue.takeOut(notification, mayEcho)
+    else {
+      const before = this.#queue.takeBefore(notification, mayEcho)
+      for (const waiting of before) this.#tell(waiting, false)
+    }
     this.#tell(notification, true)
     this.#bound()
   }
@@ -185,7 +210,7 @@ export class Listening implements NotificationListener, NotificationReader {
       this.#tell(notification, false)
       return
     }
-    this.#queue.add(notification)
+    this.#queue.add(notification, notification.processId === this.#host.serverProcessId)
     this.#bound()
   }
 
@@ -208,8 +233,11 @@ export class Listening implements NotificationListener, NotificationReader {
     if (this.#endMove()) this.#host.onMove()
   }
 
-  onGap(): void {
+  onLost(): void {
     this.#queue.forgetEchoes()
+  }
+
+  onGap(): void {
     if (this.#shared.size > 0) this.#host.notify(gapNotice)
   }
 
@@ -229,7 +257,19 @@ export class Listening implements NotificationListener, NotificationReader {
 
   #divideShared(move: Move): void {
     move.isSharedDivided = true
-    for (const channel of move.channels) this.#shared.add(channel)
+    for (const channel of move.channels) {
+      if (move.isReturn) this.#shared.delete(channel)
+      else this.#shared.add(channel)
+    }
+  }
+
+  /** The shared connection is lost, and tells nothing more in front of any mark. */
+  #returnAtOnce(move: Move): void {
+    this.#source.forget(this)
+    this.#host.notify(gapNotice)
+    move.isServerDivided = true
+    this.#divideShared(move)
+    this.#endMove()
   }
 
   /** True when both streams are divided. */
@@ -237,6 +277,7 @@ export class Listening implements NotificationListener, NotificationReader {
     const move = this.#move
     if (move === null || !move.isServerDivided || !move.isSharedDivided) return false
     this.#move = null
+    if (move.isReturn) this.#source.leave(this, move.channels)
     this.#review()
     return true
   }
@@ -245,31 +286,32 @@ export class Listening implements NotificationListener, NotificationReader {
   #review(): void {
     // Streams that are being divided are divided first; #endMove comes here again.
     if (this.#move !== null && this.#move.mark !== null) return
-    const mayShare = this.#isEncodingShared && this.#channels.size <= sharedChannelsMax
-    const wanted = mayShare ? this.#channels : none
-    const gone = [...this.#shared, ...(this.#move?.channels ?? [])].filter(
-      (channel) => !wanted.has(channel),
+    const moving = this.#move?.isReturn === false ? this.#move.channels : none
+    const mayMove = this.#isEncodingShared && this.#channels.size <= sharedChannelsMax
+    const gone = [...this.#shared, ...moving].filter(
+      (channel) => !this.#channels.has(channel) || (!mayMove && moving.has(channel)),
     )
     if (gone.length > 0) {
       for (const channel of gone) this.#shared.delete(channel)
       this.#source.leave(this, gone)
       this.#queue.keepOnly(this.#shared)
     }
-    const channels = new Set([...wanted].filter((channel) => !this.#shared.has(channel)))
     this.#move = null
-    if (channels.size === 0) return
-    const answer = this.#source.join(this, channels)
-    if (answer === 'refused') {
-      this.#source.leave(this, channels)
+    if (!this.#isEncodingShared) {
+      if (this.#shared.size > 0) this.#begin(new Set(this.#shared), true, true)
       return
     }
-    this.#move = {
-      channels,
-      isJoined: answer === 'joined',
-      mark: null,
-      isServerDivided: false,
-      isSharedDivided: false,
-    }
+    if (!mayMove) return
+    const channels = new Set([...this.#channels].filter((channel) => !this.#shared.has(channel)))
+    if (channels.size === 0) return
+    const answer = this.#source.join(this, channels)
+    if (answer === 'refused') this.#source.leave(this, channels)
+    else this.#begin(channels, false, answer === 'joined')
+  }
+
+  #begin(channels: ReadonlySet<string>, isReturn: boolean, isJoined: boolean): void {
+    const undivided = { mark: null, isServerDivided: false, isSharedDivided: false }
+    this.#move = { channels, isReturn, isJoined, ...undivided }
   }
 
   #tell(notification: Notification, isOwn: boolean): void {
@@ -280,7 +322,11 @@ export class Listening implements NotificationListener, NotificationReader {
   }
 
   #bound(): void {
-    if (this.#queue.bytes > this.#queueBytesMax) this.#host.onFlooded()
+    const { bytes, awaitedBytes, echoes } = this.#queue
+    const limit = this.#queueBytesMax
+    const isFlooded =
+      bytes > limit || awaitedBytes > limit * awaitedShare || echoes > notificationEchoesMax
+    if (isFlooded) this.#host.onFlooded(limit)
   }
 }
 

@@ -11,6 +11,8 @@ export interface NotificationListener {
   onJoined(): void
   /** The mark that `expect` announced has come, or what came before it is lost. */
   onMark(): void
+  /** The connection was lost: it repeats nothing of before. */
+  onLost(): void
   /** The connection was lost and is there again: what was notified in between is lost. */
   onGap(): void
   /** A bug of ours met this listener. */
@@ -20,6 +22,8 @@ export interface NotificationListener {
 export interface NotificationSource {
   /** A channel that the connection always listens to, under a name that nobody can guess. */
   readonly markChannel: string
+  /** It is there; what is notified from here on it may bring. */
+  readonly isConnected: boolean
   /** `later`: onJoined follows. `refused`: it has as many channels, or listeners, as it may. */
   join(
     listener: NotificationListener,

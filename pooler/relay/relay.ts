@@ -64,7 +64,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     this.#refused = new RefusedMessages(options.transport)
     this.#gate = new ReadGate(options.transport)
     this.times = new RelayTimes(options.transport, options.mode, this.#pump)
-    this.asides = new Asides(this, options.counters, options.notifications)
+    this.asides = new Asides(this, options)
     this.session = new SessionState(options, this.#pump, this.asides)
     this.lastActiveMs = options.ticker.nowMs
   }

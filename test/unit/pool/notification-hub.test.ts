@@ -57,6 +57,10 @@ class Heard implements NotificationListener {
     this.events.push('mark')
   }
 
+  onLost(): void {
+    this.events.push('lost')
+  }
+
   onGap(): void {
     this.events.push('gap')
   }
@@ -181,7 +185,7 @@ test('marks reach whoever announced them, once; a lost connection settles those 
   expect(hub.expect(one, second)).toBe(true)
   opened[0]?.destroy()
   await eventually(() => one.events.includes('gap'))
-  expect(one.events).toEqual(['joined', 'mark', 'a', 'gap', 'mark'])
+  expect(one.events).toEqual(['joined', 'mark', 'a', 'lost', 'gap', 'mark'])
   // Whoever listens to the marks' channel as well does not take it along.
   hub.leave(one, ['a', hub.markChannel])
   await eventually(() => opened[1]?.queries.length === 2)
@@ -236,6 +240,6 @@ test('a mark that is on its way keeps a parked connection until it has come', as
   expect(hub.isConnected).toBe(true)
   opened[0]?.push(raw.notificationResponse(7, hub.markChannel, mark))
   await eventually(() => hub.isAtRest)
-  expect(one.events).toEqual(['joined', 'mark'])
+  expect(one.events).toEqual(['joined', 'mark', 'lost'])
   await hub.close()
 })
