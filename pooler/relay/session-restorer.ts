@@ -76,8 +76,10 @@ export class SessionRestorer {
   }
 
   /** The client leaves its server. */
-  detach(): void {
+  detach(link: ServerLink): void {
     this.#mayTake = false
+    // What another client's had set it may have reset.
+    if (link.startup !== this.#startup) link.startup = null
   }
 
   /** A text is about to be run. Those that nobody has looked at hold nothing up. */

@@ -175,7 +175,7 @@ export class SessionState implements SessionSink, SettingsInForce {
 
   detach(link: ServerLink): void {
     this.#statements?.names.detach(link)
-    this.#restorer.detach()
+    this.#restorer.detach(link)
     this.#sequences.detach(link)
     this.#countedPin = null
     if (this.pinnedBy !== null) link.dirtyBy ??= this.pinnedBy

@@ -77,6 +77,16 @@ describe.each(Object.keys(ways))('%s', (way) => {
   )
 })
 
+test('what is set to the server’s own default stays so behind a DISCARD ALL of another', async () => {
+  const client = await pooled.client('transaction', { settings: { application_name: 'startup' } })
+  const other = await pooled.client('transaction')
+  await run(client, "set application_name = ''")
+  await run(client, 'select 1')
+  await run(other, 'discard all')
+  await run(client, "begin; set local search_path = 'one'; commit")
+  expect(await run(client, 'show application_name')).toEqual([['']])
+})
+
 const aheads: readonly (readonly string[])[] = [
   ...scripts,
   ['discard all'],
