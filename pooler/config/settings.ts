@@ -152,7 +152,11 @@ export const settings = {
     '5000',
     'Tells a client that waits longer for a server its place in the queue, as a NOTICE.',
   ),
-  QUERY_TIMEOUT_MS: setting(duration(1, true), '0', 'Cancels a query that runs longer.'),
+  QUERY_TIMEOUT_MS: setting(
+    duration(1, true),
+    '0',
+    'Cancels a query that runs longer; a replication stream is none.',
+  ),
   SERVER_CONNECT_TIMEOUT_MS: setting(duration(1), '5000', 'TCP connect, for each address.'),
   SERVER_LOGIN_TIMEOUT_MS: setting(duration(1), '15000', 'Login to a database, TLS included.'),
   SERVER_RESET_TIMEOUT_MS: setting(

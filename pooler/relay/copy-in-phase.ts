@@ -12,11 +12,18 @@ const ended = 2
 
 export class CopyInPhase {
   #state: number = none
+  /** Of the phase begun last. */
+  #isStream = false
   /** Syncs that were taken for ignored. */
   #syncsIgnored = 0
 
   get isOpen(): boolean {
     return this.#state === open
+  }
+
+  /** Copy data goes both ways, as in replication: it is no query that comes to an end. */
+  get isStream(): boolean {
+    return this.#isStream && this.#state !== none
   }
 
   get isNone(): boolean {
@@ -28,7 +35,8 @@ export class CopyInPhase {
     return this.#state !== none && this.#syncsIgnored > 0
   }
 
-  begin(isOpen: boolean, syncsIgnored: number): void {
+  begin(isOpen: boolean, syncsIgnored: number, isStream: boolean): void {
+    this.#isStream = isStream
     this.#state = isOpen ? open : ended
     this.#syncsIgnored = syncsIgnored
   }

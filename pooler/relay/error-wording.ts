@@ -5,13 +5,22 @@ import type { PoolerError } from '../../shared/errors.ts'
 import { errorResponseOf, type PostgresError } from '../../shared/protocol/error-response.ts'
 import { errorForClient } from './client-statements.ts'
 import type { PreparedStatements } from './prepared-statements.ts'
+import type { ReplyTracker } from './reply-tracker.ts'
 import type { Transport } from './transport.ts'
+
+/** Of a query that ran too long and has been cancelled. */
+interface Timeout {
+  /** Stands for the server's word. */
+  readonly error: PoolerError
+  readonly tracker: Pick<ReplyTracker, 'replies'>
+  /** What the tracker had then: with the next one the query is over. */
+  readonly replies: number
+}
 
 export class ErrorWording {
   readonly #transport: Transport
   readonly #names: PreparedStatements | null
-  /** Stands for the server's word when a query that ran too long has been cancelled. */
-  #timeout: PoolerError | null = null
+  #timeout: Timeout | null = null
 
   /** `names`: null in session mode. */
   constructor(transport: Transport, names: PreparedStatements | null) {
@@ -25,8 +34,8 @@ export class ErrorWording {
   }
 
   /** What runs is being cancelled: the client is told why. */
-  expectTimeout(error: PoolerError): void {
-    this.#timeout = error
+  expectTimeout(error: PoolerError, tracker: Pick<ReplyTracker, 'replies'>): void {
+    this.#timeout = { error, tracker, replies: tracker.replies }
   }
 
   /** Writes an ErrorResponse to the client, unless it is not to be told, or not yet. */
@@ -35,7 +44,11 @@ export class ErrorWording {
     const timeout = this.#timeout
     this.#timeout = null
     if (worded === null) return
-    const isTimeout = timeout !== null && error.fields.sqlState === timeout.row.sqlState
-    this.#transport.write(isTimeout ? errorResponseOf(timeout) : worded)
+    // It may have come to its end before it could be cancelled.
+    const isTimeout =
+      timeout !== null &&
+      timeout.tracker.replies === timeout.replies &&
+      error.fields.sqlState === timeout.error.row.sqlState
+    this.#transport.write(isTimeout ? errorResponseOf(timeout.error) : worded)
   }
 }

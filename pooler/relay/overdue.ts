@@ -14,10 +14,14 @@ export interface RelayTimeLimits {
 /** Cancels a query that has run for longer than allowed; its client goes on. */
 export function cancelIfOverdue(relay: Relay, nowMs: number, limits: RelayTimeLimits): void {
   const ms = limits.queryTimeoutMs
-  const isRunning = (relay.server?.tracker.readyOwed ?? 0) > 0 && !relay.isDeaf
-  if (ms === 0 || !isRunning || nowMs - relay.times.busySinceMs <= ms) return
+  const tracker = relay.server?.tracker
+  if (ms === 0 || tracker === undefined || tracker.readyOwed === 0 || relay.isDeaf) return
+  // What comes behind a stream begins then, and the client's query behind what runs for us.
+  const isQuery = !tracker.copyIn.isStream && !tracker.isOwnReply
+  if (isQuery && nowMs - relay.times.busySinceMs <= ms) return
   relay.times.onBusy(nowMs)
-  relay.session.errors.expectTimeout(new PoolerError('EQUERYTIMEOUT', { values: { ms } }))
+  if (!isQuery) return
+  relay.session.errors.expectTimeout(new PoolerError('EQUERYTIMEOUT', { values: { ms } }), tracker)
   void relay.cancel()
 }
 

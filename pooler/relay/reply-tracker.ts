@@ -55,7 +55,7 @@ export class ReplyTracker {
   #isBatchOpen = false
   /** The server skips what it gets until a Sync that has not been sent yet. */
   #isSkipping = false
-  readonly #copyIn = new CopyInPhase()
+  readonly copyIn = new CopyInPhase()
 
   get owed(): number {
     return this.#entries.size
@@ -74,14 +74,12 @@ export class ReplyTracker {
   /** The server has nothing to say until the client goes on: copy data, or the Sync of a batch. */
   get needsClient(): boolean {
     const isOpen = this.#isBatchOpen || this.doubt.isAny
-    return this.#copyIn.isOpen || (this.#entries.size === 0 && isOpen)
+    return this.copyIn.isOpen || (this.#entries.size === 0 && isOpen)
   }
 
   /** Nothing is due, and no batch waits for its Sync. The transaction status is a matter of its own. */
   get isSettled(): boolean {
-    return (
-      this.#entries.size === 0 && !this.#isBatchOpen && !this.doubt.isAny && this.#copyIn.isNone
-    )
+    return this.#entries.size === 0 && !this.#isBatchOpen && !this.doubt.isAny && this.copyIn.isNone
   }
 
   /** `status` is what a message sent now will meet, unless one of its own batch changes it. */
@@ -96,12 +94,12 @@ export class ReplyTracker {
 
   /** Not behind a Sync that a failed copy may have ignored or not, nor where a copy may begin. */
   get isCountKnown(): boolean {
-    return !this.doubt.isAny && !this.#copyIn.isUncountable && !this.#entries.isAnyExecuteOwed
+    return !this.doubt.isAny && !this.copyIn.isUncountable && !this.#entries.isAnyExecuteOwed
   }
 
   /** What is sent next, and is neither copy data nor Sync, has to wait until it is known what is due. */
   get mustKnowCount(): boolean {
-    if (this.#copyIn.isOpen) return this.#copyIn.isUncountable
+    if (this.copyIn.isOpen) return this.copyIn.isUncountable
     return this.doubt.isAny && (this.#isSkipping || !this.#isBatchOpen)
   }
 
@@ -288,13 +286,13 @@ export class ReplyTracker {
         return this.#complete(describe)
       case backend.commandComplete:
       case backend.emptyQueryResponse:
-        this.#copyIn.end()
+        this.copyIn.end()
         return this.#entries.headKind === query || this.#complete(execute)
       case backend.portalSuspended:
         return this.#complete(execute)
       case backend.copyInResponse:
       case backend.copyBothResponse:
-        return this.#beginCopyIn()
+        return this.#beginCopyIn(type === backend.copyBothResponse)
       case backend.errorResponse:
         this.#lapse()
         return true
@@ -313,7 +311,7 @@ export class ReplyTracker {
     const wasOwn = this.isOwnReply
     if (!wasOwn) this.failed.onReady()
     this.replies++
-    this.#copyIn.end()
+    this.copyIn.end()
     if (this.#entries.size === 0) this.#isSkipping = false
     if (!owesReady(this.#entries.headKind)) return this.doubt.isAny
     this.#finish()
@@ -323,20 +321,20 @@ export class ReplyTracker {
 
   #push(kind: number): void {
     if (this.#isSkipping) return
-    this.#copyIn.onOther()
+    this.copyIn.onOther()
     this.#entries.append(this.#isBatchOpen ? kind | inBatch : kind)
   }
 
   #pushExtended(entry: number): boolean {
     this.#isBatchOpen = true
     if (this.#isSkipping) return false
-    this.#copyIn.onOther()
+    this.copyIn.onOther()
     this.#entries.append(entry)
     return true
   }
 
   #pushSync(): void {
-    if (this.#copyIn.ignoresSync()) return
+    if (this.copyIn.ignoresSync()) return
     this.#isBatchOpen = false
     this.#isSkipping = false
     this.batches++
@@ -344,7 +342,7 @@ export class ReplyTracker {
   }
 
   #pushCopyEnd(): void {
-    if (this.#copyIn.isOpen) this.#copyIn.onOther()
+    if (this.copyIn.isOpen) this.copyIn.onOther()
     else if (this.#entries.size > 0) this.#push(copyEnd)
   }
 
@@ -373,8 +371,8 @@ export class ReplyTracker {
   #lapse(): void {
     const kind = this.#entries.headKind
     this.failed.onError(this.#entries.takenOff)
-    if (this.#copyIn.isUncountable) this.doubt.isAny = true
-    this.#copyIn.end()
+    if (this.copyIn.isUncountable) this.doubt.isAny = true
+    this.copyIn.end()
     if (this.doubt.isAsked && owesReady(kind)) this.#finish()
     if (kind === 0 || owesReady(kind)) return
     for (let isCause = true; this.#entries.size > 0 && this.#entries.headKind !== sync; ) {
@@ -388,11 +386,11 @@ export class ReplyTracker {
    * The server reads copy data from here on. Of what was sent already, Syncs are ignored up to the
    * end of the copy data; a Sync may have come with the Execute, before anybody knew.
    */
-  #beginCopyIn(): boolean {
+  #beginCopyIn(isStream: boolean): boolean {
     const kind = this.#entries.headKind
     if (kind !== query && kind !== execute) return this.doubt.isAny
     const { syncs, isOpen, isBatchOpen } = this.#entries.beginCopyIn()
-    this.#copyIn.begin(isOpen, syncs)
+    this.copyIn.begin(isOpen, syncs, isStream)
     this.#isBatchOpen = isBatchOpen
     return true
   }
