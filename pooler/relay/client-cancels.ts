@@ -9,15 +9,14 @@ export class ClientCancels {
   /** `isWaiting`: a message of the client's has come, and not gone to the server. */
   async ask(source: ServerSource, link: ServerLink | null, isWaiting: boolean): Promise<void> {
     if (link === null || link.tracker.owed === 0) return
-    // A status that is not known is what the client's own message makes it.
-    if (link.tracker.isOwnReply) this.#isDue = isWaiting || !link.tracker.isStatusKnown
+    if (link.tracker.isOwnReply) this.#isDue = isWaiting || link.tracker.owesClient
     else await source.cancel(link)
   }
 
-  /** Answers have come, and what had to wait for them has gone to the server. */
-  onProgress(source: ServerSource, link: ServerLink | null): void {
-    if (!this.#isDue || link?.tracker.isOwnReply === true) return
+  /** True when what ran for us is over: what stands behind it, wherever it has gone, is to be cancelled now. */
+  takeDue(link: ServerLink | null): boolean {
+    if (!this.#isDue || link?.tracker.isOwnReply === true) return false
     this.#isDue = false
-    void this.ask(source, link, false)
+    return true
   }
 }

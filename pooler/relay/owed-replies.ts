@@ -2,6 +2,8 @@
 // ReadyForQuery. What a reply does to them is reply-tracker.ts.
 import { EntryRing } from './entry-ring.ts'
 import {
+  bind,
+  close,
   copyEnd,
   execute,
   fake,
@@ -11,6 +13,7 @@ import {
   noted,
   owesReady,
   own,
+  parse,
   quiet,
   sync,
 } from './reply-entries.ts'
@@ -64,6 +67,13 @@ export class OwedReplies {
     return (this.#ring.head & noted) !== 0
   }
 
+  /** Something that a client has asked for has been sent, and not answered. */
+  get isAnyOfClient(): boolean {
+    for (let index = 0; index < this.#ring.size; index++)
+      if ((this.#ring.at(index) & (own | fake)) === 0) return true
+    return false
+  }
+
   append(entry: number): void {
     this.#ring.push(entry)
     this.putIn++
@@ -71,6 +81,17 @@ export class OwedReplies {
     if (!owesReady(entry & kindMask)) return
     this.ready++
     if ((entry & own) !== 0) this.ownReady++
+  }
+
+  /** So many times Parse, Bind, Execute, perhaps Close, and one Sync, of ours. */
+  appendOwnBatch(statements: number, areClosed: boolean): void {
+    for (let index = 0; index < statements; index++) {
+      this.append(parse | own)
+      this.append(bind | own)
+      this.append(execute | own)
+      if (areClosed) this.append(close | own)
+    }
+    this.append(sync | own)
   }
 
   /** The only entry, of a client's Sync, is one of ours from here on. */

@@ -199,7 +199,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     if (mayLeave) this.releaseIfDone()
     this.asides.pass()
     if (mayGoOn) this.#feedPending(this.session.repair?.takeAgain(server))
-    this.#cancels.onProgress(this.#options.source, this.#server)
+    if (this.#cancels.takeDue(this.#server)) void this.cancel()
   }
 
   onServerDrain(): void {

@@ -150,6 +150,11 @@ export class ReplyTracker {
     return this.#entries.isHeadOwn
   }
 
+  /** Behind what runs for us stands something of the client's. */
+  get owesClient(): boolean {
+    return this.#entries.isAnyOfClient
+  }
+
   /** The reply being read is to a message of this kind that the observer is told of. */
   isNotedReply(kind: number): boolean {
     return this.#entries.isHeadNoted && this.#entries.headKind === kind
@@ -201,13 +206,7 @@ export class ReplyTracker {
 
   /** As sentOwnQuery, `statements` times Parse, Bind, Execute, perhaps Close, and one Sync. */
   sentOwnBatch(statements: number, areClosed = false): void {
-    for (let index = 0; index < statements; index++) {
-      this.#entries.append(parse | own)
-      this.#entries.append(bind | own)
-      this.#entries.append(execute | own)
-      if (areClosed) this.#entries.append(close | own)
-    }
-    this.#entries.append(sync | own)
+    this.#entries.appendOwnBatch(statements, areClosed)
     this.observer?.onOwnSent()
   }
 
