@@ -159,7 +159,9 @@ export class ClientSession implements PoolClient {
     if (this.login.settings.size === 0) return this.login.settings
     try {
       const { startupSettings } = this.#services
-      const spelled = await startupSettings.apply(link, this.#poolKey, this.login.settings)
+      const { settings, authenticated } = this.login
+      const person = authenticated.person?.userId ?? null
+      const spelled = await startupSettings.apply(link, this.#poolKey, settings, person)
       this.#stillThere(link)
       return spelled
     } catch (error) {

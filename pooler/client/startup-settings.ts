@@ -6,9 +6,10 @@ import { applicationNameAsKept } from '../../shared/protocol/application-name.ts
 import { encodeError, PostgresError } from '../../shared/protocol/error-response.ts'
 import { extendedQuery, sync } from '../../shared/protocol/frontend-messages.ts'
 import { headerBytes } from '../../shared/protocol/message-types.ts'
-import { converse } from '../pool/server-conversation.ts'
+import { ConversationFailed, converse } from '../pool/server-conversation.ts'
+import { restart } from '../pool/server-reset.ts'
 import type { ServerLink } from '../relay/server-link.ts'
-import { settingOrder } from '../relay/session-settings.ts'
+import { beyondAscii, hexOf, settingOrder, valueSql } from '../relay/session-settings.ts'
 
 export type Settings = ReadonlyMap<string, string>
 
@@ -47,32 +48,52 @@ export class StartupSettings {
   }
 
   /**
-   * Sets all of them on a server that nobody else has and returns them as the server spells them.
-   * Throws PostgresError, FATAL, for a value or a name that the server refuses.
+   * Sets all of them on a server that nobody else has, as if it had been opened for `person`, and
+   * returns them as the server spells them. Throws PostgresError, FATAL, for a value or a name that
+   * the server refuses.
    */
-  async apply(link: ServerLink, poolKey: string, settings: Settings): Promise<Settings> {
+  async apply(
+    link: ServerLink,
+    poolKey: string,
+    settings: Settings,
+    person: string | null,
+  ): Promise<Settings> {
     const entries = [...settings].sort(([a], [b]) => settingOrder(a) - settingOrder(b))
-    const messages = entries.map(([name, value]) =>
-      extendedQuery('SELECT pg_catalog.set_config($1, $2, false)', [name, value]),
-    )
-    const bytes = Buffer.concat([...messages, sync()])
-    const result = await converse(
-      link,
-      { bytes, batch: entries.length },
-      this.#timeoutMs,
-      this.#clock,
-    )
-    if (result.error !== null) throw asFatal(result.error)
+    // What its last client has left would be part of the answers, and they are remembered for all.
+    const start = restart(link, person)
+    const bytes = Buffer.concat([...start, ...entries.map(setMessages), sync()])
+    const messages = { bytes, queries: start.length, batch: entries.length }
+    const result = await converse(link, messages, this.#timeoutMs, this.#clock)
+    link.profile = null
+    if (result.error !== null) {
+      const ofBatch = result.rows.length < entries.length ? 1 : 0
+      if (result.errors > ofBatch) throw new ConversationFailed(result.error.fields.message)
+      throw asFatal(result.error)
+    }
     const spelled = new Map<string, string>()
     entries.forEach(([name, value], index) => {
-      const canonical = result.rows[index]?.[0] ?? value
+      const canonical = spellingOf(result.rows[index]?.[0] ?? null, value)
       spelled.set(name, canonical)
       if (!isKept(name, value)) this.#spellings.set(spellingKey(poolKey, name, value), canonical)
       if (!link.reported.has(name)) link.applied.set(name, canonical)
     })
-    link.profile = null
     return spelled
   }
+}
+
+const setSql = 'SELECT pg_catalog.set_config($1, $2, false)'
+/** In bytes there and back, as a startup packet's are: the client's encoding has no part in them. */
+const setBytesSql = `SELECT pg_catalog.encode(pg_catalog.convert_to(
+  pg_catalog.set_config($1, ${valueSql}, false), pg_catalog.getdatabaseencoding()), 'hex')`
+
+const setMessages = ([name, value]: readonly [string, string]): Buffer =>
+  beyondAscii.test(value)
+    ? extendedQuery(setBytesSql, [name, hexOf(value)])
+    : extendedQuery(setSql, [name, value])
+
+const spellingOf = (said: string | null, value: string): string => {
+  if (said === null) return value
+  return beyondAscii.test(value) ? Buffer.from(said, 'hex').toString() : said
 }
 
 /** It differs with each client and each person: nobody is asked where the answer is plain. */

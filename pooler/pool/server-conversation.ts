@@ -11,6 +11,8 @@ export interface ConversationResult {
   readonly rows: readonly (readonly (string | null)[])[]
   /** What the server answered with an error; the others of the batch were skipped. */
   readonly error: PostgresError | null
+  /** One for each query at most, and one for the batch; `error` is the first. */
+  readonly errors: number
 }
 
 /** The server went away, broke the protocol, or did not answer in time: it must be discarded. */
@@ -39,6 +41,7 @@ export function converse(
   return new Promise((resolve, reject) => {
     const rows: (string | null)[][] = []
     let error: PostgresError | null = null
+    let errors = 0
     const timer = clock.after(timeoutMs, () => fail(`no answer in ${timeoutMs} ms`))
     const fail = (reason: string): void => {
       timer.cancel()
@@ -49,6 +52,7 @@ export function converse(
       ...mutedSink,
       onOwnError: (said) => {
         error ??= said
+        errors++
       },
       onOwnRow: (bytes, at, end) => {
         if (rows.length < rowsMax) rows.push(readDataRow(bytes, at, end))
@@ -57,7 +61,7 @@ export function converse(
         if (!link.tracker.isSettled) return
         timer.cancel()
         link.handTo(mutedSink)
-        resolve({ rows, error })
+        resolve({ rows, error, errors })
       },
       onServerBroken: fail,
       onServerFault: (cause) => fail(`a fault of ours: ${String(cause)}`),

@@ -10,6 +10,7 @@ const rollback = query('ROLLBACK')
 const discardAll = query('DISCARD ALL')
 const resetAll = query('RESET ALL')
 const unlistenAll = query('UNLISTEN *')
+const resetSettings = query('RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL')
 const rollbackAndDiscard = Buffer.concat([rollback, discardAll])
 
 /** False when a transaction is still open or the server cannot be talked to. */
@@ -42,6 +43,28 @@ export async function resetServer(
   } catch {
     return false
   }
+  forgetAll(link)
+  return true
+}
+
+/**
+ * What brings an idle server to the settings that it was opened with, each a Query of its own, before
+ * `person` has anything set on it. Counted as done: whoever gets an error to one discards the server.
+ */
+export function restart(link: ServerLink, person: string | null): readonly Buffer[] {
+  const { lastPerson, applied, reported, baseline } = link
+  if (lastPerson !== undefined && lastPerson !== person) {
+    forgetAll(link)
+    return [discardAll]
+  }
+  const isChanged = [...reported].some(([name, value]) => baseline.get(name) !== value)
+  if (lastPerson === undefined && applied.size === 0 && !isChanged) return []
+  applied.clear()
+  link.profile = null
+  return [resetSettings]
+}
+
+function forgetAll(link: ServerLink): void {
   link.applied.clear()
   link.statements.clear()
   link.profile = null
@@ -50,7 +73,6 @@ export async function resetServer(
   link.needsResetAll = false
   link.isListening = false
   link.lastPerson = undefined
-  return true
 }
 
 /** Settings and channels only: prepared statements stay. False when it did not work. */

@@ -123,10 +123,10 @@ export const mustBeAwaited = (difference: SettingsDifference): boolean =>
   difference.set.some(([name]) => settingOrder(name) > 1)
 
 /** Not the same in every encoding that a client may have. */
-const beyondAscii = /\P{ASCII}/u
+export const beyondAscii = /\P{ASCII}/u
 /** All else goes as bytes of the database's encoding, taken to be UTF-8. */
-const hexOf = (value: string): string => Buffer.from(value).toString('hex')
-const valueSql =
+export const hexOf = (value: string): string => Buffer.from(value).toString('hex')
+export const valueSql =
   "pg_catalog.convert_from(pg_catalog.decode($2, 'hex'), pg_catalog.getdatabaseencoding())"
 const bytesSql = `SELECT pg_catalog.set_config($1, ${valueSql}, false)`
 
