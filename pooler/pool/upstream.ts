@@ -39,6 +39,8 @@ export interface UpstreamOptions extends UpstreamSettings {
 }
 
 const auxiliaryQueryTimeoutMs = 5000
+/** What has waited for longer to stop a server would stop something else. */
+const turnMsMax = 10_000
 /** For a moment each. One project's: an upstream that never answers must not take those of others. */
 const auxiliary = new AuxiliaryCount(200, 25)
 /** That listen for as long as anybody does: one for each pool whose clients listen. */
@@ -62,25 +64,23 @@ export class Upstream implements PoolUpstream {
   }
 
   async cancel({ address, processId, cancelSecret }: CancelAddress): Promise<void> {
-    await auxiliary
-      .during(this.#options.tenant().ref, () =>
-        withUpstream({ ...this.#connectOptions(), address }, async ({ socket }, signal) => {
-          const closed = new Promise<void>((resolve) => {
-            socket.once('close', () => resolve())
-            signal.addEventListener('abort', () => resolve())
-          })
-          socket.resume()
-          socket.write(cancelRequest(processId, cancelSecret))
-          await closed
-          socket.destroy()
-        }),
-      )
-      .catch(ignore)
+    await this.#inTurn(() =>
+      withUpstream({ ...this.#connectOptions(), address }, async ({ socket }, signal) => {
+        const closed = new Promise<void>((resolve) => {
+          socket.once('close', () => resolve())
+          signal.addEventListener('abort', () => resolve())
+        })
+        socket.resume()
+        socket.write(cancelRequest(processId, cancelSecret))
+        await closed
+        socket.destroy()
+      }),
+    )
   }
 
   async terminate(processId: number): Promise<void> {
     const sql = 'SELECT pg_catalog.pg_terminate_backend($1::int)'
-    await this.ask(sql, [String(processId)], 'latchkey (terminate)').catch(ignore)
+    await this.#inTurn(() => this.#ask(sql, [String(processId)], 'latchkey (terminate)'))
   }
 
   async probe(
@@ -104,16 +104,8 @@ export class Upstream implements PoolUpstream {
     applicationName: string,
     address?: string,
   ): Promise<ConversationResult> {
-    const { clock, tenant, credentials } = this.#options
-    const { auxiliaryCredentials = credentials } = this.#options
-    const parameters = { application_name: applicationName, search_path: 'pg_catalog' }
-    const ask = (server: ServerConnection): Promise<ConversationResult> => {
-      const bytes = Buffer.concat([extendedQuery(sql, values), sync()])
-      return converse(server, { bytes, batch: 1 }, auxiliaryQueryTimeoutMs, clock)
-    }
-    return auxiliary.during(tenant().ref, () =>
-      this.#connected(parameters, auxiliaryCredentials(), ask, address),
-    )
+    const { ref } = this.#options.tenant()
+    return auxiliary.during(ref, () => this.#ask(sql, values, applicationName, address))
   }
 
   listen(use: (server: ServerConnection) => Promise<void>): Promise<void> {
@@ -121,6 +113,33 @@ export class Upstream implements PoolUpstream {
     const parameters = { application_name: 'latchkey (listen)', client_encoding: 'SQL_ASCII' }
     const { tenant, credentials } = this.#options
     return listeners.during(tenant().ref, () => this.#connected(parameters, credentials(), use))
+  }
+
+  /** To stop what a server does: however many have to be stopped at once, each gets its turn. */
+  async #inTurn(stop: () => Promise<unknown>): Promise<void> {
+    const { tenant, clock } = this.#options
+    const dueMs = clock.monotonicMs() + turnMsMax
+    await auxiliary
+      .inTurn(tenant().ref, async () => {
+        if (clock.monotonicMs() < dueMs) await stop()
+      })
+      .catch(ignore)
+  }
+
+  #ask(
+    sql: string,
+    values: readonly string[],
+    applicationName: string,
+    address?: string,
+  ): Promise<ConversationResult> {
+    const { clock, credentials } = this.#options
+    const { auxiliaryCredentials = credentials } = this.#options
+    const parameters = { application_name: applicationName, search_path: 'pg_catalog' }
+    const ask = (server: ServerConnection): Promise<ConversationResult> => {
+      const bytes = Buffer.concat([extendedQuery(sql, values), sync()])
+      return converse(server, { bytes, batch: 1 }, auxiliaryQueryTimeoutMs, clock)
+    }
+    return this.#connected(parameters, auxiliaryCredentials(), ask, address)
   }
 
   /** A connection of its own for as long as `use` takes. */
