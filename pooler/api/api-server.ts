@@ -92,6 +92,7 @@ function answerWithoutRoute(error: FastifyError, url: string, reply: FastifyRepl
 /** For people with a token of their own, or a cookie of the dashboard for it. */
 function personRoutes(app: ApiApp, deps: ApiDeps, authorizer: Authorizer): void {
   app.addHook('onRequest', (request, reply) => authorizer.onRequest(request, reply))
+  app.addHook('preHandler', (request) => authorizer.preHandler(request))
   app.addHook('onResponse', (request, reply) => authorizer.onResponse(request, reply))
   ownAccountRoutes(app, deps)
   authSessionRoutes(app, deps)

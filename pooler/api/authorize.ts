@@ -1,5 +1,6 @@
 // Who calls /v1, and whether they may: bearer, project, permission, and how often. Routes name
-// their permission in `config`; what is in a request body is judged by the routes.
+// their permission in `config`; what is in a request body is judged by the routes. A body may take its
+// time, so who and whether are asked again behind it.
 import { createHash } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { LRUCache } from 'lru-cache'
@@ -11,6 +12,7 @@ import type { BearerOwner } from '../access/bearers.ts'
 import { rulesRefOf, tokenFault } from '../access/decide-access.ts'
 import { isPermitted, type Permission } from '../access/permissions.ts'
 import { coversPermission, coversProject, type TokenScope } from '../access/token-scope.ts'
+import type { Acting } from '../store/acting.ts'
 import type { SignedInIdentity } from '../store/identities.ts'
 import type { Member } from '../store/members.ts'
 import type { MembershipRole } from '../store/schema.ts'
@@ -19,7 +21,7 @@ import type { Tenant } from '../tenant/tenant.ts'
 import type { ApiDeps } from './api-deps.ts'
 import { ApiError, notFound } from './api-error.ts'
 import { bearerOf } from './jwt-guard.ts'
-import { refuseForeignPage } from './own-origin.ts'
+import { ownOriginOf, refuseForeignPage } from './own-origin.ts'
 import { RequestWindows } from './request-windows.ts'
 import { cookieHeader, cookieOf, hasCookie } from './session-cookie.ts'
 
@@ -79,7 +81,7 @@ export class Authorizer {
 
   /** The hook before every route under /v1: throws 401, 403, 404 or 429, or fills the request in. */
   async onRequest(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    const { isOpen = false, permission } = request.routeOptions.config
+    const { isOpen = false } = request.routeOptions.config
     const isNamed = request.headers.authorization !== undefined || hasCookie(request)
     if (isOpen && !isNamed) {
       this.#refuseGuesses(sourceKey(request.ip), '')
@@ -99,11 +101,19 @@ export class Authorizer {
     const project = ref === undefined ? null : await this.#findProject(ref, caller)
     // Refs that lead nowhere share one window: their number is the caller's choice.
     this.#count(`${caller.member.userId}/${project?.tenant.ref ?? ''}`, reply)
-    if (ref === undefined) return
-    if (project === null) throw notFound(`project ${ref} was not found`)
-    assert(permission !== undefined, 'every route of a project names its permission')
-    requirePermission(project, permission)
-    request.project = project
+    if (ref !== undefined) enter(request, ref, project)
+  }
+
+  /** The hook behind a request's body: the same once more, counted nowhere. Throws 401, 403, 404. */
+  async preHandler(request: FastifyRequest): Promise<void> {
+    const { caller, newcomer, project } = request
+    if (!hasBody(request)) return
+    if (newcomer !== null) request.newcomer = await this.#newcomerNow(request)
+    if (caller === null) return
+    request.caller = await this.#callerNow(request, caller)
+    if (project === null) return
+    const { ref } = project.tenant
+    enter(request, ref, await this.#findProject(ref, request.caller))
   }
 
   /** The hook behind every answer: a wrong secret of an open route counts like a wrong bearer. */
@@ -185,10 +195,29 @@ export class Authorizer {
     })
   }
 
+  /** Whoever was found before, as they are by now; no use of anything. Throws 401. */
+  async #callerNow(request: FastifyRequest, { bearer }: Caller): Promise<Caller> {
+    const { bearers, settings, webSessions } = this.#deps
+    if (request.headers.authorization !== undefined || !hasCookie(request)) {
+      return this.#unlessOver(await bearers.ownerOf(bearer))
+    }
+    const id = cookieOf(request, ownOriginOf(request, settings))
+    const owner = id === null ? null : await webSessions.find(id, { isUse: false })
+    if (owner === null) throw unauthorized('your session is over; sign in again')
+    return owner
+  }
+
+  async #newcomerNow({ headers }: FastifyRequest): Promise<SignedInIdentity> {
+    const text = bearerOf(headers.authorization)
+    const found = text === null ? null : await this.#deps.bearers.identityOf(new Secret(text))
+    if (found === null) throw unknownToken()
+    return found
+  }
+
   #unlessOver(owner: BearerOwner | null): BearerOwner {
     const nowMs = this.#deps.clock.wallMs()
     if (owner !== null && tokenFault(owner.token, nowMs) === null) return owner
-    throw unauthorized('the token is unknown, revoked, logged out or expired')
+    throw unknownToken()
   }
 
   #refuseGuesses(source: string, hash: string): void {
@@ -224,9 +253,28 @@ export class Authorizer {
   }
 }
 
+/** Throws 404 for no project, or 403. */
+function enter(request: FastifyRequest, ref: string, project: ProjectView | null): void {
+  if (project === null) throw notFound(`project ${ref} was not found`)
+  const { permission } = request.routeOptions.config
+  assert(permission !== undefined, 'every route of a project names its permission')
+  requirePermission(project, permission)
+  request.project = project
+}
+
+/** By its head, for an empty body may come slowly too. */
+const hasBody = ({ headers }: FastifyRequest): boolean =>
+  headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
+
 export function callerOf(request: FastifyRequest): Caller {
   assert(request.caller !== null, 'the authorizer ran before the route')
   return request.caller
+}
+
+/** For stores that look at who asks once more, in the transaction of the change. */
+export function actingOf(request: FastifyRequest): Acting {
+  const { member, token, bearer } = callerOf(request)
+  return { userId: member.userId, tokenId: bearer.kind === 'identity' ? null : token.id }
 }
 
 export function projectOf(request: FastifyRequest): ProjectView {
@@ -272,6 +320,9 @@ export function refuseOnBranch(project: ProjectView): void {
 function unauthorized(message: string, headers: Readonly<Record<string, string>> = {}): ApiError {
   return new ApiError(401, message, { headers: { 'www-authenticate': 'Bearer', ...headers } })
 }
+
+const unknownToken = (): ApiError =>
+  unauthorized('the token is unknown, revoked, logged out or expired')
 
 function tooMany(message: string, seconds: number): ApiError {
   return new ApiError(429, `${message}; try again in ${seconds} s`, {

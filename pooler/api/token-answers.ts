@@ -30,14 +30,15 @@ function scopeAnswer(scope: TokenRecord['scope']) {
   }
 }
 
-/** The only answer that ever carries a token. */
+/** The only answer that ever carries a token. `askedBy`: the token of its owner that asks for it. */
 export async function createToken(
   deps: ApiDeps,
   userId: string,
   body: TokenBody,
+  askedBy: string | null = null,
 ): Promise<z.infer<typeof newTokenAnswer>> {
   const input = await readToken(deps, userId, body)
-  const { token, record } = await deps.tokens.create({ userId, ...input })
+  const { token, record } = await deps.tokens.create({ userId, ...input }, askedBy)
   return { ...tokenAnswer(record), token: token.reveal() }
 }
 

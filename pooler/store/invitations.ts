@@ -5,6 +5,7 @@ import { randomBytes, randomUUID, timingSafeEqual } from 'node:crypto'
 import { type Selectable, sql, type Transaction } from 'kysely'
 import { Secret } from '../../shared/secret.ts'
 import { invitationsPerProjectMax } from '../config/limits.ts'
+import { type Acting, refuseUnlessManages } from './acting.ts'
 import type { Database } from './database.ts'
 import { linkIdentity, type SignedInIdentity } from './identities.ts'
 import { type RuleInput, writeRule } from './rules.ts'
@@ -60,14 +61,21 @@ export class InvitationStore {
     this.#db = database.db
   }
 
-  /** `conflict`: a member of the project has this e-mail, it is invited already, or there are too many. */
+  /**
+   * `conflict`: a member of the project has this e-mail, it is invited already, or there are too many.
+   * `forbidden`: whoever acts gives no rules any more.
+   */
   async create(
     ref: string,
-    input: Omit<Invitation, 'id' | 'ref'> & { readonly nowMs: number },
+    input: Omit<Invitation, 'id' | 'ref' | 'createdBy'> & {
+      readonly acting: Acting
+      readonly nowMs: number
+    },
   ): Promise<{ invitation: Invitation; token: Secret<string> }> {
     const token = randomBytes(32).toString('base64url')
     const row = await this.#db.transaction().execute(async (transaction) => {
       await refuseUnlessInvitable(transaction, ref, input.email, input.nowMs)
+      await refuseUnlessManages(transaction, ref, input.acting)
       return transaction
         .insertInto('invitations')
         .values({
@@ -76,7 +84,7 @@ export class InvitationStore {
           sha256: hashToken(token),
           grants: JSON.stringify(input.rules),
           delivery: input.delivery,
-          created_by: input.createdBy,
+          created_by: input.acting.userId,
           expires_at: new Date(input.expiresAtMs),
         })
         .returningAll()

@@ -1,6 +1,7 @@
 // Rules: which roles a member may assume in a project, from where and until when. One member's rules
 // in one project are a set that is read, replaced and versioned whole. What they allow: access/.
 import type { Transaction } from 'kysely'
+import { type Acting, refuseUnlessManages } from './acting.ts'
 import type { Database } from './database.ts'
 import {
   contentOf,
@@ -63,16 +64,19 @@ export class RuleStore {
 
   /**
    * Replaces the member's whole set; an unchanged rule, of the same role, announces nothing. `invalid`:
-   * no member of the project, or a role twice; `precondition_failed`: ifMatch is not the set's ETag.
+   * no member of the project, or a role twice; `precondition_failed`: ifMatch is not the set's ETag;
+   * `forbidden`: whoever acts gives no rules any more.
    */
   async replaceForMember(
     ref: string,
     userId: string,
     rules: readonly RuleInput[],
-    options: { ifMatch?: string | undefined; createdBy?: string | null } = {},
+    options: { ifMatch?: string | undefined; createdBy?: string | null; acting?: Acting } = {},
   ): Promise<MemberRules> {
+    const { acting, createdBy = acting?.userId ?? null } = options
     refuseDoubleRoles(rules)
     return this.#db.transaction().execute(async (transaction) => {
+      if (acting !== undefined) await refuseUnlessManages(transaction, ref, acting)
       const before = await lockRules(transaction, ref, userId, options.ifMatch)
       if (before === null) {
         throw new StoreRefusal('invalid', `${userId} is no member of project ${ref}`)
@@ -83,7 +87,7 @@ export class RuleStore {
         kept.delete(rule.role)
         const isSame = old !== undefined && contentOf(old) === contentOf(rule)
         if (isSame && old.roleIdentity === (rule.roleIdentity ?? null)) continue
-        await writeRule(transaction, ref, userId, rule, options.createdBy ?? null)
+        await writeRule(transaction, ref, userId, rule, createdBy)
       }
       if (kept.size > 0) {
         await transaction

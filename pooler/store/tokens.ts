@@ -6,6 +6,7 @@ import { Secret } from '../../shared/secret.ts'
 import type { Permission } from '../access/permissions.ts'
 import type { TokenScope } from '../access/token-scope.ts'
 import { tokensPerMemberMax } from '../config/limits.ts'
+import { refuseRevoked } from './acting.ts'
 import type { Database } from './database.ts'
 import { type Member, memberOf } from './members.ts'
 import type { AccessTokensTable, Schema } from './schema.ts'
@@ -52,9 +53,15 @@ export class TokenStore {
     this.#db = database.db
   }
 
-  /** The only place that ever gives the token out. `invalid`: no such member; `conflict`: too many. */
-  create(input: TokenInput): Promise<NewToken> {
-    return this.#db.transaction().execute((transaction) => insertToken(transaction, input))
+  /**
+   * The only place that ever gives the token out. `invalid`: no such member; `conflict`: too many;
+   * `forbidden`: the token that asks for it is revoked.
+   */
+  create(input: TokenInput, askedBy: string | null = null): Promise<NewToken> {
+    return this.#db.transaction().execute(async (transaction) => {
+      await refuseRevoked(transaction, askedBy)
+      return insertToken(transaction, input)
+    })
   }
 
   /** Revoked and expired ones too: the reason of a refusal is precise. */

@@ -80,3 +80,23 @@ test('a role given twice is refused', async () => {
   const put = setup.metadata.rules.replaceForMember(ref, userId, [someRule('a'), someRule('a')])
   await expect(put).rejects.toEqual(refusal('invalid'))
 })
+
+test('whoever may give no rules by the time of the change changes none', async () => {
+  const { ref } = await setup.newProject()
+  const { members, rules, tokens } = setup.metadata
+  const { userId } = await setup.newMembership(ref, 'guest')
+  await setup.newMembership(ref, 'owner')
+  const admin = await setup.newMembership(ref, 'administrator')
+  const { record } = await tokens.create({ userId: admin.userId, name: 'laptop' })
+  const put = (tokenId: string | null) =>
+    rules.replaceForMember(ref, userId, [someRule('a')], {
+      acting: { userId: admin.userId, tokenId },
+    })
+  expect((await put(record.id)).rules[0]).toMatchObject({ createdBy: admin.userId })
+  await tokens.revoke(record.id)
+  await expect(put(record.id)).rejects.toEqual(refusal('forbidden'))
+  await members.putMembership(ref, admin.userId, 'developer', 'operator')
+  await expect(put(null)).rejects.toEqual(refusal('forbidden'))
+  await members.removeMembership(ref, admin.userId, 'operator')
+  await expect(put(null)).rejects.toEqual(refusal('forbidden'))
+})

@@ -57,3 +57,14 @@ test('nobody who is no member gets a token', async () => {
   const creating = setup.metadata.tokens.create({ userId: randomUUID(), name: 'x' })
   await expect(creating).rejects.toEqual(refusal('invalid'))
 })
+
+test('a token that is revoked makes no other', async () => {
+  const { userId } = await setup.newMember()
+  const { tokens } = setup.metadata
+  const { record } = await tokens.create({ userId, name: 'x' })
+  const { record: second } = await tokens.create({ userId, name: 'y' }, record.id)
+  await tokens.revoke(record.id)
+  const creating = tokens.create({ userId, name: 'z' }, record.id)
+  await expect(creating).rejects.toEqual(refusal('forbidden'))
+  expect(await tokens.list(userId)).toEqual([second])
+})

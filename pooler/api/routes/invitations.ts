@@ -8,7 +8,7 @@ import type { Invitation, InvitedRule } from '../../store/invitations.ts'
 import type { ApiApp } from '../api-app.ts'
 import type { ApiDeps } from '../api-deps.ts'
 import { ApiError, badRequest, notFound } from '../api-error.ts'
-import { callerOf, type ProjectView, projectOf, refuseOnBranch } from '../authorize.ts'
+import { actingOf, callerOf, type ProjectView, projectOf, refuseOnBranch } from '../authorize.ts'
 import { recordChange } from '../record-change.ts'
 import { judgeRoles } from '../role-judgement.ts'
 import { invitedRuleAnswer, readRules, ruleAnswer, ruleWarnings } from '../rule-input.ts'
@@ -50,7 +50,7 @@ function inviteRoute(app: ApiApp, deps: ApiDeps): void {
         email: request.body.email,
         rules,
         delivery: deps.inviteWebhook === null ? 'by hand' : 'pending',
-        createdBy: callerOf(request).member.userId,
+        acting: actingOf(request),
         expiresAtMs: nowMs + invitationDaysMax * dayMs,
         nowMs,
       })

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { ApiApp } from '../api-app.ts'
 import type { ApiDeps } from '../api-deps.ts'
 import { ApiError, notFound } from '../api-error.ts'
-import { callerOf } from '../authorize.ts'
+import { actingOf, callerOf } from '../authorize.ts'
 import { recordChange } from '../record-change.ts'
 import { nothing, refusals } from '../schemas/common.ts'
 import { newTokenAnswer, profileAnswer, tokenBody, tokenListAnswer } from '../schemas/people.ts'
@@ -46,7 +46,12 @@ function tokenRoutes(app: ApiApp, deps: ApiDeps): void {
         throw new ApiError(403, 'a session cannot create tokens: they would outlive it')
       }
       if (token.scope !== null) throw new ApiError(403, 'a scoped token cannot create tokens')
-      const created = await createToken(deps, member.userId, request.body)
+      const created = await createToken(
+        deps,
+        member.userId,
+        request.body,
+        actingOf(request).tokenId,
+      )
       recordChange(deps, request, {
         action: 'token_created',
         subject: member.userId,

@@ -6,7 +6,7 @@ import type { ApiApp } from '../api-app.ts'
 import type { ApiDeps } from '../api-deps.ts'
 import { ApiError, notFound } from '../api-error.ts'
 import { askDatabase } from '../ask-database.ts'
-import { callerOf, projectOf, refuseOnBranch } from '../authorize.ts'
+import { actingOf, callerOf, projectOf, refuseOnBranch } from '../authorize.ts'
 import { recordChange } from '../record-change.ts'
 import { judgeRoles } from '../role-judgement.ts'
 import { invitedRuleAnswer, readRules, ruleAnswer, ruleWarnings } from '../rule-input.ts'
@@ -133,7 +133,7 @@ function writingRoutes(app: ApiApp, deps: ApiDeps): void {
       const { rules } = judged
       const stored = await deps.rules.replaceForMember(ref, userId, rules, {
         ...ifMatchOf(request),
-        createdBy: callerOf(request).member.userId,
+        acting: actingOf(request),
       })
       recordChange(deps, request, {
         action: rules.length > 0 ? 'rule_changed' : 'rule_removed',
