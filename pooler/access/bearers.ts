@@ -3,7 +3,7 @@
 // whether it is still good, and for what, is decide-access.ts. No token is kept.
 import type { Clock } from '../../shared/clock.ts'
 import type { Secret } from '../../shared/secret.ts'
-import { sessionsKnownMax } from '../config/limits.ts'
+import { loggedOutMsMin, sessionsKnownMax } from '../config/limits.ts'
 import type { Change, Changes } from '../store/change-feed.ts'
 import type { EndedSessionStore } from '../store/ended-sessions.ts'
 import { type IdentityStore, identityIdOf, type SignedInIdentity } from '../store/identities.ts'
@@ -107,10 +107,16 @@ export class Bearers {
     return { issuer, subject, email }
   }
 
-  /** From now on until its end it is refused, in every process; what lives under it ends. */
+  /**
+   * From now on until its end it is refused, in every process; what lives under it ends. A provider gives
+   * further JWTs under the same name, which end later: their log-out is kept for long.
+   */
   async logOut({ bearer, token }: BearerOwner & { bearer: SessionBearer | IdentityBearer }) {
-    await this.#options.endedSessions.end(bearer.sessionKey, token.id, bearer.endsAtMs)
-    this.#ended.forget(bearer.sessionKey)
+    const { clock, endedSessions } = this.#options
+    const { kind, sessionKey, endsAtMs } = bearer
+    const keptMs = kind === 'identity' ? clock.wallMs() + loggedOutMsMin : 0
+    await endedSessions.end(sessionKey, token.id, Math.max(endsAtMs, keptMs))
+    this.#ended.forget(sessionKey)
   }
 
   async #readJwt(text: string, hash: TokenHash): Promise<Bearer | null> {

@@ -196,6 +196,9 @@ export const notificationEchoesMax = 200_000
 /** Channels of one shared connection: Postgres compares each new one with all of them. */
 export const channelsPerConnectionMax = 5000
 
+/** A session of the identity provider that was logged out here is refused so long, however often it is renewed. */
+export const loggedOutMsMin = 30 * 86_400_000
+
 /** Browsers that one person is signed in with; the oldest session goes for a new one. */
 export const webSessionsPerMemberMax = 20
 

@@ -1,5 +1,5 @@
 // Sessions by JWT that were logged out before their end. A row is kept until the JWTs that it refuses
-// are over by themselves; its change is announced as one of the token's.
+// are over by themselves, as far as that is known; its change is announced as one of the token's.
 import { sql } from 'kysely'
 import type { Database } from './database.ts'
 
@@ -13,7 +13,7 @@ export class EndedSessionStore {
     this.#db = database.db
   }
 
-  /** `key`: 32 bytes in hex. `tokenId`: what the change is announced as. */
+  /** `key`: 32 bytes in hex. `tokenId`: what the change is announced as. The latest end of several counts. */
   async end(key: string, tokenId: string, endsAtMs: number): Promise<void> {
     await sql`
       delete from latchkey.ended_sessions where key in (
@@ -23,7 +23,11 @@ export class EndedSessionStore {
     await this.#db
       .insertInto('ended_sessions')
       .values({ key: Buffer.from(key, 'hex'), token_id: tokenId, ends_at: new Date(endsAtMs) })
-      .onConflict((conflict) => conflict.column('key').doNothing())
+      .onConflict((conflict) =>
+        conflict
+          .column('key')
+          .doUpdateSet({ ends_at: sql`greatest(ended_sessions.ends_at, excluded.ends_at)` }),
+      )
       .execute()
   }
 

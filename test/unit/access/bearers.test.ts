@@ -69,6 +69,7 @@ function setup() {
   }
   const world = { owner: owner as TokenOwner | null }
   const uses: string[] = []
+  const keptUntil: number[] = []
   const bearers = new Bearers({
     accessTokens: {
       findByHash: async () => world.owner,
@@ -97,8 +98,9 @@ function setup() {
       },
     },
     endedSessions: {
-      end: async (key) => {
+      end: async (key, _tokenId, endsAtMs) => {
         ended.add(key)
+        keptUntil.push(endsAtMs)
       },
       isEnded: async (key) => {
         seen.ended++
@@ -130,6 +132,7 @@ function setup() {
     owner,
     uses,
     ended,
+    keptUntil,
     members,
     seen,
     outside,
@@ -189,6 +192,19 @@ test('a log-out holds at once where it was asked, and elsewhere when it is annou
   expect((await there.bearers.ownerOf(bearer))?.token.isLoggedOut).toBe(false)
   there.changes.announce({ kind: 'token', id: 'token of ada' })
   expect((await there.bearers.ownerOf(bearer))?.token.isLoggedOut).toBe(true)
+})
+
+test('a log-out is kept to the end of our session, and far beyond that of a JWT that its provider renews', async () => {
+  const { bearers, jwts, owner, members, outside, keptUntil, clock } = setup()
+  members.set('x', ada)
+  const issued = await jwts.issue(owner, 600)
+  for (const token of [issued.token, outside(), outside({ exp: clock.wallMs() / 1000 + 1e7 })]) {
+    const found = await bearers.find(token)
+    if (found === null || found.bearer.kind === 'personal') throw new Error('no session')
+    await bearers.logOut({ ...found, bearer: found.bearer })
+  }
+  const daysMs = 30 * 86_400_000
+  expect(keptUntil).toEqual([issued.endsAtMs, clock.wallMs() + daysMs, clock.wallMs() + 1e10])
 })
 
 test('while changes are not heard nothing that the metadata say is remembered', async () => {
