@@ -1,6 +1,6 @@
 // Projects in the metadata: reading them for the data plane, changing them for the API. Passwords go
 // in as secrets, lie sealed, and come out as secrets; nobody has to announce a change (triggers do).
-import type { Transaction, Updateable } from 'kysely'
+import type { Kysely, Transaction, Updateable } from 'kysely'
 import type { SecretBox } from '../../shared/crypto/secret-box.ts'
 import type { Secret } from '../../shared/secret.ts'
 import { pageRowsMax } from '../config/limits.ts'
@@ -51,9 +51,8 @@ export class TenantStore {
     return row === undefined ? null : tenantOf(row, this.#box)
   }
 
-  async findDetails(ref: string): Promise<TenantDetails | null> {
-    const row = await selectTenants(this.#db).where('tenants.ref', '=', ref).executeTakeFirst()
-    return row === undefined ? null : detailsOf(row, this.#box)
+  findDetails(ref: string): Promise<TenantDetails | null> {
+    return this.#detailsIn(this.#db, ref)
   }
 
   /** By ref, the page after `after`. */
@@ -76,10 +75,19 @@ export class TenantStore {
     return rows.map((row) => tenantOf(row, this.#box))
   }
 
-  /** Makes the tenant, or changes it and replaces its roles; all or nothing. */
-  async put(ref: string, input: TenantInput): Promise<{ tenant: Tenant; isCreated: boolean }> {
-    refuseBadUsers(input.users)
+  /**
+   * Makes the tenant, or changes it and replaces its roles; all or nothing. `given` as a function gets
+   * what is stored, which nobody changes until the end: what it takes from there takes nothing back.
+   */
+  async put(
+    ref: string,
+    given: TenantInput | ((stored: TenantDetails | null) => TenantInput),
+  ): Promise<{ tenant: Tenant; isCreated: boolean }> {
     const isCreated = await this.#change(async (transaction) => {
+      await lockTenant(transaction, ref)
+      const input =
+        typeof given === 'function' ? given(await this.#detailsIn(transaction, ref)) : given
+      refuseBadUsers(input.users)
       await refuseNestedBranch(transaction, ref, input.parentRef ?? null)
       const isNew = await writeTenant(transaction, ref, input)
       await this.#replaceRoles(transaction, ref, input.users)
@@ -125,11 +133,12 @@ export class TenantStore {
     user: string,
     password: Secret<string>,
   ): Promise<Tenant> {
-    const tenant = await this.#read(ref)
-    if (tenant.requireUser) {
-      throw new StoreRefusal('invalid', 'this tenant stores a password for each role')
-    }
     await this.#change(async (transaction) => {
+      const stored = await lockTenant(transaction, ref)
+      if (stored === null) throw new StoreRefusal('not_found', `project ${ref} does not exist`)
+      if (stored.require_user) {
+        throw new StoreRefusal('invalid', 'this tenant stores a password for each role')
+      }
       const { numUpdatedRows } = await transaction
         .updateTable('tenant_roles')
         .set({
@@ -153,6 +162,11 @@ export class TenantStore {
       .where('ref', '=', ref)
       .executeTakeFirst()
     return numDeletedRows > 0n
+  }
+
+  async #detailsIn(db: Kysely<Schema>, ref: string): Promise<TenantDetails | null> {
+    const row = await selectTenants(db).where('tenants.ref', '=', ref).executeTakeFirst()
+    return row === undefined ? null : detailsOf(row, this.#box)
   }
 
   async #update(ref: string, change: Updateable<TenantsTable>): Promise<Tenant> {
@@ -206,6 +220,20 @@ export class TenantStore {
   #seal(ref: string, role: string, password: Secret<string>): Buffer {
     return this.#box.seal(password.reveal(), passwordContext(ref, role))
   }
+}
+
+/** First of all, for a change of its roles updates it too: two changes of one tenant wait here. */
+async function lockTenant(
+  transaction: Transaction<Schema>,
+  ref: string,
+): Promise<Pick<TenantsTable, 'require_user'> | null> {
+  const row = await transaction
+    .selectFrom('tenants')
+    .select('require_user')
+    .where('ref', '=', ref)
+    .forNoKeyUpdate()
+    .executeTakeFirst()
+  return row ?? null
 }
 
 /** True when the tenant was made. */

@@ -60,11 +60,11 @@ function putRoute(app: ApiApp, deps: ApiDeps): void {
       const { ref } = request.params
       const { tenant: fields } = request.body
       if (!/^[^\s.\p{C}]+$/u.test(ref)) throw fieldError('external_id', 'has a dot or a space')
+      const read = (stored: TenantDetails | null) => readTenant(fields, stored)
       const stored = await deps.tenants.findDetails(ref)
-      const input = readTenant(fields, stored)
       await checkOwner(fields.owner, deps)
-      await checkPlace(input, stored, deps)
-      const { isCreated } = await deps.tenants.put(ref, input)
+      await checkPlace(read(stored), stored, deps)
+      const { isCreated } = await deps.tenants.put(ref, read)
       if (fields.owner !== undefined) {
         await deps.members.putMembership(ref, fields.owner, 'owner', 'operator')
       }
