@@ -126,6 +126,19 @@ describe('PUT', () => {
     expect(answer.json().errors).toHaveProperty('owner')
   })
 
+  test('with an owner for a branch is refused and changes nothing', async () => {
+    const person = await api.person()
+    const parent = await makeTenant()
+    const branch = await api.project({ parentRef: parent })
+    const before = await api.deps.tenants.findByRef(branch)
+    const tenant = { db_database: 'elsewhere', owner: person.userId }
+    const answer = await ask('PUT', `/${branch}`, { tenant })
+    const error = `owner: members are those of project ${parent}`
+    expect([answer.statusCode, answer.json()]).toEqual([409, { error }])
+    expect(await api.deps.tenants.findByRef(branch)).toEqual(before)
+    expect(await api.deps.members.roleOf(branch, person.userId)).toBeNull()
+  })
+
   test('takes an auth_query tenant with its manager, and the default query', async () => {
     const manager = { db_user: 'boss', db_password: password, is_manager: true, pool_size: 1 }
     const ref = await makeTenant({ ...upstream, require_user: false, users: [manager] })

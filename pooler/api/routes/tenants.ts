@@ -6,7 +6,7 @@ import type { TenantDetails } from '../../store/tenant-rows.ts'
 import { projectDeleted } from '../../tenant/tenant.ts'
 import type { ApiApp } from '../api-app.ts'
 import type { ApiDeps } from '../api-deps.ts'
-import { notFound } from '../api-error.ts'
+import { conflict, notFound } from '../api-error.ts'
 import { recordChange } from '../record-change.ts'
 import { nothing, refParams } from '../schemas/common.ts'
 import {
@@ -60,15 +60,19 @@ function putRoute(app: ApiApp, deps: ApiDeps): void {
       const { ref } = request.params
       const { tenant: fields } = request.body
       if (!/^[^\s.\p{C}]+$/u.test(ref)) throw fieldError('external_id', 'has a dot or a space')
-      const read = (stored: TenantDetails | null) => readTenant(fields, stored)
+      const read = (stored: TenantDetails | null): TenantInput => {
+        refuseOwnerOfBranch(fields.owner, stored)
+        return readTenant(fields, stored)
+      }
       const stored = await deps.tenants.findDetails(ref)
       await checkOwner(fields.owner, deps)
       await checkPlace(read(stored), stored, deps)
       const { isCreated } = await deps.tenants.put(ref, read)
+      // What has changed is told, also where its owner is removed at this moment.
+      recordTenantPut(request, deps, ref, isCreated)
       if (fields.owner !== undefined) {
         await deps.members.putMembership(ref, fields.owner, 'owner', 'operator')
       }
-      recordTenantPut(request, deps, ref, isCreated)
       if (isCreated) reply.code(201).header('location', `/api/tenants/${ref}`)
       return reply.send({ data: await answerFor(ref, deps) })
     },
@@ -88,6 +92,12 @@ async function checkPlace(
 async function checkOwner(owner: string | undefined, deps: ApiDeps): Promise<void> {
   if (owner === undefined || (await deps.members.find(owner)) !== null) return
   throw fieldError('owner', 'is no member; PUT /api/members/{user_id} first')
+}
+
+function refuseOwnerOfBranch(owner: string | undefined, stored: TenantDetails | null): void {
+  const parentRef = stored?.tenant.parentRef ?? null
+  if (owner === undefined || parentRef === null) return
+  throw conflict(`owner: members are those of project ${parentRef}`)
 }
 
 /** Names of fields are told; what they hold may be secret. */
