@@ -99,7 +99,7 @@ test('statements of others that code has dropped are prepared anew', async () =>
 test('a client keeps what it has where a setting may not be read', async () => {
   const [client] = await start()
   await say(client, raw.query('create temp table kept as select 5 as a'))
-  await say(client, raw.query("select set_config('data_directory', 'x', false)"))
+  await say(client, raw.query("select set_config('dynamic_library_path', 'x', false)"))
   expect(await say(client, raw.query('select a from kept'))).toBe('5')
 })
 
