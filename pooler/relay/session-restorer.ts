@@ -58,7 +58,8 @@ export class SessionRestorer {
       link.transport.write(discardAll)
       link.applied.clear()
       link.statements.clear()
-      const afresh = { reported: link.baseline, applied: nothingApplied }
+      const { baseline } = link
+      const afresh = { reported: baseline, applied: nothingApplied, baseline }
       difference = differenceOf(profile, afresh, anyway)
     }
     this.#write(link, difference)

@@ -18,6 +18,10 @@ const readOnlyNames: ReadonlySet<string> = new Set([
 export const settingOrder = (name: string): number =>
   name === 'client_encoding' ? 0 : name === 'session_authorization' ? 2 : name === 'role' ? 3 : 1
 
+const authorization = 'session_authorization'
+const identity: readonly string[] = [authorization, 'role']
+const isIdentity = (name: string): boolean => identity.includes(name)
+
 const textSettings = [
   'client_encoding',
   'standard_conforming_strings',
@@ -83,6 +87,8 @@ export interface ServerSettings {
   readonly reported: ReadonlyMap<string, string>
   /** settingKey to value of settings that are not reported and that we set on this server. */
   readonly applied: ReadonlyMap<string, string>
+  /** What was reported at its login. */
+  readonly baseline: ReadonlyMap<string, string>
 }
 
 export interface SettingsDifference {
@@ -100,17 +106,39 @@ export function differenceOf(
   server: ServerSettings,
   anyway: readonly string[] = [],
 ): SettingsDifference {
-  const set: (readonly [string, string])[] = []
-  const tell: (readonly [string, string])[] = []
-  for (const [name, value] of profile.wanted) {
+  const { wanted } = profile
+  let set: (readonly [string, string])[] = []
+  let tell: (readonly [string, string])[] = []
+  for (const [name, value] of wanted) {
     const current = server.reported.get(name) ?? server.applied.get(name)
     if (current === value && !anyway.includes(name)) continue
     if (!readOnlyNames.has(name)) set.push([name, value])
     else if (current !== undefined) tell.push([name, current])
   }
-  const reset = [...server.applied.keys()].filter((name) => !profile.wanted.has(name))
+  let reset = [...server.applied.keys()].filter((name) => !wanted.has(name))
+  const given = set.length + reset.length === 0 ? [] : givenUp(server)
+  if (given.length > 0) {
+    reset = [...given, ...reset.filter((name) => !isIdentity(name))]
+    set = set.filter(([name]) => !isIdentity(name))
+    for (const name of identity) {
+      const value = wanted.get(name)
+      if (value !== undefined && value !== server.baseline.get(name)) set.push([name, value])
+    }
+  }
   set.sort(([a], [b]) => settingOrder(a) - settingOrder(b))
+  const isOther = reset.some(isIdentity) || set.some(([name]) => isIdentity(name))
+  if (isOther) tell = tell.filter(([name]) => name !== 'is_superuser')
   return { set, reset, tell }
+}
+
+/**
+ * As whom statements run on the server is not who logged in: to be reset in this order in front of all
+ * else, which that one may not be allowed to change. Each change of the first takes the role away.
+ */
+function givenUp({ reported, applied, baseline }: ServerSettings): readonly string[] {
+  const current = reported.get(authorization) ?? applied.get(authorization)
+  if (current !== baseline.get(authorization)) return identity
+  return (applied.get('role') ?? 'none') === 'none' ? [] : ['role']
 }
 
 /** Statements that `restoreMessages` makes of a difference, each one Parse, Bind and Execute. */
@@ -118,9 +146,8 @@ export const restoreCount = (difference: SettingsDifference): number =>
   difference.set.length + difference.reset.length
 
 /** A difference that changes as whom statements run must be known to have worked before any runs. */
-export const mustBeAwaited = (difference: SettingsDifference): boolean =>
-  difference.reset.some((name) => settingOrder(name) > 1) ||
-  difference.set.some(([name]) => settingOrder(name) > 1)
+export const mustBeAwaited = ({ set, reset }: SettingsDifference): boolean =>
+  reset.some(isIdentity) || set.some(([name]) => isIdentity(name))
 
 /** Not the same in every encoding that a client may have. */
 export const beyondAscii = /\P{ASCII}/u
@@ -133,7 +160,7 @@ const bytesSql = `SELECT pg_catalog.set_config($1, ${valueSql}, false)`
 /** One batch that ends in a Sync. Values are bound, never spelled into SQL text. */
 export function restoreMessages(difference: SettingsDifference): Buffer {
   const messages: Buffer[] = []
-  for (const name of difference.reset) messages.push(extendedQuery(`RESET ${quoteName(name)}`, []))
+  for (const name of difference.reset) messages.push(resetMessages(name))
   for (const [name, value] of difference.set) {
     messages.push(
       beyondAscii.test(value)
@@ -159,6 +186,8 @@ export function reapplyMessages(settings: SettingsDifference['set']): Buffer {
   const each = settings.map(([name, value]) => portalQuery(reapplySql, [name, hexOf(value)]))
   return Buffer.concat([...each, sync()])
 }
+
+const resetMessages = (name: string): Buffer => extendedQuery(`RESET ${quoteName(name)}`, [])
 
 /** A setting's name as identifier; a class prefix (`app.user`) is quoted part by part. */
 function quoteName(name: string): string {

@@ -157,6 +157,16 @@ describe('a SET', () => {
     expect(typesOf(await run(one, 'select 1'))).toBe('TDCZ')
   })
 
+  test('of the seed, which no RESET takes away, is in nobody’s way', async () => {
+    await start()
+    const one = await pooled.client('transaction')
+    const other = await pooled.client('transaction')
+    for (const sql of ["select set_config('seed', '0.5', false)", 'set seed to 0.5']) {
+      expect(typesOf(await run(one, sql))).toMatch(/CZ$/)
+      for (const client of [other, one]) expect(typesOf(await run(client, 'select 1'))).toBe('TDCZ')
+    }
+  })
+
   test('that is rolled back is gone for its client as well', async () => {
     await start()
     const one = await pooled.client('transaction')

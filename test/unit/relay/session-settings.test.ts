@@ -15,6 +15,7 @@ const settings = (values: Record<string, string>) => new Map(Object.entries(valu
 const server = (reported: Record<string, string>, applied: Record<string, string> = {}) => ({
   reported: settings(reported),
   applied: settings(applied),
+  baseline: settings(reported),
 })
 
 describe('profiles', () => {
@@ -124,6 +125,52 @@ describe('difference', () => {
     expect(names[0]).toBe('client_encoding')
     expect(names.at(-1)).toBe('role')
     expect(names.length).toBe(4)
+  })
+
+  describe('where the server acts as somebody else', () => {
+    const login = settings({ session_authorization: 'login', is_superuser: 'on' })
+    const acting = (user: string, applied: Record<string, string>) => ({
+      reported: settings({ session_authorization: user, is_superuser: 'off' }),
+      applied: settings(applied),
+      baseline: login,
+    })
+    const wants = (values: Record<string, string>) =>
+      profileOf(new Map([...login, ...settings(values)]))
+
+    test('its role is given up in front of all else, and is set last', () => {
+      const server = acting('login', { log_statement: 'all', role: 'r' })
+      expect(differenceOf(wants({}), server)).toEqual({
+        set: [],
+        reset: ['role', 'log_statement'],
+        tell: [],
+      })
+      expect(differenceOf(wants({ role: 'r', work_mem: '1MB' }), server)).toEqual({
+        set: [
+          ['work_mem', '1MB'],
+          ['role', 'r'],
+        ],
+        reset: ['role', 'log_statement'],
+        tell: [],
+      })
+    })
+
+    test('the same role is set anew behind another authorization, which has taken it away', () => {
+      const wanted = wants({ session_authorization: 'b', role: 'r' })
+      expect(differenceOf(wanted, acting('a', { role: 'r' }))).toEqual({
+        set: [
+          ['session_authorization', 'b'],
+          ['role', 'r'],
+        ],
+        reset: ['session_authorization', 'role'],
+        tell: [],
+      })
+    })
+
+    test('the same role and nothing else is left as it is', () => {
+      const difference = differenceOf(wants({ role: 'r' }), acting('login', { role: 'r' }))
+      expect(restoreCount(difference)).toBe(0)
+      expect(difference.tell).toEqual([['is_superuser', 'off']])
+    })
   })
 
   test('only what changes as whom one acts must be awaited', () => {
