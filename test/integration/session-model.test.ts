@@ -118,12 +118,17 @@ function columnsOf(body: Buffer): string[] {
   return columns
 }
 
-async function runBoth(pair: Pair, step: Step): Promise<raw.RawMessage[]> {
+/** null: Postgres itself has ended the session, and so has the pooler. */
+async function runBoth(pair: Pair, step: Step): Promise<raw.RawMessage[] | null> {
   const bytes = Buffer.concat(step.messages)
   const readies = step.messages.filter((message) => 'QS'.includes(message.toString('latin1', 0, 1)))
   await pair.direct.send(bytes)
-  const wanted = await pair.direct.untilReadies(readies.length)
+  const wanted = await untilReadiesOrFatal(pair.direct, readies.length)
   await pair.pooled.send(bytes, pair.segmentation)
+  if (wanted === null) {
+    expect(await untilReadiesOrFatal(pair.pooled, readies.length)).toBe(null)
+    return null
+  }
   const got = await pair.pooled.untilReadies(readies.length)
   const wasFailed = pair.status === 'E'
   pair.status = wanted.at(-1)?.body.toString() ?? ''
@@ -147,6 +152,17 @@ async function runBoth(pair: Pair, step: Step): Promise<raw.RawMessage[]> {
   if (!isLoose || !got.some(isNotBrought)) throw new Error(words())
   await beginAnew(pair)
   return wanted
+}
+
+/** null: the last that it said was FATAL, as for a ROLLBACK and a COMMIT in one batch without transaction (18.4). */
+async function untilReadiesOrFatal(client: RawClient, count: number) {
+  try {
+    return await client.untilReadies(count)
+  } catch (error) {
+    const last = client.received.at(-1)
+    if (last?.type === 'E' && errorFields(last.body).S === 'FATAL') return null
+    throw error
+  }
 }
 
 /** What was refused earlier has skipped more, the end of the transaction perhaps: both begin anew. */
@@ -243,7 +259,11 @@ async function play(random: SeededRandom): Promise<{ steps: number; pins: number
       const hasGoneBack = goesBack.test(next.text) || (pair.hasGoneBack && pair.status === 'T')
       if (pair.hasStartup && hasGoneBack && /set transaction/.test(next.text)) continue
       told.push(`${turn} c${index} ${next.text}`)
-      await runBoth(pair, next)
+      if ((await runBoth(pair, next)) === null) {
+        end(pair)
+        await untilLocksAreAlike()
+        continue
+      }
       if (goesBack.test(next.text)) pair.hasGoneBack = true
       if (pair.status === 'I' || /and chain/.test(next.text)) pair.hasGoneBack = false
       if (next.mayPin && !pair.mayBePinned) {
