@@ -40,8 +40,6 @@ export class ServerConnection extends ServerLink {
   readonly retireAtMs: number
   /** Monotonic ms since when it has been idle; only meaningful while it is. */
   idleSinceMs: number
-  /** Cancel connections for this server that have not closed. */
-  cancelsInFlight = 0
   /** Statements that clients had sent when the last one was asked for. */
   cancelledAtQueries = 0
   /** Who has the server then has asked for another meanwhile, for a later statement; null: nobody has. */

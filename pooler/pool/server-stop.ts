@@ -52,8 +52,9 @@ export async function cancelForClient(
     server.cancelDueFor = null
     server.cancelledAtQueries = server.tracker.queries
     if (!(await cancelServer(server, upstream, clock))) return false
-    // Another client's statement is none of its business.
-    if (server.cancelDueFor !== server.sink || server.tracker.owed === 0) return true
+    // Another client's statement is none of its business, nor what runs for us.
+    const { owed, isOwnReply } = server.tracker
+    if (server.cancelDueFor !== server.sink || owed === 0 || isOwnReply) return true
   }
 }
 

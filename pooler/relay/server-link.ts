@@ -54,6 +54,8 @@ export abstract class ServerLink implements TransportReader {
   isListening = false
   /** Whom the session state on this server may stem from; undefined: nobody has had it since its reset. */
   lastPerson: string | null | undefined = undefined
+  /** Cancel connections for this server that have not closed: what is sent now may be what they meet. */
+  cancelsInFlight = 0
   /** Whose nextval() may have given what lastval() and currval() tell here; null: nobody's. */
   sequencesOf: ClientId | 'several' | null = null
   /** The last hold by a person, for it to go on; null: somebody else has had it since. */

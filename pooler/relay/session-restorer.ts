@@ -1,8 +1,10 @@
 // Brings a server to the settings of the client that gets it, in messages of ours in front of the
 // client's own, whose answers are swallowed; and back to the startup settings after a RESET.
+import type { PostgresError } from '../../shared/protocol/error-response.ts'
 import { query } from '../../shared/protocol/frontend-messages.ts'
 import { status } from '../../shared/protocol/message-types.ts'
 import { renameMessages } from './attribution.ts'
+import { isCancel } from './query-canceled.ts'
 import type { ServerLink } from './server-link.ts'
 import {
   differenceOf,
@@ -29,6 +31,8 @@ export class SessionRestorer {
   #mayTake = false
   /** The answer being swallowed belongs to `reapply`: what it reports is news for the client. */
   isReapplying = false
+  /** `reapply` has met a cancel that came late, and is repeated, once. */
+  #isRepeat = false
   /** The answer being swallowed belongs to `rename`. */
   isRenaming = false
   readonly #startup: ReadonlyMap<string, string>
@@ -74,6 +78,16 @@ export class SessionRestorer {
 
   finish(): void {
     this.isAwaited = false
+    if (!this.isDue) this.#isRepeat = false
+  }
+
+  /** True where `reapply` has met a cancel that came late. A transaction would be lost. */
+  mayRepeat(error: PostgresError, link: ServerLink): boolean {
+    const isCanceled = this.isReapplying && this.isAwaited && isCancel(error)
+    if (!isCanceled || this.#isRepeat || link.tracker.status !== status.idle) return false
+    this.#isRepeat = true
+    this.isDue = true
+    return true
   }
 
   /** The client leaves its server. */
@@ -97,13 +111,13 @@ export class SessionRestorer {
     return this.isDue || this.#mayTake
   }
 
-  /** False while the message has to wait for what was sent before it, which needs nothing more. */
+  /** False while the message has to wait, for what was sent before it or for the settings. */
   putBack(link: ServerLink): boolean {
     const { tracker } = link
     if (!tracker.isSettled) return tracker.isBatchOpen || tracker.needsClient || tracker.doubt.isAny
     this.#mayTake = false
     if (this.isDue) this.reapply(link)
-    return true
+    return !this.isAwaited
   }
 
   /** RESET or DISCARD ALL: the startup settings are gone, or some of them. */
@@ -126,7 +140,12 @@ export class SessionRestorer {
     this.isDue = false
     this.isReapplying = true
     this.isRenaming = false
-    link.transport.hold()
+    // The client's message must not run without them.
+    this.isAwaited = link.cancelsInFlight > 0
+    if (!this.isAwaited) {
+      this.#isRepeat = false
+      link.transport.hold()
+    }
     const set = [...this.#startup].filter(([name]) => !isReadOnlySetting(name))
     link.tracker.sentOwnBatch(set.length, true)
     link.transport.write(reapplyMessages(set))

@@ -2,12 +2,12 @@
 // cannot follow, so that the client keeps its server (pinned) or the server is reset after it.
 import type { PostgresError } from '../../shared/protocol/error-response.ts'
 import { frontend, status } from '../../shared/protocol/message-types.ts'
+import { AskedQuestion, answerRowsMax } from './asked-question.ts'
 import { nameSetting } from './attribution.ts'
 import { ClientProfile } from './client-profile.ts'
 import type { ClientPump } from './client-pump.ts'
 import { type ClientStatements, clientStatements } from './client-statements.ts'
 import { awaitsCount } from './count-question.ts'
-import { readDataRow } from './data-row.ts'
 import { ErrorWording } from './error-wording.ts'
 import { Listening, type ListeningHost } from './listening.ts'
 import type { PersonWitness } from './person-witness.ts'
@@ -29,9 +29,6 @@ import { anySetting } from './text-verdict.ts'
 import type { Transport } from './transport.ts'
 import { hold, type Verdict } from './verdicts.ts'
 
-/** Settings and held things that are read of one answer, and settings that are carried for a client. */
-const answerRowsMax = 500
-
 export class SessionState implements SessionSink, SettingsInForce {
   readonly #transport: Transport
   readonly #person: string | null
@@ -51,11 +48,7 @@ export class SessionState implements SessionSink, SettingsInForce {
   readonly #schema: SchemaVersion
   /** Something has gone to the server since it was asked last. */
   #isUnasked = false
-  /** Rows of the answer to our question; null: nothing is being asked. */
-  #answer: (string | null)[][] | null = null
-  /** What is being asked is told apart by this: 'held' is asked what it holds, 'division' nothing. */
-  #asked: 'settings' | 'held' | 'division' = 'settings'
-  #hasAskFailed = false
+  readonly #question = new AskedQuestion()
   #hasReset = false
   readonly #profile: ClientProfile
   #pinnedBy: PinReason | null = null
@@ -115,14 +108,14 @@ export class SessionState implements SessionSink, SettingsInForce {
 
   /** True while the client's message must wait: for its settings, or for replies. */
   get isAwaited(): boolean {
-    if (this.#restorer.isAwaited || this.#isHeld || this.#answer !== null) return true
+    if (this.#restorer.isAwaited || this.#isHeld || this.#question.isUnderWay) return true
     return this.repair?.isUnderWay === true
   }
 
   /** True when what was awaited has come. */
   mayGoOn({ tracker }: ServerLink): boolean {
     if (tracker.doubt.isAsked) return false
-    if (this.#restorer.isAwaited || this.#answer !== null) return tracker.owed === 0
+    if (this.#restorer.isAwaited || this.#question.isUnderWay) return tracker.owed === 0
     return this.#statements?.names.mayGoOn !== false
   }
 
@@ -201,10 +194,8 @@ export class SessionState implements SessionSink, SettingsInForce {
 
   /** Asks; the client's messages wait until `finish`. */
   ask(link: ServerLink): void {
-    this.#hasAskFailed = false
     if (!this.isInDoubt) {
-      this.#asked = 'division'
-      if (this.listening?.divide(link) === true) this.#answer = []
+      if (this.listening?.divide(link) === true) this.#question.begin('division', link)
       return
     }
     if (this.#asksAlways) this.#suspicion.onCode()
@@ -214,26 +205,23 @@ export class SessionState implements SessionSink, SettingsInForce {
     const mayBeUnset = names.size > 0 || this.#restorer.isDue
     if (mayBeUnset) for (const name of this.#startup.keys()) names.add(name)
     const asksHeld = this.#suspicion.mayHold || this.pinnedBy !== null
-    this.#asked = asksHeld ? 'held' : 'settings'
     link.tracker.sentOwnBatch(1)
     link.transport.write(questionMessages(names, mayBeUnset && this.#startup.size > 0, asksHeld))
-    this.#answer = []
+    this.#question.begin(asksHeld ? 'held' : 'settings', link)
   }
 
   onOwnRow(bytes: Buffer, at: number, end: number): void {
-    if (this.#answer !== null && this.#answer.length < answerRowsMax) {
-      this.#answer.push(readDataRow(bytes, at, end))
-    }
+    this.#question.onRow(bytes, at, end)
   }
 
   /** An error to a message of ours; true when the client need not know. */
   onOwnError(error: PostgresError, link: ServerLink): boolean {
-    if (this.#answer !== null) {
-      this.#hasAskFailed = true
-      if (this.#asked !== 'division') link.dirtyBy ??= 'unanswered question'
+    if (this.#question.isUnderWay) {
+      this.#question.onError(error, link)
       return true
     }
     if (this.#statements?.names.inSql.onOwnError(error) === true) return true
+    if (this.#restorer.mayRepeat(error, link)) return true
     // A cancel that came late has met the new name: it is given again. A transaction would be lost.
     link.isMisnamed = this.#restorer.isRenaming && link.tracker.status === status.idle
     return link.isMisnamed
@@ -243,17 +231,18 @@ export class SessionState implements SessionSink, SettingsInForce {
   finish(link: ServerLink): boolean {
     this.#restorer.finish()
     this.#isHeld = false
-    const rows = this.#answer
+    const { kind, hasFailed, isCanceled } = this.#question
+    const rows = this.#question.take()
     if (rows === null) return false
-    this.#answer = null
-    if (this.#asked === 'division') {
-      this.listening?.onDivided(this.#hasAskFailed)
+    if (isCanceled) return true // It is as suspect as before.
+    if (kind === 'division') {
+      this.listening?.onDivided(hasFailed)
       return true
     }
     if (rows.length === answerRowsMax) this.#pinnedBy = 'large setting'
     const answer = answerOf(rows)
-    this.#takeAnswer(answer, link)
-    const isKnown = this.#asked === 'held' && !this.#hasAskFailed
+    this.#takeAnswer(answer, hasFailed, link)
+    const isKnown = kind === 'held' && !hasFailed
     this.listening?.take(isKnown ? answer.channels : null, link)
     if (isKnown) this.#statements?.names.onAnswer(answer)
     // Settings of applications under computed names are on no list of the server's.
@@ -380,15 +369,15 @@ export class SessionState implements SessionSink, SettingsInForce {
     this.errors.write(error)
   }
 
-  #takeAnswer(answer: SessionAnswer, link: ServerLink): void {
+  #takeAnswer(answer: SessionAnswer, hasFailed: boolean, link: ServerLink): void {
     link.profile = null
-    if (this.#hasAskFailed) this.#pinnedBy ??= 'unanswered question'
+    if (hasFailed) this.#pinnedBy ??= 'unanswered question'
     else if (!lastingPins.has(this.#pinnedBy)) this.#pinnedBy = answer.held
     // What this server has is no longer written down: it stays with its client.
     if (this.#pinnedBy === 'large setting') return
     const isAnyLost = this.#profile.take(answer, this.#hasReset, link)
     // A server that it keeps is put right in front of its next message, others by its profile.
-    if (!this.#hasAskFailed) this.#restorer.isDue = isAnyLost && this.pinnedBy !== null
+    if (!hasFailed) this.#restorer.isDue = isAnyLost && this.pinnedBy !== null
     if (isTooLarge(this.#profile.settings, answerRowsMax)) this.#pinnedBy = 'large setting'
     this.#pinByPath()
   }

@@ -6,7 +6,7 @@ import { PooledPostgres, type PooledPostgresOptions } from '../support/pooled-po
 import { sharedPostgres } from '../support/postgres.ts'
 import { RawClient } from '../support/raw-client.ts'
 import * as raw from '../support/raw-messages.ts'
-import { errorFields, typesOf } from '../support/raw-replies.ts'
+import { errorFields, rowsOf, typesOf } from '../support/raw-replies.ts'
 
 const limitMs = 500
 
@@ -41,7 +41,9 @@ test('a query that runs too long is cancelled, and its client goes on', async ()
 test('a replication stream is no query that runs too long', async () => {
   await start({ attributes: 'REPLICATION' })
   const stream = await pooled.client('session', { settings: { replication: 'true' } })
-  await stream.query('START_REPLICATION 0/1000000')
+  await stream.query('IDENTIFY_SYSTEM')
+  const position = rowsOf(await stream.untilReady())[0]?.[2]
+  await stream.query(`START_REPLICATION ${position}`)
   await stream.untilType('W')
   const witness = await pooled.client('transaction')
   // The clients are looked at in turn: with the second one the stream has been, and was too old by then.
@@ -86,5 +88,5 @@ test('what is said of a query that ran too long is not said of a later one', asy
   expect(errors(await client.untilReady())).toEqual([
     'canceling statement due to statement timeout',
   ])
-  cancels.release()
+  await cancels.release()
 })

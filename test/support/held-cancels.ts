@@ -8,7 +8,7 @@ const cancelCode = 80877102
 export class HeldCancels {
   readonly #server: Server
   readonly #open = new Set<Socket>()
-  #held: (() => void)[] = []
+  #held: (() => Socket)[] = []
 
   constructor({ host, port }: Pick<PostgresAccess, 'host' | 'port'>) {
     this.#server = createServer((near) => {
@@ -22,6 +22,7 @@ export class HeldCancels {
           far.write(first)
           near.pipe(far)
           far.pipe(near)
+          return far
         }
         const isCancel = first.length >= 8 && first.readInt32BE(4) === cancelCode
         if (isCancel) this.#held.push(pass)
@@ -42,8 +43,10 @@ export class HeldCancels {
     await eventually(() => this.#held.length > 0)
   }
 
-  release(): void {
-    for (const pass of this.#held.splice(0)) pass()
+  /** Fulfilled when Postgres has told the server. */
+  async release(): Promise<void> {
+    const passing = this.#held.splice(0).map((pass) => pass())
+    await Promise.all(passing.map((far) => new Promise((resolve) => far.on('close', resolve))))
   }
 
   async close(): Promise<void> {
