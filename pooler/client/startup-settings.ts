@@ -9,7 +9,7 @@ import { headerBytes } from '../../shared/protocol/message-types.ts'
 import { ConversationFailed, converse } from '../pool/server-conversation.ts'
 import { restart } from '../pool/server-reset.ts'
 import type { ServerLink } from '../relay/server-link.ts'
-import { beyondAscii, hexOf, settingOrder, valueSql } from '../relay/session-settings.ts'
+import { isBeyondAscii, settingOrder, valueSql } from '../relay/session-settings.ts'
 
 export type Settings = ReadonlyMap<string, string>
 
@@ -49,8 +49,8 @@ export class StartupSettings {
 
   /**
    * Sets all of them on a server that nobody else has, as if it had been opened for `person`, and
-   * returns them as the server spells them. Throws PostgresError, FATAL, for a value or a name that
-   * the server refuses.
+   * returns them as the server spells them, one character for each byte. Throws PostgresError, FATAL,
+   * for a value or a name that the server refuses.
    */
   async apply(
     link: ServerLink,
@@ -87,13 +87,13 @@ const setBytesSql = `SELECT pg_catalog.encode(pg_catalog.convert_to(
   pg_catalog.set_config($1, ${valueSql}, false), pg_catalog.getdatabaseencoding()), 'hex')`
 
 const setMessages = ([name, value]: readonly [string, string]): Buffer =>
-  beyondAscii.test(value)
-    ? extendedQuery(setBytesSql, [name, hexOf(value)])
+  isBeyondAscii(value)
+    ? extendedQuery(setBytesSql, [name, Buffer.from(value).toString('hex')])
     : extendedQuery(setSql, [name, value])
 
 const spellingOf = (said: string | null, value: string): string => {
-  if (said === null) return value
-  return beyondAscii.test(value) ? Buffer.from(said, 'hex').toString() : said
+  const isInHex = said !== null && isBeyondAscii(value)
+  return Buffer.from(said ?? value, isInHex ? 'hex' : 'utf8').toString('latin1')
 }
 
 /** It differs with each client and each person: nobody is asked where the answer is plain. */

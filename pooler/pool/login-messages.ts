@@ -48,12 +48,12 @@ function readMechanisms(data: Buffer): AuthenticationRequest | null {
   return at === data.length - 1 ? { kind: 'sasl', mechanisms } : null
 }
 
-/** Name and value of a ParameterStatus. */
+/** Name and value of a ParameterStatus, one character for each byte. */
 export function readParameter(body: Buffer): readonly [name: string, value: string] | null {
   const nameEnd = body.indexOf(0)
   const valueEnd = body.indexOf(0, nameEnd + 1)
   if (nameEnd <= 0 || valueEnd !== body.length - 1) return null
-  return [body.toString('utf8', 0, nameEnd), body.toString('utf8', nameEnd + 1, valueEnd)]
+  return [body.toString('latin1', 0, nameEnd), body.toString('latin1', nameEnd + 1, valueEnd)]
 }
 
 export interface CancelKey {

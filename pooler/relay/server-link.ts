@@ -16,7 +16,7 @@ import type { OpenTransport, Transport, TransportReader } from './transport.ts'
 export interface ServerLinkOptions {
   readonly socket: Socket
   readonly openTransport: OpenTransport
-  /** ParameterStatus of the login. */
+  /** ParameterStatus of the login, one character for each byte. */
   readonly parameters: ReadonlyMap<string, string>
   /** 0 when the server sent no BackendKeyData; then it can neither be cancelled nor terminated. */
   readonly processId: number
@@ -140,8 +140,8 @@ export abstract class ServerLink implements TransportReader {
   takeReport(bytes: Buffer, at: number, end: number, isOwn: boolean): boolean {
     const nul = bytes.indexOf(0, at)
     if (nul === -1 || nul >= end) return true
-    const name = bytes.toString('utf8', at, nul)
-    const value = bytes.toString('utf8', nul + 1, end - 1)
+    const name = bytes.toString('latin1', at, nul)
+    const value = bytes.toString('latin1', nul + 1, end - 1)
     this.#noteReport(name, value)
     if (this.reported.size > reportedSettingsMax) return false
     if (this.#reportedCharacters > reportedCharactersMax) return false

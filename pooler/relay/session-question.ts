@@ -18,7 +18,7 @@ export const heldStates = [
 export type HeldState = (typeof heldStates)[number]
 
 export interface SessionAnswer {
-  /** By lower-case name; null: there is no such setting. */
+  /** By lower-case name, one character for each byte; null: there is no such setting. */
   readonly settings: ReadonlyMap<string, string | null>
   /** Of these, those that the session has not set, or has reset; where that was asked. */
   readonly unset: ReadonlySet<string>
@@ -119,7 +119,7 @@ export function answerOf(rows: readonly (readonly (string | null)[])[]): Session
   let statements: number | null = null
   for (const [kind, name, value = null, source = null] of rows) {
     if (kind === 'setting' && typeof name === 'string') {
-      settings.set(name, value === null ? null : Buffer.from(value, 'hex').toString())
+      settings.set(name, value === null ? null : textOf(value))
       // An application's own setting is not listed, and is empty where it has been reset.
       const isGone = source === null ? name.includes('.') && value === '' : source !== 'session'
       if (isGone) unset.add(name)

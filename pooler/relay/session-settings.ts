@@ -36,7 +36,10 @@ export const isReadOnlySetting = (name: string): boolean => readOnlyNames.has(na
 export const settingKey = (name: string): string => name.toLowerCase()
 
 export interface SettingsProfile extends TextSettings {
-  /** settingKey to value in the server's spelling. Read-only reports are in it as last told. */
+  /**
+   * settingKey to value in the server's spelling, one character for each byte in the database's encoding.
+   * Read-only reports are in it as last told.
+   */
   readonly wanted: ReadonlyMap<string, string>
 }
 
@@ -149,10 +152,10 @@ export const restoreCount = (difference: SettingsDifference): number =>
 export const mustBeAwaited = ({ set, reset }: SettingsDifference): boolean =>
   reset.some(isIdentity) || set.some(([name]) => isIdentity(name))
 
-/** Not the same in every encoding that a client may have. */
-export const beyondAscii = /\P{ASCII}/u
-/** All else goes as bytes of the database's encoding, taken to be UTF-8. */
-export const hexOf = (value: string): string => Buffer.from(value).toString('hex')
+/** Not the same in every encoding that a client may have: it goes as bytes of the database's. */
+const beyondAscii = /\P{ASCII}/u
+export const isBeyondAscii = (value: string): boolean => beyondAscii.test(value)
+const hexOf = (value: string): string => Buffer.from(value, 'latin1').toString('hex')
 export const valueSql =
   "pg_catalog.convert_from(pg_catalog.decode($2, 'hex'), pg_catalog.getdatabaseencoding())"
 const bytesSql = `SELECT pg_catalog.set_config($1, ${valueSql}, false)`

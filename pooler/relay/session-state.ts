@@ -19,7 +19,7 @@ import type { ServerLink } from './server-link.ts'
 import type { SessionSink } from './server-sink.ts'
 import { answerOf, questionMessages, type SessionAnswer } from './session-question.ts'
 import { SessionRestorer } from './session-restorer.ts'
-import { isTooLarge, mayMakeTemporary } from './session-settings.ts'
+import { isBeyondAscii, isTooLarge, mayMakeTemporary, settingKey } from './session-settings.ts'
 import { SessionSuspicion } from './session-suspicion.ts'
 import { isRoleTag, type SessionTag } from './session-tags.ts'
 import type { StalePlanRepair } from './stale-plan-repair.ts'
@@ -62,7 +62,7 @@ export class SessionState implements SessionSink, SettingsInForce {
     this.#transport = options.transport
     this.#person = options.person
     this.#witness = options.witness
-    const { startup, attribution } = options
+    const { startup, attribution, notifications } = options
     this.#startup = startup
     this.#profile = new ClientProfile(options.transport, attribution, startup, options.profile)
     this.#pinByPath()
@@ -71,7 +71,6 @@ export class SessionState implements SessionSink, SettingsInForce {
     this.#asksAlways = options.stateCheck === 'always'
     this.#restorer = new SessionRestorer(startup)
     this.#sequences = new SequenceValues(options.clientId, options.sequences)
-    const { notifications } = options
     this.listening =
       notifications === null
         ? null
@@ -287,6 +286,7 @@ export class SessionState implements SessionSink, SettingsInForce {
 
   onReport(name: string, reported: string, isOwn: boolean, link: ServerLink): void {
     if (isOwn && !this.#restorer.isReapplying) return
+    if (isBeyondAscii(reported)) this.#suspicion.ask(settingKey(name)) // It is in the client's encoding.
     this.#profile.onReport(name, reported, isOwn, link)
   }
 

@@ -36,14 +36,16 @@ export class SessionSuspicion {
       this.#inSets ??= new Set()
       this.#add(this.#inSets, name)
     }
-    for (const name of verdict.configs) {
-      this.#names ??= new Set()
-      this.#add(this.#names, name)
-    }
+    for (const name of verdict.configs) this.ask(name)
     if (verdict.mayHold) this.mayHold = true
     if (verdict.mayMakeTemporary) this.mayMakeTemporary = true
     if (verdict.mayUnset) this.mayUnset = true
     if (verdict.mayChangeReading) this.mayChangeReading = true
+  }
+
+  ask(name: string): void {
+    this.#names ??= new Set()
+    this.#add(this.#names, name)
   }
 
   #add(to: Set<string>, name: string): void {

@@ -26,8 +26,13 @@ export const authenticationSaslContinue = (data: Buffer): Buffer =>
 export const authenticationSaslFinal = (data: Buffer): Buffer =>
   message(backend.authentication).int32(12).bytes(data).end().take()
 
+/** Both have one character for each byte. */
 export const parameterStatus = (name: string, value: string): Buffer =>
-  message(backend.parameterStatus).cstring(name).cstring(value).end().take()
+  message(backend.parameterStatus)
+    .cstring(Buffer.from(name, 'latin1'))
+    .cstring(Buffer.from(value, 'latin1'))
+    .end()
+    .take()
 
 /** The secret has exactly 4 bytes for protocol 3.0, 4 to 256 for 3.2. */
 export const backendKeyData = (processId: number, secret: Buffer): Buffer =>
