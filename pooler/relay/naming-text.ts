@@ -1,5 +1,6 @@
 // A prepared text that names prepared statements: kept as the client sent it, because what is sent to
 // a server depends on what the names stand for when it is used.
+import type { Statement } from './statement-catalog.ts'
 import { referencesIn, type StatementReference } from './statement-references.ts'
 import type { Translation } from './statement-translation.ts'
 import type { TextEnvironment } from './text-environment.ts'
@@ -10,10 +11,22 @@ export interface NamingText {
   readonly content: Buffer
   /** One character for each byte. */
   readonly text: string
-  readonly references: readonly StatementReference[]
+  readonly references: readonly [StatementReference]
+  /** As it was for a server last; null: it was for none. */
+  latest: LatestForm | null
 }
 
-/** null: it names none. `content` is copied. */
+/** Remembered, because the text may be long, and Binds to it are short and many. */
+interface LatestForm {
+  readonly stoodFor: Statement | null
+  readonly translation: Translation | null
+  variant: Statement | null
+}
+
+/**
+ * null: it names none. So it is with a text that names several: it is more than one statement, which Postgres
+ * refuses at Parse. `content` is copied.
+ */
 export function namingTextOf(
   content: Buffer,
   environment: TextEnvironment,
@@ -22,8 +35,9 @@ export function namingTextOf(
   const end = content.indexOf(0)
   const text = content.toString('latin1', 0, end === -1 ? content.length : end)
   const references = referencesIn(text, hasBackslashes)
-  if (references.length === 0) return null
-  return { environment, content: Buffer.from(content), text, references }
+  const [only] = references
+  if (only === undefined || references.length > 1) return null
+  return { environment, content: Buffer.from(content), text, references: [only], latest: null }
 }
 
 /** Until it has run, names of the client's may go. */

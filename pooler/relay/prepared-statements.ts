@@ -319,7 +319,7 @@ export class PreparedStatements implements StatementObserver {
 
   #take(environment: TextEnvironment, content: Buffer, naming: NamingText | null): Statement {
     if (naming === null) return this.#catalog.take(environment, content)
-    const translation = this.inSql.translate(naming.text, naming.references)
+    const translation = this.inSql.translationOf(naming)
     return this.#catalog.take(environment, contentFor(naming, translation), naming)
   }
 
@@ -340,7 +340,7 @@ export class PreparedStatements implements StatementObserver {
 
   /** `own`: the statement with this text; null: the unnamed one. */
   #useNaming(type: number, beforeName: Buffer, naming: NamingText, own: Statement | null): void {
-    const translation = this.inSql.translate(naming.text, naming.references)
+    const translation = this.inSql.translationOf(naming)
     if (type === frontend.bind) this.#onBind(beforeName, translation)
     if (translation !== null) this.inSql.onUse(translation, own)
     else if (own !== null) this.#supply.ensure(own)

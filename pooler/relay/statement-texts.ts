@@ -2,13 +2,7 @@
 // is what its names stand for then: a Parse on its way that is skipped changes nothing.
 import type { PreparedStatements } from './prepared-statements.ts'
 import type { Translation } from './statement-translation.ts'
-import {
-  harmless,
-  lookedAtBytesMax,
-  type TextVerdict,
-  unknownText,
-  verdictOf,
-} from './text-verdict.ts'
+import { harmless, type TextVerdict } from './text-verdict.ts'
 
 export interface TextEvents {
   /** A text that may leave something behind is about to be prepared. */
@@ -40,8 +34,8 @@ export class StatementTexts {
   }
 
   /** As `run`, of SQL that runs statements prepared by protocol. */
-  runInSql({ judged, used }: Translation): void {
-    this.run(judged.length > lookedAtBytesMax ? unknownText : verdictOf(judged))
+  runInSql({ verdict, used }: Translation): void {
+    this.run(verdict)
     for (const { statement } of used)
       if (statement.verdict !== harmless) this.run(statement.verdict)
   }
@@ -52,7 +46,7 @@ export class StatementTexts {
     if (verdict === null) this.#runOwn()
     if (verdict === null || verdict === harmless) return
     const naming = this.#names.namingTextOf(name)
-    const translation = naming && this.#names.inSql.translate(naming.text, naming.references)
+    const translation = naming && this.#names.inSql.translationOf(naming)
     if (translation === null) this.run(verdict)
     else this.runInSql(translation)
   }

@@ -2,6 +2,7 @@
 // those of SQL and those of the protocol, and our names of the latter are others on the server.
 import type { Statement, StatementCatalog } from './statement-catalog.ts'
 import type { StatementReference } from './statement-references.ts'
+import { lookedAtBytesMax, type TextVerdict, unknownText, verdictOf } from './text-verdict.ts'
 
 export interface NamedStatement {
   readonly name: string
@@ -11,9 +12,9 @@ export interface NamedStatement {
 export interface Translation {
   /** One character for each byte. */
   readonly text: string
-  /** As `text`, for whoever judges what it may leave behind: its statements are judged apart. */
-  readonly judged: string
-  /** Statements that the server must have when it runs. */
+  /** What it may leave behind: its statements are judged apart. */
+  readonly verdict: TextVerdict
+  /** Statements that the server must have when it runs, each name once. */
   readonly used: readonly NamedStatement[]
   /** For each DEALLOCATE the client's name and what stands for it; null: not one of the protocol's. */
   readonly deallocated: readonly (NamedStatement | null)[]
@@ -42,7 +43,8 @@ export function translate(
   const deallocated: (NamedStatement | null)[] = []
   const shifts: Shift[] = []
   const gone = new Set<string>()
-  let [sent, judged, at, isAllGone] = ['', '', 0, false]
+  const named = new Set<string>()
+  let [sent, judged, at, characters, isAllGone] = ['', '', 0, 0, false]
   for (const { verb, name, from, to } of references) {
     if (verb === 'all') isAllGone = true
     const known = isAllGone || gone.has(name) ? null : statementOf(name)
@@ -52,22 +54,26 @@ export function translate(
       deallocated.push(statement && { name, statement })
     }
     if (statement === null) continue
-    if (verb !== 'deallocate') used.push({ name, statement })
+    if (verb === 'prepare' || (verb === 'execute' && !named.has(name))) {
+      used.push({ name, statement })
+      named.add(name)
+    }
     const between = text.slice(at, from)
     sent += between + statement.serverName
     judged += between + nothing
-    shifts.push({
-      at: charactersOf(text, from),
-      by: statement.serverName.length - charactersOf(text.slice(from, to), to - from),
-      bytes: statement.serverName.length,
-    })
+    const bytes = statement.serverName.length
+    characters += charactersOf(text, at, from)
+    const own = charactersOf(text, from, to)
+    shifts.push({ at: characters, by: bytes - own, bytes })
+    characters += own
     at = to
     // It fails, and nothing behind it is run.
     if (verb === 'prepare') break
   }
   if (shifts.length === 0) return null
   const rest = text.slice(at)
-  return { text: sent + rest, judged: judged + rest, used, deallocated, shifts }
+  const verdict = verdictOfLength(judged + rest)
+  return { text: sent + rest, verdict, used, deallocated, shifts }
 }
 
 /**
@@ -87,13 +93,16 @@ function stoodForBy(
   return known.naming === null ? known : null
 }
 
+const verdictOfLength = (text: string): TextVerdict =>
+  text.length > lookedAtBytesMax ? unknownText : verdictOf(text)
+
 /** Calls nothing where a parenthesis follows. */
 const nothing = 'as'
 
 /** Characters of UTF-8; of other encodings nearly so. */
-function charactersOf(text: string, end: number): number {
+function charactersOf(text: string, from: number, end: number): number {
   let count = 0
-  for (let at = 0; at < end; at++) if ((text.charCodeAt(at) & 0xc0) !== 0x80) count++
+  for (let at = from; at < end; at++) if ((text.charCodeAt(at) & 0xc0) !== 0x80) count++
   return count
 }
 

@@ -90,13 +90,19 @@ export class StatementsInSql {
 
   /** A prepared text that names statements, as it is for the server now. */
   variantOf(naming: NamingText): Statement {
-    const translation = this.translate(naming.text, naming.references)
-    return this.#catalog.variant(naming, contentFor(naming, translation))
+    const latest = this.#latestOf(naming)
+    latest.variant ??= this.#catalog.variant(naming, contentFor(naming, latest.translation))
+    return latest.variant
+  }
+
+  /** As `translate`, of a prepared text. */
+  translationOf(naming: NamingText): Translation | null {
+    return this.#latestOf(naming).translation
   }
 
   /** The whole Parse of the unnamed statement. */
   parseOf(naming: NamingText): Buffer {
-    const translation = this.translate(naming.text, naming.references)
+    const translation = this.translationOf(naming)
     return parseMessage('', contentFor(naming, translation))
   }
 
@@ -121,7 +127,7 @@ export class StatementsInSql {
 
   /** In front of Parse of such a text, by which the server settles its columns. How many it needs. */
   onParse(naming: NamingText): number {
-    const translation = this.translate(naming.text, naming.references)
+    const translation = this.translationOf(naming)
     if (translation === null) return 0
     this.onUse(translation, null)
     return translation.used.length
@@ -199,6 +205,15 @@ export class StatementsInSql {
     return body.replace(positionField, (_field, before: string, position: string) => {
       return `${before}P${clientPosition(Number(position), translation.shifts)}\0`
     })
+  }
+
+  #latestOf(naming: NamingText): NonNullable<NamingText['latest']> {
+    const { text, references, latest } = naming
+    const stoodFor = this.#ledger.statementOf(references[0].name)
+    if (latest !== null && latest.stoodFor === stoodFor) return latest
+    const translation = this.translate(text, references)
+    naming.latest = { stoodFor, translation, variant: null }
+    return naming.latest
   }
 
   /** The Query that is being answered; null: it is not that. */

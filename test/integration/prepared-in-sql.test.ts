@@ -378,3 +378,15 @@ test('a text that names a statement tells its columns on a server that has met n
     expect((await answers(client, [step]))[0]).toEqual(['1 ', 't', 'T', 'Z I'])
   }
 })
+
+test('a text of thousands of names has the place of its error', async () => {
+  await start()
+  direct = await RawClient.loggedIn(pooled.direct())
+  const client = await pooled.client('transaction')
+  const steps = [
+    batch(raw.parse('s', 'select')),
+    sql(`${'execute s;'.repeat(20_000)}execute s(nope)`),
+    batch(raw.parse('two', 'execute s; execute s'), ...run('two')),
+  ]
+  expect(await answers(client, steps)).toEqual(await answers(direct, steps))
+})
