@@ -12,7 +12,7 @@ export const pinReasons = [
 export type PinReason = (typeof pinReasons)[number]
 
 /** Until DISCARD ALL: nothing else is known to undo them. */
-export const lastingPins: ReadonlySet<PinReason | null> = new Set([
+export const lastingPins: ReadonlySet<PinReason> = new Set([
   'large statement',
   'loaded library',
   'large setting',

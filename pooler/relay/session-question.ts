@@ -23,6 +23,8 @@ export interface SessionAnswer {
   /** Of these, those that the session has not set, or has reset; where that was asked. */
   readonly unset: ReadonlySet<string>
   readonly held: HeldState | null
+  /** Whatever `held` is. */
+  readonly hasTemporary: boolean
   /** Texts that prepared statements in SQL, as far as they are told; whatever else is held. */
   readonly prepared: readonly string[]
   /** Of the protocol, on this server; null: that was not asked. */
@@ -114,7 +116,7 @@ export function answerOf(rows: readonly (readonly (string | null)[])[]): Session
   const settings = new Map<string, string | null>()
   const unset = new Set<string>()
   const channels = new Set<string>()
-  let held: HeldState | null = null
+  let [held, hasTemporary]: [HeldState | null, boolean] = [null, false]
   const prepared: string[] = []
   let statements: number | null = null
   for (const [kind, name, value = null, source = null] of rows) {
@@ -125,6 +127,7 @@ export function answerOf(rows: readonly (readonly (string | null)[])[]): Session
       if (isGone) unset.add(name)
     } else if (kind === 'held') {
       held = firstOf(held, name)
+      if (name === 'temporary object') hasTemporary = true
     } else if (kind === 'prepared') prepared.push(textOf(name))
     else if (kind === 'statements') statements = Number(name)
     else if (kind === 'channel') channels.add(textOf(name))
@@ -132,7 +135,7 @@ export function answerOf(rows: readonly (readonly (string | null)[])[]): Session
   const isAllTold =
     prepared.length <= preparedTextsMax &&
     prepared.every((text) => text.length <= preparedCharactersMax)
-  return { settings, unset, held, prepared, statements, isAllTold, channels }
+  return { settings, unset, held, hasTemporary, prepared, statements, isAllTold, channels }
 }
 
 /** One character for each byte. */

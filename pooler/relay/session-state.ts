@@ -11,7 +11,8 @@ import { awaitsCount } from './count-question.ts'
 import { ErrorWording } from './error-wording.ts'
 import { Listening, type ListeningHost } from './listening.ts'
 import type { PersonWitness } from './person-witness.ts'
-import { lastingPins, type PinReason } from './pin-reasons.ts'
+import type { PinReason } from './pin-reasons.ts'
+import { Pins } from './pins.ts'
 import type { RelayCounters, RelayOptions } from './relay-options.ts'
 import type { SchemaVersion } from './schema-version.ts'
 import { SequenceValues } from './sequence-values.ts'
@@ -51,7 +52,7 @@ export class SessionState implements SessionSink, SettingsInForce {
   readonly #question = new AskedQuestion()
   #hasReset = false
   readonly #profile: ClientProfile
-  #pinnedBy: PinReason | null = null
+  readonly #pins = new Pins()
   /** Of this hold. */
   #countedPin: PinReason | null = null
   /** The client's message must wait for replies to those before it. */
@@ -79,9 +80,7 @@ export class SessionState implements SessionSink, SettingsInForce {
       options.statements === null
         ? null
         : clientStatements(options.statements, options.counters, pump, this, {
-            onPinned: (reason) => {
-              this.#pinnedBy ??= reason
-            },
+            onPinned: (reason) => this.#pins.add(reason),
             onPrepared: (verdict) => this.#sequences.onPrepared(verdict),
             onText: (verdict) => {
               this.#suspicion.onText(verdict)
@@ -102,7 +101,7 @@ export class SessionState implements SessionSink, SettingsInForce {
   }
 
   get hasTemporary(): boolean {
-    return this.#pinnedBy === 'temporary object' || this.#suspicion.mayMakeTemporary
+    return this.#pins.hasTemporary || this.#suspicion.mayMakeTemporary
   }
 
   /** True while the client's message must wait: for its settings, or for replies. */
@@ -120,7 +119,8 @@ export class SessionState implements SessionSink, SettingsInForce {
 
   /** Why the client keeps its server until DISCARD ALL or its end; null: it need not. */
   get pinnedBy(): PinReason | null {
-    if (this.#pinnedBy !== null) return this.#pinnedBy
+    const { reason } = this.#pins
+    if (reason !== null) return reason
     if (this.#sequences.needsServer) return 'sequence value'
     return this.listening?.needsServer === true ? 'listening' : null
   }
@@ -238,7 +238,7 @@ export class SessionState implements SessionSink, SettingsInForce {
       this.listening?.onDivided(hasFailed)
       return true
     }
-    if (rows.length === answerRowsMax) this.#pinnedBy = 'large setting'
+    if (rows.length === answerRowsMax) this.#pins.add('large setting')
     const answer = answerOf(rows)
     this.#takeAnswer(answer, hasFailed, link)
     const isKnown = kind === 'held' && !hasFailed
@@ -331,7 +331,7 @@ export class SessionState implements SessionSink, SettingsInForce {
         if (link.isAnsweringLast) this.#suspicion.clear()
         // What it has changed is reported behind its tag.
         this.#suspicion.mayChangeReading = true
-        this.#pinnedBy = null
+        this.#pins.clear()
         this.#sequences.onDiscarded()
         this.#pinByPath()
         // It took the channels as well: whether for good, the server says.
@@ -350,10 +350,10 @@ export class SessionState implements SessionSink, SettingsInForce {
         return
       case 'schema change':
         // What it was pinned by may be gone.
-        if (this.#pinnedBy === 'temporary object') this.#suspicion.mayHold = true
+        if (this.#pins.hasTemporary) this.#suspicion.mayHold = true
         return
       case 'LOAD':
-        this.#pinnedBy ??= 'loaded library'
+        this.#pins.add('loaded library')
         return
       case 'DO':
       case 'CALL':
@@ -371,19 +371,18 @@ export class SessionState implements SessionSink, SettingsInForce {
 
   #takeAnswer(answer: SessionAnswer, hasFailed: boolean, link: ServerLink): void {
     link.profile = null
-    if (hasFailed) this.#pinnedBy ??= 'unanswered question'
-    else if (!lastingPins.has(this.#pinnedBy)) this.#pinnedBy = answer.held
+    this.#pins.take(answer, !hasFailed)
     // What this server has is no longer written down: it stays with its client.
-    if (this.#pinnedBy === 'large setting') return
+    if (this.#pins.reason === 'large setting') return
     const isAnyLost = this.#profile.take(answer, this.#hasReset, link)
     // A server that it keeps is put right in front of its next message, others by its profile.
     if (!hasFailed) this.#restorer.isDue = isAnyLost && this.pinnedBy !== null
-    if (isTooLarge(this.#profile.settings, answerRowsMax)) this.#pinnedBy = 'large setting'
+    if (isTooLarge(this.#profile.settings, answerRowsMax)) this.#pins.add('large setting')
     this.#pinByPath()
   }
 
   /** Any CREATE may make what only this server has. */
   #pinByPath(): void {
-    if (mayMakeTemporary(this.#profile.settings)) this.#pinnedBy ??= 'temporary object'
+    if (mayMakeTemporary(this.#profile.settings)) this.#pins.hasTemporary = true
   }
 }
