@@ -1,6 +1,7 @@
 // What a change of a project means for those who are in it: nothing, as far as it can be had. New
-// limits are read at the next use; servers that another database, host or password has outdated
-// are replaced as they become free; only a project that ends takes its clients along.
+// limits are read at the next use, at once for who waits and what is idle; servers that another
+// database, host or password has outdated are replaced as they become free; only a project that ends
+// takes its clients along.
 import type { Clock } from '../shared/clock.ts'
 import { PoolerError } from '../shared/errors.ts'
 import type { ControlPlane } from './control-plane.ts'
@@ -35,9 +36,8 @@ export function applyTenantChange({ ref, before, after }: TenantChange, deps: Te
   for (const { key, pool } of data.pools.entriesOf(ref)) {
     if (isElsewhere || (before !== null && !isSamePassword(before, after, key.role))) {
       pool.retireServers()
-    } else {
-      pool.retryNow()
     }
+    pool.onProjectChanged()
   }
   data.budgets.review(ref)
 }

@@ -16,8 +16,8 @@ export interface BudgetMember {
 
 export interface IdleServer {
   readonly idleSinceMs: number
-  /** Closes it to make room. */
-  giveUp(): void
+  /** Closes it, to make room if nothing else is said. */
+  giveUp(reason?: 'made_room' | 'retired'): void
 }
 
 /** For operators. */

@@ -213,10 +213,11 @@ export class Pool implements ServerSource {
     this.#demand()
   }
 
-  /** Tries at once again: the credentials or the upstream have changed. */
-  retryNow(): void {
-    this.#supply.retryNow()
+  /** Its project has changed: what kept servers from being opened may be gone, its size another. */
+  onProjectChanged(): void {
+    this.#supply.onProjectChanged()
     this.hub.retryNow()
+    this.#demand()
   }
 
   /** Once a second: what has been idle for long is the library's from then on. */
@@ -284,7 +285,7 @@ export class Pool implements ServerSource {
     else if (!server.isBetweenMessages) this.#drop(server, 'broken')
     else if (this.#isClosed) this.#drop(server, 'pool_closed')
     else if (server.isOver(nowMs)) this.#drop(server, server.isRetired ? 'retired' : 'lifetime')
-    else if (this.#supply.slots > this.#options.limits().size) this.#drop(server, 'retired')
+    else if (this.#supply.open > this.#options.limits().size) this.#drop(server, 'retired')
     else {
       if (server.state !== 'idle') server.moveTo('idle')
       server.idleSinceMs = nowMs
@@ -327,12 +328,12 @@ export class Pool implements ServerSource {
     }
     if (oldest === undefined) return null
     const server = oldest
-    return { idleSinceMs: server.idleSinceMs, giveUp: () => this.#giveUp(server) }
+    return { idleSinceMs: server.idleSinceMs, giveUp: (reason) => this.#giveUp(server, reason) }
   }
 
-  #giveUp(server: ServerConnection): void {
-    if (this.#warm.remove(server)) this.#drop(server, 'made_room')
-    else this.#supply.evict(server, 'made_room')
+  #giveUp(server: ServerConnection, reason: ServerCloseReason = 'made_room'): void {
+    if (this.#warm.remove(server)) this.#drop(server, reason)
+    else this.#supply.evict(server, reason)
   }
 
   #drop(server: ServerConnection, reason: ServerCloseReason): void {

@@ -121,6 +121,11 @@ export class ServerFactory implements Factory<PoolMember> {
     this.#freeSlot()
   }
 
+  /** The size may have been raised: creations that wait for a slot look again. */
+  retryNow(): void {
+    for (const wake of this.#waiting.splice(0)) wake()
+  }
+
   /** Nothing is opened from here on. */
   close(): void {
     this.#isClosed = true

@@ -69,6 +69,11 @@ export class ServerSupply implements BudgetMember {
     return this.#factory.slots
   }
 
+  /** Of these, the ones that stay. */
+  get open(): number {
+    return this.slots - this.closing
+  }
+
   get opening(): number {
     return this.#factory.opening
   }
@@ -120,6 +125,15 @@ export class ServerSupply implements BudgetMember {
     this.#isMinimumGivenUp = false
   }
 
+  /** Its size may be another: beyond it idle servers go now, and others when they come back. */
+  onProjectChanged(): void {
+    this.retryNow()
+    this.#factory.retryNow()
+    for (let left = this.open - this.#options.limits().size; left > 0; left--) {
+      this.#events.oldestIdle(Number.POSITIVE_INFINITY)?.giveUp('retired')
+    }
+  }
+
   /** Asks the library for as many servers as are wanted, may be had, and are not asked for yet. */
   demand(): void {
     const { size } = this.#options.limits()
@@ -147,7 +161,7 @@ export class ServerSupply implements BudgetMember {
   /** Servers that should be opened to have the minimum; negative: there are more. */
   get #missing(): number {
     const { limits, minSize } = this.#options
-    return Math.min(minSize(), limits().size) - (this.slots - this.closing)
+    return Math.min(minSize(), limits().size) - this.open
   }
 
   /** True while the server is in the pool's hands, or a client's; false while it is the library's. */

@@ -77,6 +77,35 @@ describe('a PUT', () => {
     expect(await value(other, 'select 2')).toBe('2')
   })
 
+  test('of a larger pool serves who waits already', async () => {
+    await enter()
+    await put({ users: [{ db_user: project.app.role, pool_size: 1 }] })
+    const [one, other] = [await enter(), await enter()]
+    await value(one, 'begin')
+    await other.query('select 2')
+    const pools = [...pooler.pooler.data.pools.entriesOf(project.ref)]
+    await eventually(() => pools.some(({ pool }) => pool.waiters === 1))
+    await put({ users: [{ db_user: project.app.role, pool_size: 2 }] })
+    expect(rowsOf(await other.untilReady())).toEqual([['2']])
+  })
+
+  test('of a smaller pool closes what is idle, and nothing beyond', async () => {
+    const few = await Promise.all([1, 2, 3, 4].map(() => enter()))
+    await Promise.all(few.map((client) => value(client, 'begin')))
+    await Promise.all(few.slice(1).map((client) => value(client, 'commit')))
+    const held = await pid(few[0] as RawClient)
+    const pids = async () => {
+      const sql = 'select pid::text from pg_stat_activity where usename = $1'
+      return (await sharedPostgres().query(sql, [project.app.role])).map((row) => row.pid)
+    }
+    expect(await pids()).toHaveLength(4)
+    await put({ users: [{ db_user: project.app.role, pool_size: 1 }] })
+    await eventually(async () => (await pids()).length === 1)
+    await value(few[0] as RawClient, 'commit')
+    expect(await value(few[1] as RawClient, 'select pg_backend_pid()')).toBe(held)
+    expect(await pids()).toEqual([held])
+  })
+
   test('of another port takes clients along at the end of their transaction', async () => {
     const proxy = await StallingProxy.open(sharedPostgres().host, sharedPostgres().port)
     const [busy, idle] = [await enter(), await enter()]

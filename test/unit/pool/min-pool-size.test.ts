@@ -88,7 +88,7 @@ test('a refusal that waiting cannot mend is not asked for again before something
   fault = null
   await pass(one, 20)
   expect(servers.opened).toBe(0)
-  one.retryNow()
+  one.onProjectChanged()
   await pass(one, 2)
   expect(servers.count).toBe(2)
 })
