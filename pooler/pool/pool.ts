@@ -71,6 +71,7 @@ export class Pool implements ServerSource {
     })
     this.#warm = new WarmServers({
       clock: options.clock,
+      idleTimeoutMs: options.times.serverIdleTimeoutMs,
       onUnfit: (server, reason) => this.#drop(server, reason),
       onCold: (server) => this.#supply.release(server),
     })

@@ -6,20 +6,25 @@ import { trustedIdleMs } from './server-factory.ts'
 
 export interface WarmServersOptions {
   readonly clock: Clock
+  /** What has been idle for so long is closed; 0: nothing is. */
+  readonly idleTimeoutMs: number
   /** A server that cannot be handed on. */
   readonly onUnfit: (server: ServerConnection, reason: ServerCloseReason) => void
-  /** A server that has been idle for so long that it must be checked before it is used. */
+  /** A server that has been idle for so long that it must be checked before it is used, or closed. */
   readonly onCold: (server: ServerConnection) => void
 }
 
 export class WarmServers {
   readonly #options: WarmServersOptions
   readonly #servers: ServerConnection[] = []
+  readonly #warmMs: number
   /** At the last tick: whether a server is too old need not be known by the millisecond. */
   #nowMs: number
 
   constructor(options: WarmServersOptions) {
     this.#options = options
+    const { idleTimeoutMs } = options
+    this.#warmMs = idleTimeoutMs > 0 ? Math.min(idleTimeoutMs, trustedIdleMs) : trustedIdleMs
     this.#nowMs = options.clock.monotonicMs()
   }
 
@@ -65,7 +70,7 @@ export class WarmServers {
     this.#nowMs = nowMs
     for (let server = this.#servers[0]; server !== undefined; server = this.#servers[0]) {
       const isOver = server.isOver(nowMs)
-      if (!isOver && nowMs - server.idleSinceMs < trustedIdleMs) break
+      if (!isOver && nowMs - server.idleSinceMs < this.#warmMs) break
       this.#servers.shift()
       if (isOver) this.#options.onUnfit(server, 'lifetime')
       else this.#options.onCold(server)
