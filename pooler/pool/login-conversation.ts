@@ -7,7 +7,12 @@ import { MessageReader, type WholeMessage } from '../../shared/protocol/message-
 import { backend } from '../../shared/protocol/message-types.ts'
 import { reportedCharactersMax, reportedSettingsMax } from '../config/limits.ts'
 import { readParameter } from './login-messages.ts'
-import { brokenProtocol, type OpenTarget, saidByPostgres } from './server-open-error.ts'
+import {
+  brokenProtocol,
+  type OpenTarget,
+  saidByPostgres,
+  unreachable,
+} from './server-open-error.ts'
 import { SocketReader } from './socket-reader.ts'
 
 /** The longest message of a login is an ErrorResponse with its context; libpq stops at 30,000. */
@@ -82,8 +87,12 @@ export class LoginConversation {
     try {
       return this.#messages.next()
     } catch (error) {
-      if (error instanceof PoolerError) throw this.broken(error.message)
-      throw error
+      if (!(error instanceof PoolerError)) throw error
+      // Text of protocol 2 behind the E: the postmaster could not even fork.
+      if (this.#count === 0 && this.#messages.nextType === backend.errorResponse) {
+        throw unreachable('transient', this.#target, 'the server could not start a session', error)
+      }
+      throw this.broken(error.message)
     }
   }
 }

@@ -147,6 +147,16 @@ describe('a login', () => {
     }
   })
 
+  it('of a server that cannot fork is waited out', async () => {
+    const said = 'Ecould not fork new process for connection: Cannot allocate memory\n\0'
+    for (const { segmentation } of bothExtremes) {
+      await start(expectStartup(), send(Buffer.from(said), segmentation), finish())
+      const message = 'the server could not start a session'
+      expect(await failure()).toMatchObject({ ...closed, message })
+      await server?.stop()
+    }
+  })
+
   it('with an error that lacks fields, or their end, is an error all the same', async () => {
     for (const body of ['', 'S', 'SFATAL\0\0', 'C28P01\0', 'Mgone', '\0\0\0\0']) {
       await start(expectStartup(), send(raw.message('E', Buffer.from(body))), ignoreAll())
