@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { PoolerError } from '../../shared/errors.ts'
 import { noBytes } from '../../shared/no-bytes.ts'
+import { negotiateProtocolVersion } from '../../shared/protocol/backend-messages.ts'
 import type { ServerCertificates } from '../accept/server-certificates.ts'
 import { type SecuredSocket, secureServerSide } from '../accept/tls.ts'
 import { healthAnswer } from '../startup/health-answer.ts'
@@ -87,4 +88,11 @@ export async function arrive(socket: Socket, options: ArrivalOptions): Promise<A
         return { socket: current, packet: step.packet, rest: step.rest, tls }
     }
   }
+}
+
+/** Tells, in front of all authentication, which version and which options are not served. */
+export function tellVersion({ socket, packet }: Arrival): void {
+  if (packet.negotiate === null) return
+  const { minor, unknownOptions } = packet.negotiate
+  socket.write(negotiateProtocolVersion(minor, unknownOptions))
 }

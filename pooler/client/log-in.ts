@@ -2,10 +2,7 @@
 // who it is, its place in a pool, its settings, and the answer that ends in the relay.
 import { PoolerError } from '../../shared/errors.ts'
 import { applicationNameAsKept } from '../../shared/protocol/application-name.ts'
-import {
-  authenticationOk,
-  negotiateProtocolVersion,
-} from '../../shared/protocol/backend-messages.ts'
+import { authenticationOk } from '../../shared/protocol/backend-messages.ts'
 import { noticeResponse } from '../../shared/protocol/error-response.ts'
 import { isLoopback, sourceKey } from '../accept/address-filter.ts'
 import type { Authenticated } from '../auth/authenticate.ts'
@@ -21,7 +18,7 @@ import {
   settingsWithJit,
 } from '../startup/startup-parameters.ts'
 import type { Tenant } from '../tenant/tenant.ts'
-import type { Arrival } from './arrival.ts'
+import { type Arrival, tellVersion } from './arrival.ts'
 import { checkTenant } from './check-tenant.ts'
 import type { ClientConnection } from './client-connection.ts'
 import type { ClientServices } from './client-services.ts'
@@ -62,10 +59,7 @@ export async function logIn(
   const mode = identity.isDirect ? 'direct' : connection.mode
   checkMode(request, mode)
   services.clientCounts.check(tenant, identity.role)
-  if (request.negotiate !== null) {
-    const { minor, unknownOptions } = request.negotiate
-    arrival.socket.write(negotiateProtocolVersion(minor, unknownOptions))
-  }
+  tellVersion(arrival)
   const isTokenAsked =
     tenant.useJit && request.options.jit !== null && jitRequest(request.options.jit) === 'on'
   const dialog = new LoginDialog(arrival.socket, arrival.rest)

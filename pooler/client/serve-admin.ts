@@ -4,7 +4,7 @@ import { adminSessionsMax } from '../config/limits.ts'
 import type { StartupRequest } from '../startup/startup-parameters.ts'
 import type { AdminLogin } from './admin-login.ts'
 import { AdminSession } from './admin-session.ts'
-import type { Arrival } from './arrival.ts'
+import { type Arrival, tellVersion } from './arrival.ts'
 import type { ClientConnection } from './client-connection.ts'
 import type { ClientServices } from './client-services.ts'
 
@@ -30,6 +30,7 @@ export async function serveAdmin(
     const reason = `${adminSessionsMax} operators are at the console`
     throw new PoolerError('EMAXCONNPROCESS', { values: { reason } })
   }
+  tellVersion(arrival)
   const { user, rest } = await login.authenticate(request, arrival, connection)
   connection.onOperator(user.name)
   const session = new AdminSession({

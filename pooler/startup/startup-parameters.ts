@@ -6,7 +6,7 @@ import { cleanAscii } from '../../shared/protocol/application-name.ts'
 import { nameBytesMax, startupSettingsMax } from '../config/limits.ts'
 import { quoteForText } from './quote-for-text.ts'
 import { noOptions, type ParsedOptions, parseOptions, settingKey } from './startup-options.ts'
-import type { Negotiation, StartupPacket, StartupParameter } from './startup-packet.ts'
+import type { StartupPacket, StartupParameter } from './startup-packet.ts'
 
 export type Replication = 'off' | 'physical' | 'logical'
 export type ConnectionMode = 'transaction' | 'session' | 'direct'
@@ -25,7 +25,6 @@ export interface StartupRequest {
   readonly settings: ReadonlyMap<string, string>
   readonly replication: Replication
   readonly minor: number
-  readonly negotiate: Negotiation | null
 }
 
 /**
@@ -61,7 +60,6 @@ export function readStartupRequest(packet: StartupPacket): StartupRequest {
     settings: readSettings(packet, options),
     replication: readReplication(valuesOf(packet, 'replication').at(-1)),
     minor: packet.minor,
-    negotiate: packet.negotiate,
   })
 }
 

@@ -85,6 +85,16 @@ describe('who gets in', () => {
     client.close()
   })
 
+  test('with a version that is negotiated down first', async () => {
+    const client = await RawClient.connect({ port: world.pooler.portOf() })
+    const login = { user: 'root', password: adminPassword, database: 'latchkey', minor: 9999 }
+    const options = ['_pq_.test_protocol_negotiation']
+    const settings = Object.fromEntries(options.map((name) => [name, '']))
+    const { negotiated } = await client.login({ ...login, settings })
+    expect(negotiated).toEqual({ minor: 2, options })
+    client.close()
+  })
+
   test('ten wrong passwords close the door for a while', async () => {
     const closed = await RunningPooler.start({ env: { ADMIN_PASSWORD: adminPassword } })
     try {
