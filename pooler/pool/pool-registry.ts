@@ -97,7 +97,11 @@ export class PoolRegistry {
       const limit = this.#options.poolsPerTenantMax
       // Direct clients are bounded by the limits of clients.
       if (key.mode !== 'direct' && countShared(pools) >= limit) {
-        throw new PoolerError('EMAXPOOLS', { values: { limit, ref: key.tenantRef } })
+        const unused = leastOf(pools)
+        if (unused === null) {
+          throw new PoolerError('EMAXPOOLS', { values: { limit, ref: key.tenantRef } })
+        }
+        void this.#close(unused, gone)
       }
       const pool = this.#options.createPool(key, opening)
       entry = { key, text, pool, clients: new Roster(), emptySinceMs: 0 }
@@ -160,6 +164,21 @@ function countShared(pools: ReadonlyMap<string, Entry>): number {
   let shared = 0
   for (const { key } of pools.values()) if (key.mode !== 'direct') shared++
   return shared
+}
+
+/** The pool that is missed least: of those that nobody is in, one without servers, else empty for longest. */
+function leastOf(pools: ReadonlyMap<string, Entry>): Entry | null {
+  let least: Entry | null = null
+  for (const entry of pools.values()) {
+    if (entry.clients.size > 0 || entry.key.mode === 'direct') continue
+    if (least === null || isLess(entry, least)) least = entry
+  }
+  return least
+}
+
+function isLess(one: Entry, other: Entry): boolean {
+  if (one.pool.isEmpty !== other.pool.isEmpty) return one.pool.isEmpty
+  return one.emptySinceMs < other.emptySinceMs
 }
 
 const gone = new PoolerError('ETERMINATED', { values: { reason: 'the pool was not used' } })

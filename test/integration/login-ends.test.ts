@@ -43,6 +43,21 @@ test('a person for whom there is no pool leaves the live sessions', async () => 
   first.close()
 })
 
+test('pools that nobody is in any more keep nobody out', async () => {
+  const config = { poolsPerTenantMax: 3 }
+  bare = await BareDataPlane.start({ tenant: tenant(), config })
+  const login = { port: bare.transactionPort, user: bare.userOf(postgres.superuser) }
+  const first = await RawClient.loggedIn(login)
+  for (let number = 0; number < 5; number++) {
+    const nowhere = RawClient.loggedIn({ ...login, database: uniqueName('nothing') })
+    await expect(nowhere).rejects.toThrow('does not exist')
+  }
+  const other = await RawClient.loggedIn({ ...login, port: bare.sessionPort })
+  await first.query('select 1')
+  await first.untilReady()
+  for (const client of [first, other]) client.close()
+})
+
 test('a client that is told to go while it logs in runs nothing any more', async () => {
   const left: string[] = []
   const table = uniqueName('late')
