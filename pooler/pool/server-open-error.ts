@@ -4,6 +4,15 @@ import { PoolerError } from '../../shared/errors.ts'
 import type { PostgresError } from '../../shared/protocol/error-response.ts'
 
 const cannotConnectNow = '57P03'
+const tooManyConnections = '53300'
+/** Where Postgres has no connection left for anybody. What a role or a database has used up is told by others. */
+const fullRoutines: ReadonlySet<string> = new Set([
+  'BackendInitialize',
+  'InitPostgres',
+  'InitProcess',
+  'ProcArrayAdd',
+  'ProcessStartupPacket',
+])
 
 export type OpenErrorKind = 'transient' | 'permanent'
 
@@ -27,6 +36,15 @@ export class ServerOpenError extends Error {
     this.kind = kind
     this.postgres = options.postgres ?? null
     this.poolerError = poolerError
+  }
+
+  /** Others of the same Postgres would fail as well; false: as far as is known, this role and database alone. */
+  get concernsAll(): boolean {
+    if (this.postgres === null) return true
+    const { sqlState, routine, message } = this.postgres.fields
+    if (sqlState !== tooManyConnections) return sqlState.startsWith('57P')
+    // Streams of replication have a limit of their own, told by the same routine.
+    return fullRoutines.has(routine ?? '') && !message.includes('max_wal_senders')
   }
 
   /**

@@ -43,7 +43,7 @@ export class ServerSupply implements BudgetMember {
   readonly #events: SupplyEvents
   readonly #factory: ServerFactory
   readonly #library: EvictingPool
-  /** After failures that are this role's own (password, database), not the upstream's. */
+  /** After failures that are this role's own (password, database, its limits), not the upstream's. */
   readonly #backoff: ConnectBackoff
   /** After failures to open servers that nobody waits for: they are nobody else's concern. */
   readonly #keepBackoff: ConnectBackoff
@@ -246,11 +246,10 @@ export class ServerSupply implements BudgetMember {
       return
     }
     log.warn({ kind, reason }, 'server could not be opened')
-    if (failure.kind === 'transient') {
-      upstreamBackoff().failed()
-      return
-    }
-    this.#backoff.failed()
+    const backoff =
+      failure.kind === 'transient' && failure.concernsAll ? upstreamBackoff() : this.#backoff
+    backoff.failed()
+    if (failure.kind === 'transient') return
     const isAboutUs = failure.poolerError.code === 'EUPSTREAMAUTH'
     this.#events.onRefusal(
       isAboutUs ? failure.poolerError : (failure.postgres ?? failure.poolerError),

@@ -14,6 +14,7 @@ import { query, terminate } from '../../shared/protocol/frontend-messages.ts'
 import { MessageReader } from '../../shared/protocol/message-reader.ts'
 import { Secret } from '../../shared/secret.ts'
 import { TestAuthority } from '../support/certificates.ts'
+import { eventually } from '../support/eventually.ts'
 import { startPostgres, type TestPostgres } from '../support/postgres.ts'
 import { certificateSignedWith, type SignatureKind } from '../support/signature-kinds.ts'
 import { makeTenant } from '../support/tenants.ts'
@@ -32,7 +33,8 @@ const authority = new TestAuthority()
 let postgres: TestPostgres
 let tenant: Tenant
 beforeAll(async () => {
-  postgres = await startPostgres({ hba, tls: authority.issue(['db.test', '127.0.0.1']) })
+  const settings = { max_connections: '10', max_wal_senders: '0' }
+  postgres = await startPostgres({ hba, settings, tls: authority.issue(['db.test', '127.0.0.1']) })
   for (const role of ['trusted', 'plain', 'scram', 'tls_only', 'rejected']) {
     await postgres.createRole(role, password.reveal())
   }
@@ -269,10 +271,37 @@ describe('what Postgres refuses', () => {
     }
   })
 
-  it('for want of connections is waited out', async () => {
+  const full = { kind: 'transient', postgres: { fields: { sqlState: '53300' } } }
+
+  it('for want of connections of a role, a database or for streams is waited out by them alone', async () => {
     await postgres.createRole('limited', password.reveal(), 'CONNECTION LIMIT 0')
-    const error = await failure(options('limited'))
-    expect(error).toMatchObject({ kind: 'transient', postgres: { fields: { sqlState: '53300' } } })
+    await postgres.createRole('streaming', password.reveal(), 'REPLICATION')
+    await postgres.query('CREATE DATABASE small CONNECTION LIMIT 0')
+    const refused = [
+      options('limited'),
+      options('scram', { database: 'small' }),
+      options('streaming', { parameters: { replication: 'database' } }),
+    ]
+    for (const opening of refused) {
+      expect(await failure(opening)).toMatchObject({ ...full, concernsAll: false })
+    }
+  })
+
+  it('for want of connections of the server is waited out by all', async () => {
+    const opened: OpenedServer[] = []
+    const openMore = async (role: string): Promise<unknown> => {
+      for (;;) opened.push(await openServer(options(role)))
+    }
+    try {
+      const reserved = await openMore('trusted').catch((error: unknown) => error)
+      expect(reserved).toMatchObject({ ...full, concernsAll: true })
+      await postgres.query('ALTER ROLE trusted SUPERUSER')
+      const none = await openMore('trusted').catch((error: unknown) => error)
+      expect(none).toMatchObject({ ...full, concernsAll: true })
+    } finally {
+      for (const { socket } of opened) socket.destroy()
+      await eventually(() => postgres.query('ALTER ROLE trusted NOSUPERUSER'))
+    }
   })
 
   it('is not tried with keys where only a password would do', async () => {
