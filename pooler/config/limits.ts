@@ -178,8 +178,17 @@ export const clientStatementBytesMax = 16 * 1024 * 1024
 /** Settings that one server reports: Postgres has fifteen. Every report costs time that grows with it. */
 export const reportedSettingsMax = 100
 
-/** Their names and values: some 500 characters with Postgres, but search_path may be long. */
-export const reportedCharactersMax = 32 * 1024
+/** Their names and values: some 500 characters with Postgres, and one long one. */
+export const reportedCharactersMax = 64 * 1024
+
+/** One of them, and all of a login: a search_path that is longer is told, and not kept. */
+export const reportBytesMax = 32 * 1024
+
+/**
+ * NotificationResponse: Postgres takes payloads under 8,000 bytes and channels under 64, which a client's
+ * encoding may make four times as long (MAX_CONVERSION_GROWTH).
+ */
+export const notificationBytesMax = 4 + 4 * (8_000 + nameBytesMax) + 2
 
 /** Connections over the limits that are told so at the same time; those beyond are closed silently. */
 export const turnedAwayMax = 64

@@ -5,7 +5,7 @@ import { PoolerError } from '../../shared/errors.ts'
 import { PostgresError } from '../../shared/protocol/error-response.ts'
 import { MessageReader, type WholeMessage } from '../../shared/protocol/message-reader.ts'
 import { backend } from '../../shared/protocol/message-types.ts'
-import { reportedCharactersMax, reportedSettingsMax } from '../config/limits.ts'
+import { reportBytesMax, reportedSettingsMax } from '../config/limits.ts'
 import { readParameter } from './login-messages.ts'
 import {
   brokenProtocol,
@@ -30,7 +30,7 @@ export class LoginConversation {
   readonly #messages = new MessageReader({ bodyBytesMax })
   #count = 0
   #bytes = 0
-  #reportedCharacters = 0
+  #reportedBytes = 0
 
   constructor(socket: Socket, target: OpenTarget, signal: AbortSignal) {
     this.#socket = socket
@@ -75,10 +75,10 @@ export class LoginConversation {
   #record(body: Buffer): void {
     const parameter = readParameter(body)
     if (parameter === null) throw this.broken('malformed ParameterStatus')
-    this.#reportedCharacters += body.length
+    this.#reportedBytes += body.length
     this.parameters.set(...parameter)
     const isTooMany = this.parameters.size > reportedSettingsMax
-    if (isTooMany || this.#reportedCharacters > reportedCharactersMax) {
+    if (isTooMany || this.#reportedBytes > reportBytesMax) {
       throw this.broken('endless reports')
     }
   }

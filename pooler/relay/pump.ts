@@ -181,9 +181,14 @@ export abstract class Pump {
   /** Writes to `output` what belongs behind the message that has just been passed. */
   protected insert(): void {}
 
-  /** Called from onHeader: onBody follows when the body is complete (its first seenBytesMax bytes). */
+  /** Called from onHeader: onBody follows when the body is complete (its first seenBytesMaxOf bytes). */
   protected see(): void {
     this.#isSeeing = true
+  }
+
+  /** Asked for a body that is split. */
+  protected seenBytesMaxOf(_type: number): number {
+    return seenBytesMax
   }
 
   /** Returns where the next piece to be passed begins. */
@@ -209,7 +214,7 @@ export abstract class Pump {
       return
     }
     if (this.#seen === null) {
-      this.#seen = Buffer.allocUnsafe(Math.min(framer.bodyBytes, seenBytesMax))
+      this.#seen = Buffer.allocUnsafe(Math.min(framer.bodyBytes, this.seenBytesMaxOf(framer.type)))
       this.#seenBytes = 0
     }
     const seen = this.#seen

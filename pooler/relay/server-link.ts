@@ -150,6 +150,16 @@ export abstract class ServerLink implements TransportReader {
     return true
   }
 
+  /** The same of one that is not kept: what the server has of this setting is not known from here on. */
+  takeLongReport(bytes: Buffer, at: number, isOwn: boolean): void {
+    const key = settingKey(bytes.toString('latin1', at, bytes.indexOf(0, at)))
+    const before = this.reported.get(key)
+    if (before !== undefined) this.#reportedCharacters -= before.length + key.length
+    this.reported.delete(key)
+    this.profile = null
+    if (!isOwn) this.sink.session?.onLongReport()
+  }
+
   #noteReport(name: string, value: string): void {
     const key = settingKey(name)
     const before = this.reported.get(key)

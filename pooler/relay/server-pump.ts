@@ -6,6 +6,7 @@ import { PostgresError } from '../../shared/protocol/error-response.ts'
 import { sync } from '../../shared/protocol/frontend-messages.ts'
 import { backend, headerBytes, status } from '../../shared/protocol/message-types.ts'
 import { readNotification } from '../../shared/protocol/notification.ts'
+import { notificationBytesMax, reportBytesMax } from '../config/limits.ts'
 import { headerOf, Pump, seenBytesMax } from './pump.ts'
 import { describe } from './reply-entries.ts'
 import type { ServerLink } from './server-link.ts'
@@ -25,6 +26,8 @@ export class ServerPump extends Pump {
   readonly #link: ServerLink
   /** Of the message being read: it answers a message of ours. */
   #isOwn = false
+  /** The report being read is kept. */
+  #isWhole = true
   /** The error being read has been swallowed; the sink passes on what it makes of it. */
   #isErrorRead = false
 
@@ -108,14 +111,16 @@ export class ServerPump extends Pump {
         if (isQuiet) return drop
         break
       case backend.parameterStatus:
-        // Whether the client is told depends on the value: it is written anew in onServerReport.
-        if (bodyBytes > seenBytesMax) return this.#break(`a report of ${bodyBytes} bytes`)
+        // Whether the client is told depends on the value, unless that is not kept.
         this.see()
-        return drop
+        this.#isWhole = bodyBytes <= reportBytesMax
+        if (this.#isWhole) return drop
+        break
       case backend.notificationResponse:
         // No part of a reply, whoever asked for that.
         if (this.#link.sink.listening === null) return this.#named(bodyBytes, chunk, bodyAt)
-        if (bodyBytes > seenBytesMax) return this.#break(`a notification of ${bodyBytes} bytes`)
+        if (bodyBytes > notificationBytesMax)
+          return this.#break(`a notification of ${bodyBytes} bytes`)
         this.see()
         return drop
     }
@@ -128,6 +133,11 @@ export class ServerPump extends Pump {
 
   protected override insert(): void {
     this.output?.write(answersTo(this.#link.tracker.takeDueFakes()))
+  }
+
+  protected override seenBytesMaxOf(type: number): number {
+    if (type === backend.parameterStatus) return reportBytesMax
+    return type === backend.notificationResponse ? notificationBytesMax : seenBytesMax
   }
 
   protected override onBadLength(bodyBytes: number): void {
@@ -169,7 +179,8 @@ export class ServerPump extends Pump {
         link.sink.onOwnRow(bytes, at, end)
         return
       case backend.parameterStatus:
-        if (!link.takeReport(bytes, at, end, this.#isOwn)) this.#break('endless reports')
+        if (!this.#isWhole) link.takeLongReport(bytes, at, this.#isOwn)
+        else if (!link.takeReport(bytes, at, end, this.#isOwn)) this.#break('endless reports')
         return
       case backend.notificationResponse: {
         const notification = readNotification(bytes, at, end)

@@ -9,6 +9,8 @@ import type { Transport } from './transport.ts'
 export interface SessionSink {
   /** ParameterStatus; `isOwn` when it came while a message of ours was being answered. */
   onReport(name: string, value: string, isOwn: boolean, link: ServerLink): void
+  /** One that is too long to be kept; it has been passed on. */
+  onLongReport(): void
   onTag(tag: SessionTag, link: ServerLink): void
   /** A ReadyForQuery has come, while the server bears a name that it must not, or has a schema changed. */
   onReady(link: ServerLink): void

@@ -290,6 +290,10 @@ export class SessionState implements SessionSink, SettingsInForce {
     this.#profile.onReport(name, reported, isOwn, link)
   }
 
+  onLongReport(): void {
+    this.#pins.add('large setting')
+  }
+
   onReady(link: ServerLink): void {
     if (link.hasChangedSchema && link.tracker.status === status.idle) {
       link.hasChangedSchema = false
