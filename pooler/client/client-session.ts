@@ -10,6 +10,7 @@ import { ConversationFailed } from '../pool/server-conversation.ts'
 import { Relay } from '../relay/relay.ts'
 import type { RelayEnd } from '../relay/relay-options.ts'
 import type { ServerLink } from '../relay/server-link.ts'
+import { boundToPast } from '../relay/setting-names.ts'
 import type { Tenant } from '../tenant/tenant.ts'
 import type { ClientConnection } from './client-connection.ts'
 import type { ClientServices } from './client-services.ts'
@@ -131,7 +132,7 @@ export class ClientSession implements PoolClient {
     this.#start(null, knownLoginState(reports, spelled, this.login.attribution))
   }
 
-  /** A server lost meanwhile is replaced: nothing of the client's has run on it. */
+  /** A server lost meanwhile, or spoilt for its settings, is replaced: nothing of the client's has run on it. */
   async #obtainWithSettings(): Promise<{ link: ServerLink; spelled: Settings }> {
     for (let attempt = 1; ; attempt++) {
       const link = await this.#obtain()
@@ -141,7 +142,7 @@ export class ClientSession implements PoolClient {
         return { link, spelled }
       } catch (error) {
         const isLost = error instanceof PoolerError && error.code === 'ESERVERLOST'
-        if (!isLost || attempt === serversTriedMax) throw error
+        if (!(isLost || link.isRetired) || attempt === serversTriedMax) throw error
       }
     }
   }
@@ -169,7 +170,9 @@ export class ClientSession implements PoolClient {
         this.#pool.discard(link, 'lost')
         throw new PoolerError('ESERVERLOST', { values: { reason: error.message }, cause: error })
       }
-      if (!(error instanceof ClientGone)) this.#pool.checkin(link)
+      if (error instanceof ClientGone) throw error
+      if (this.login.settings.has(boundToPast) && !link.isNew) link.isRetired = true
+      this.#pool.checkin(link)
       throw error
     }
   }

@@ -44,8 +44,6 @@ export class ServerConnection extends ServerLink {
   cancelledAtQueries = 0
   /** Who has the server then has asked for another meanwhile, for a later statement; null: nobody has. */
   cancelDueFor: ServerSink | null = null
-  /** Set by an operator's or a tenant's change: closed at the next checkin. */
-  isRetired = false
   /** Called when the last cancel connection has closed, in state settling. */
   onSettled: (() => void) | null = null
   /** What had come from it, and when, as of a tick that found something new or nothing owed. */

@@ -72,6 +72,10 @@ export abstract class ServerLink implements TransportReader {
   isFatalUntold = false
   /** The process id that its client was told at login, where it is not the server's; null: nobody was. */
   toldProcessId: number | null = null
+  /** Nobody's statements have run on it. */
+  isNew = true
+  /** Closed at the next checkin: an operator's or a tenant's change, or what it has been through. */
+  isRetired = false
   /** The last message to it was not sent whole: what is written now would be read as its rest. */
   isCutOff = false
   sink: ServerSink

@@ -15,10 +15,13 @@ import {
   restoreMessages,
   type SettingsProfile,
 } from './session-settings.ts'
+import { boundToPast } from './setting-names.ts'
 import { isOpen, type TextVerdict, unknownText } from './text-verdict.ts'
 
 type Setting = readonly [name: string, value: string]
 
+/** Servers, one after the other, that refuse the same client. */
+const refusalsMax = 20
 const discardAll = query('DISCARD ALL')
 const nothingApplied: ReadonlyMap<string, string> = new Map()
 
@@ -36,6 +39,11 @@ export class SessionRestorer {
   /** The answer being swallowed belongs to `rename`. */
   isRenaming = false
   readonly #startup: ReadonlyMap<string, string>
+  /** The server being brought to the client's settings: what it refuses, no other one would take. */
+  #isClean = false
+  #isBoundToPast = false
+  #isRefused = false
+  #refusals = 0
 
   constructor(startup: ReadonlyMap<string, string>) {
     this.#startup = startup
@@ -56,7 +64,8 @@ export class SessionRestorer {
     this.isRenaming = false
     link.transport.hold()
     let difference = differenceOf(profile, link, anyway)
-    if (link.lastPerson !== undefined && link.lastPerson !== person) {
+    const isOthers = link.lastPerson !== undefined && link.lastPerson !== person
+    if (isOthers) {
       // What no tag shows (functions, DO) must not pass from one person to another.
       link.tracker.sentOwnQuery()
       link.transport.write(discardAll)
@@ -67,6 +76,9 @@ export class SessionRestorer {
       difference = differenceOf(profile, afresh, anyway)
     }
     this.#write(link, difference)
+    this.#isBoundToPast = difference.set.some(([name]) => name === boundToPast)
+    this.#isClean = isOthers || link.lastPerson === undefined
+    if (this.#isBoundToPast) this.#isClean = link.isNew
     link.profile = profile
     link.startup = this.#startup
     link.lastPerson = person
@@ -76,9 +88,14 @@ export class SessionRestorer {
     return difference.tell
   }
 
-  finish(): void {
+  /** What was awaited has come. True where the client needs another server. */
+  finish(): boolean {
     this.isAwaited = false
     if (!this.isDue) this.#isRepeat = false
+    const isRefused = this.#isRefused
+    this.#isRefused = false
+    if (!isRefused) this.#refusals = 0
+    return isRefused
   }
 
   /** True where `reapply` has met a cancel that came late. A transaction would be lost. */
@@ -90,9 +107,24 @@ export class SessionRestorer {
     return true
   }
 
+  /**
+   * An error to what is awaited: nothing of the client's has run, so that what others have left on the
+   * server need not be its end. It goes on with one that is reset or new.
+   */
+  onRefused(link: ServerLink): boolean {
+    if (!this.isAwaited || this.isReapplying || this.#isClean || link.fatal !== null) return false
+    if (this.#refusals === refusalsMax) return false
+    this.#refusals++
+    this.#isRefused = true
+    if (this.#isBoundToPast) link.isRetired = true
+    else link.dirtyBy ??= 'refused settings'
+    return true
+  }
+
   /** The client leaves its server. */
   detach(link: ServerLink): void {
     this.#mayTake = false
+    link.isNew = false
     // What another client's had set it may have reset.
     if (link.startup !== this.#startup) link.startup = null
   }

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { extendedQuery, portalQuery, sync } from '../../shared/protocol/frontend-messages.ts'
+import { usualSettings } from './setting-names.ts'
 import { plainEnvironment, type TextSettings } from './text-environment.ts'
 
 /** Reported by servers, yet not ours to set: a difference is told to the client instead. */
@@ -148,9 +149,12 @@ function givenUp({ reported, applied, baseline }: ServerSettings): readonly stri
 export const restoreCount = (difference: SettingsDifference): number =>
   difference.set.length + difference.reset.length
 
-/** A difference that changes as whom statements run must be known to have worked before any runs. */
+/** What may be refused must be known to have worked before the client's message runs. */
 export const mustBeAwaited = ({ set, reset }: SettingsDifference): boolean =>
-  reset.some(isIdentity) || set.some(([name]) => isIdentity(name))
+  reset.some(mayBeRefused) || set.some(([name]) => mayBeRefused(name))
+
+/** Not an application's own settings either, which are waited for by nobody. */
+const mayBeRefused = (name: string): boolean => !usualSettings.has(name) && !name.includes('.')
 
 /** Not the same in every encoding that a client may have: it goes as bytes of the database's. */
 const beyondAscii = /\P{ASCII}/u

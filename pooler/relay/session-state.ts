@@ -223,16 +223,16 @@ export class SessionState implements SessionSink, SettingsInForce {
     if (this.#restorer.mayRepeat(error, link)) return true
     // A cancel that came late has met the new name: it is given again. A transaction would be lost.
     link.isMisnamed = this.#restorer.isRenaming && link.tracker.status === status.idle
-    return link.isMisnamed
+    return link.isMisnamed || this.#restorer.onRefused(link)
   }
 
-  /** What was awaited has come. True when that was an answer, with which a transaction is over. */
+  /** What was awaited has come. True where the client may leave: with an answer, or refused. */
   finish(link: ServerLink): boolean {
-    this.#restorer.finish()
+    const isRefused = this.#restorer.finish()
     this.#isHeld = false
     const { kind, hasFailed, isCanceled } = this.#question
     const rows = this.#question.take()
-    if (rows === null) return false
+    if (rows === null) return isRefused
     if (isCanceled) return true // It is as suspect as before.
     if (kind === 'division') {
       this.listening?.onDivided(hasFailed)

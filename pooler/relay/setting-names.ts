@@ -1,10 +1,7 @@
 // Settings that are treated by their names, all in lower case.
 import { transactionSettings } from './text-verdict.ts'
 
-/**
- * Any client may set them, and no server that has taken a value from its client refuses it for another:
- * nobody has to look. What is on no list of the server's is here as well.
- */
+/** Any client may set them, and a server takes what another one has taken: nobody has to look. */
 export const usualSettings: ReadonlySet<string> = new Set(
   `application_name bytea_output client_encoding client_min_messages datestyle default_transaction_deferrable
   default_transaction_isolation default_transaction_read_only enable_bitmapscan enable_hashjoin
@@ -27,3 +24,6 @@ export const unaskedSettings: ReadonlySet<string> = new Set([
   ssl_ecdh_curve ssl_groups ssl_max_protocol_version ssl_min_protocol_version ssl_passphrase_command
   ssl_tls13_ciphers unix_socket_directories`.split(/\s+/),
 ])
+
+/** A server that has had temporary tables refuses it, reset or not. */
+export const boundToPast = 'temp_buffers'

@@ -173,12 +173,14 @@ describe('difference', () => {
     })
   })
 
-  test('only what changes as whom one acts must be awaited', () => {
+  test('only what may be refused must be awaited, as whom one acts above all', () => {
     const difference = (set: [string, string][], reset: string[] = []) => ({ set, reset, tell: [] })
     expect(mustBeAwaited(difference([['timezone', 'UTC']], ['work_mem']))).toBe(false)
     expect(mustBeAwaited(difference([['role', 'other']]))).toBe(true)
     expect(mustBeAwaited(difference([['session_authorization', 'other']]))).toBe(true)
     expect(mustBeAwaited(difference([], ['role']))).toBe(true)
+    expect(mustBeAwaited(difference([], ['session_replication_role']))).toBe(true)
+    expect(mustBeAwaited(difference([['app.user', '7']], ['app.note']))).toBe(false)
   })
 })
 
