@@ -2,7 +2,7 @@
 // rollback, cancel, end of access.
 import type { PoolOptions } from './pool-options.ts'
 import type { ServerCloseReason, ServerConnection } from './server-connection.ts'
-import { clearServer, resetServer, rollbackServer } from './server-reset.ts'
+import { clearServer, endsWhenIdle, resetServer, rollbackServer } from './server-reset.ts'
 import { abortServer, stopServer } from './server-stop.ts'
 
 export interface ReturnEvents {
@@ -26,15 +26,16 @@ export class ReturnedServers {
     const { mode } = this.#options.key
     if (mode === 'direct') this.#events.onSpent(server, 'client_left')
     else if (server.dirtyBy !== null || mode === 'session') this.#reset(server)
-    else if (server.needsResetAll || server.isListening) this.#clear(server)
+    else if (server.needsResetAll || server.isListening || endsWhenIdle(server)) this.#clear(server)
     else this.#events.onClean(server)
   }
 
   rollback(server: ServerConnection): void {
     const { key, clock } = this.#options
+    const isOwn = server.isListening || endsWhenIdle(server)
     if (key.mode === 'direct') {
       this.#events.onSpent(server, 'client_left')
-    } else if (key.mode === 'session' || server.dirtyBy !== null || server.isListening) {
+    } else if (key.mode === 'session' || server.dirtyBy !== null || isOwn) {
       this.#reset(server)
     } else {
       this.#work(server, 'reset_failed', () => rollbackServer(server, rollbackTimeoutMs, clock))

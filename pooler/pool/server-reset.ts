@@ -9,6 +9,8 @@ import { converse } from './server-conversation.ts'
 const rollback = query('ROLLBACK')
 const discardAll = query('DISCARD ALL')
 const resetAll = query('RESET ALL')
+const idleLimit = 'idle_session_timeout'
+const resetIdleLimit = query(`RESET ${idleLimit}`)
 const unlistenAll = query('UNLISTEN *')
 const resetSettings = query('RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL')
 const rollbackAndDiscard = Buffer.concat([rollback, discardAll])
@@ -75,6 +77,10 @@ function forgetAll(link: ServerLink): void {
   link.lastPerson = undefined
 }
 
+/** Its client's limit for idle sessions is set on it, and would end it while others count on it. */
+export const endsWhenIdle = ({ applied }: ServerLink): boolean =>
+  applied.size > 0 && applied.has(idleLimit)
+
 /** Settings and channels only: prepared statements stay. False when it did not work. */
 export async function clearServer(
   link: ServerLink,
@@ -83,6 +89,7 @@ export async function clearServer(
 ): Promise<boolean> {
   const messages: Buffer[] = []
   if (link.needsResetAll) messages.push(resetAll)
+  else if (endsWhenIdle(link)) messages.push(resetIdleLimit)
   if (link.isListening) messages.push(unlistenAll)
   const bytes = Buffer.concat(messages)
   try {
@@ -92,6 +99,8 @@ export async function clearServer(
     return false
   }
   if (link.needsResetAll) forgetSettings(link)
+  // The client that has set it gets it again with its next transaction.
+  else if (link.applied.delete(idleLimit)) link.profile = null
   link.isListening = false
   return true
 }
