@@ -104,27 +104,46 @@ export class TenantStore {
     })
   }
 
-  /** A branch has its parent's state: `conflict` names the parent. */
-  async setJit(ref: string, isEnabled: boolean): Promise<Tenant> {
-    const tenant = await this.#read(ref)
-    if (tenant.parentRef !== null) {
-      throw new StoreRefusal('conflict', `temporary access is set on project ${tenant.parentRef}`)
-    }
-    return this.#update(ref, { use_jit: isEnabled })
+  /**
+   * null where TLS is not enforced, which temporary access needs to go on. A branch has its parent's
+   * state: `conflict` names the parent.
+   */
+  async setJit(ref: string, isEnabled: boolean): Promise<Tenant | null> {
+    const isSet = await this.#change(async (transaction) => {
+      const stored = await lockExisting(transaction, ref)
+      if (stored.parent_ref !== null) {
+        throw new StoreRefusal(
+          'conflict',
+          `temporary access is set on project ${stored.parent_ref}`,
+        )
+      }
+      if (isEnabled && !stored.enforce_ssl) return false
+      const change = transaction.updateTable('tenants').set({ use_jit: isEnabled })
+      await change.where('ref', '=', ref).execute()
+      return true
+    })
+    return isSet ? this.#read(ref) : null
   }
 
-  /** Of the project and its branches. A branch has its parent's: `conflict` names the parent. */
-  async setEnforceSsl(ref: string, isEnforced: boolean): Promise<Tenant> {
-    const tenant = await this.#read(ref)
-    if (tenant.parentRef !== null) {
-      throw new StoreRefusal('conflict', `TLS is enforced on project ${tenant.parentRef}`)
-    }
-    await this.#db
-      .updateTable('tenants')
-      .set({ enforce_ssl: isEnforced })
-      .where(({ or, eb }) => or([eb('ref', '=', ref), eb('parent_ref', '=', ref)]))
-      .execute()
-    return this.#read(ref)
+  /**
+   * Of the project and its branches. null where temporary access is on, which needs it to stay. A branch
+   * has its parent's: `conflict` names the parent.
+   */
+  async setEnforceSsl(ref: string, isEnforced: boolean): Promise<Tenant | null> {
+    const isSet = await this.#change(async (transaction) => {
+      const stored = await lockExisting(transaction, ref)
+      if (stored.parent_ref !== null) {
+        throw new StoreRefusal('conflict', `TLS is enforced on project ${stored.parent_ref}`)
+      }
+      if (!isEnforced && stored.use_jit) return false
+      await transaction
+        .updateTable('tenants')
+        .set({ enforce_ssl: isEnforced })
+        .where(({ or, eb }) => or([eb('ref', '=', ref), eb('parent_ref', '=', ref)]))
+        .execute()
+      return true
+    })
+    return isSet ? this.#read(ref) : null
   }
 
   /** `invalid` where passwords are stored per role, or where there is no manager. */
@@ -134,9 +153,7 @@ export class TenantStore {
     password: Secret<string>,
   ): Promise<Tenant> {
     await this.#change(async (transaction) => {
-      const stored = await lockTenant(transaction, ref)
-      if (stored === null) throw new StoreRefusal('not_found', `project ${ref} does not exist`)
-      if (stored.require_user) {
+      if ((await lockExisting(transaction, ref)).require_user) {
         throw new StoreRefusal('invalid', 'this tenant stores a password for each role')
       }
       const { numUpdatedRows } = await transaction
@@ -176,8 +193,7 @@ export class TenantStore {
 
   async #read(ref: string): Promise<Tenant> {
     const tenant = await this.findByRef(ref)
-    if (tenant === null) throw new StoreRefusal('not_found', `project ${ref} does not exist`)
-    return tenant
+    return tenant ?? refuseMissing(ref)
   }
 
   async #change<Result>(run: (transaction: Transaction<Schema>) => Promise<Result>) {
@@ -223,17 +239,21 @@ export class TenantStore {
 }
 
 /** First of all, for a change of its roles updates it too: two changes of one tenant wait here. */
-async function lockTenant(
-  transaction: Transaction<Schema>,
-  ref: string,
-): Promise<Pick<TenantsTable, 'require_user'> | null> {
+async function lockTenant(transaction: Transaction<Schema>, ref: string) {
   const row = await transaction
     .selectFrom('tenants')
-    .select('require_user')
+    .select(['parent_ref', 'require_user', 'use_jit', 'enforce_ssl'])
     .where('ref', '=', ref)
     .forNoKeyUpdate()
     .executeTakeFirst()
   return row ?? null
+}
+
+const lockExisting = async (transaction: Transaction<Schema>, ref: string) =>
+  (await lockTenant(transaction, ref)) ?? refuseMissing(ref)
+
+function refuseMissing(ref: string): never {
+  throw new StoreRefusal('not_found', `project ${ref} does not exist`)
 }
 
 /** True when the tenant was made. */

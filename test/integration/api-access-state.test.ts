@@ -96,6 +96,30 @@ test('TLS enforcement cannot end while temporary access is enabled', async () =>
   })
 })
 
+test('temporary access does not go on where TLS was given up while the database was asked', async () => {
+  const slow = await setUpApi(
+    {},
+    {
+      databaseFacts: async ({ ref: asked }) => {
+        await slow.deps.tenants.setEnforceSsl(asked, false)
+        return { serverVersionNum: 180_000 }
+      },
+    },
+  )
+  try {
+    const project = await slow.project({ useJit: false })
+    const { token } = await slow.person({ [project]: 'owner' })
+    const url = `/v1/projects/${project}/jit-access`
+    const answer = await slow.ask(token, { method: 'PUT', url, payload: { state: 'enabled' } })
+    const unavailableReason = 'ssl_enforcement_required'
+    expect(answer.statusCode).toBe(409)
+    expect(answer.json()).toMatchObject({ state: 'unavailable', unavailableReason })
+    expect(await slow.deps.tenants.findByRef(project)).toMatchObject({ useJit: false })
+  } finally {
+    await slow.close()
+  }
+})
+
 test("a branch shows its parent's state and is not the place to change it", async () => {
   await ask('/jit-access', { state: 'enabled' })
   const branch = await api.project({ parentRef: ref, useJit: false })

@@ -107,7 +107,7 @@ test('what goes along with a deleted row is heard too', async () => {
 })
 
 test("a change of the parent's state is a change of its branches", async () => {
-  await metadata.tenants.put('upper', someTenant())
+  await metadata.tenants.put('upper', someTenant({ enforceSsl: true }))
   await metadata.tenants.put('lower', someTenant({ parentRef: 'upper' }))
   const { heard } = await openFeed()
   await metadata.tenants.setJit('upper', true)

@@ -168,6 +168,19 @@ test('a branch has the state of its parent, and no state or branches of its own'
   expect(await setup.metadata.tenants.findByRef(branch.ref)).toBeNull()
 })
 
+test('of temporary access and its condition, whichever comes second is refused', async () => {
+  const { ref } = await setup.newProject({ enforceSsl: true })
+  const { tenants } = setup.metadata
+  for (let round = 0; round < 10; round++) {
+    const both = await Promise.all([tenants.setJit(ref, true), tenants.setEnforceSsl(ref, false)])
+    expect(both.filter((one) => one === null)).toHaveLength(1)
+    const now = await tenants.findByRef(ref)
+    expect(now?.useJit).toBe(now?.enforceSsl)
+    await tenants.setJit(ref, false)
+    await tenants.setEnforceSsl(ref, true)
+  }
+})
+
 test('details tell whether a password is stored, and pages go on by ref', async () => {
   const tenant = await setup.newProject({ users: [{ dbUser: 'a', dbPassword: null }] })
   const details = await setup.metadata.tenants.findDetails(tenant.ref)

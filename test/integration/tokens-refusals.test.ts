@@ -169,8 +169,7 @@ test.each(Object.keys(cases) as RefusalReason[])(
       })
       expect(events).toMatchObject([{ action: 'refused', reason, address: '127.0.0.1' }])
     } finally {
-      await control().tenants.setJit(project.ref, true)
-      await eventually(() => control().tenantCache.peek(project.ref)?.useJit === true)
+      await pooler.change(project, { useJit: true })
     }
   },
 )

@@ -67,7 +67,9 @@ function stateRoutes(app: ApiApp, deps: ApiDeps, path: string): void {
         if (unavailable !== null) throw unavailableError(unavailable)
       }
       if (isEnabled !== tenant.useJit) {
-        await deps.tenants.setJit(tenant.ref, isEnabled)
+        // TLS may have been given up while the database was asked.
+        const set = await deps.tenants.setJit(tenant.ref, isEnabled)
+        if (set === null) throw unavailableError('ssl_enforcement_required')
         recordChange(deps, request, {
           action: 'state_changed',
           details: { state: request.body.state },
@@ -113,11 +115,10 @@ function sslRoutes(app: ApiApp, deps: ApiDeps): void {
       refuseOnBranch(project)
       const { tenant } = project
       const isEnforced = request.body.requestedConfig.database
-      if (!isEnforced && tenant.useJit) {
-        throw conflict('temporary access is enabled and needs TLS; disable it first')
-      }
+      if (!isEnforced && tenant.useJit) throw tlsNeeded()
       if (isEnforced !== tenant.enforceSsl) {
-        await deps.tenants.setEnforceSsl(tenant.ref, isEnforced)
+        const set = await deps.tenants.setEnforceSsl(tenant.ref, isEnforced)
+        if (set === null) throw tlsNeeded()
         recordChange(deps, request, {
           action: 'ssl_enforcement_changed',
           details: { database: isEnforced },
@@ -127,6 +128,9 @@ function sslRoutes(app: ApiApp, deps: ApiDeps): void {
     },
   )
 }
+
+const tlsNeeded = (): ApiError =>
+  conflict('temporary access is enabled and needs TLS; disable it first')
 
 const sslState = (
   isEnforced: boolean,
