@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { RoleVerdict } from '../../pooler/access/role-verdict.ts'
 import { type ApiSetup, type Person, setUpApi } from '../support/api-setup.ts'
+import { makeVerdict } from '../support/rules.ts'
 
 let api: ApiSetup
 let ref: string
@@ -161,6 +163,44 @@ describe('PUT of rules', () => {
       assignableRoles.list = list
     }
     expect(await api.deps.rules.find(ref, developer.userId)).toEqual(before)
+  })
+
+  test('takes one of two back whatever the database says, and gives nothing meanwhile', async () => {
+    let isAway = false
+    const roles = new Map<string, RoleVerdict>()
+    const list = async () => {
+      if (isAway) throw new Error('away')
+      return [...roles.values()]
+    }
+    const { assignableRoles } = api.deps
+    const two = await setUpApi({}, { assignableRoles: { ...assignableRoles, list } })
+    try {
+      const project = await two.project()
+      const { token, userId } = await two.person({ [project]: 'owner' })
+      for (const role of ['app', 'reader']) roles.set(role, makeVerdict(role))
+      const put = (...given: string[]) => {
+        const url = `/v1/projects/${project}/database/jit`
+        const payload = { user_id: userId, roles: given.map((role) => ({ role })) }
+        return two.ask(token, { method: 'PUT', url, payload })
+      }
+      expect((await put('app', 'reader')).statusCode).toBe(200)
+      const before = await two.deps.rules.find(project, userId)
+      roles.clear()
+      expect((await put('app', 'reader')).json().warnings).toEqual([
+        'app: the database has no role app; nobody logs in by this rule',
+        'reader: the database has no role reader; nobody logs in by this rule',
+      ])
+      isAway = true
+      expect((await put('app', 'other')).statusCode).toBe(502)
+      const left = await put('app')
+      expect([left.statusCode, left.json().warnings]).toEqual([
+        200,
+        ['the database could not be asked; the rules that stay are as they were given'],
+      ])
+      expect((await two.deps.rules.find(project, userId))?.rules).toEqual([before?.rules[0]])
+    } finally {
+      await two.close()
+    }
   })
 
   test('names the key that was written in its refusal', async () => {
