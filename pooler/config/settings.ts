@@ -224,7 +224,7 @@ export const settings = {
   ),
   API_PUBLIC_URL: optional(
     baseUrl,
-    'Where people reach the API, for links in invitations; unset: the address that the inviting request used.',
+    'Where people reach the API, for links in invitations; unset: the address that the inviting request used, with `INVITE_WEBHOOK_URL` only a name of the certificate or this machine.',
   ),
   INVITE_WEBHOOK_URL: optional(
     webhookUrl,

@@ -307,4 +307,37 @@ describe('with a webhook', () => {
       await hooked.close()
     }
   })
+
+  test('whoever invites does not choose where the link leads', async () => {
+    const links: unknown[] = []
+    const push = ({ data }: WebhookMessage) => links.push(data.link) > 0
+    const covers = (name: string) => name === 'latchkey.example.com'
+    const tls = { covers, contextFor: () => undefined, defaultPair: {} } as never
+    const hooked = await setUpApi({}, { inviteWebhook: { push } })
+    Object.assign(hooked.deps.settings, { tls })
+    try {
+      hooked.world.addRole('app')
+      const project = await hooked.project()
+      const person = await hooked.person({ [project]: 'owner' })
+      const from = async (host: string) => {
+        const answer = await hooked.ask(person.token, {
+          method: 'POST',
+          url: path('invite', project),
+          headers: { host },
+          payload: { email: `${host.length}@example.com`, roles: [{ role: 'app' }] },
+        })
+        return answer.statusCode
+      }
+      for (const host of ['evil.example', '192.0.2.1', '127.0.0.1:99999']) {
+        expect(await from(host)).toBe(host.startsWith('127') ? 400 : 421)
+      }
+      expect(await hooked.deps.invitations.list(project, hooked.clock.wallMs())).toEqual([])
+      for (const host of ['latchkey.example.com:8443', 'localhost:4000']) {
+        expect(await from(host)).toBe(200)
+        expect(new URL(String(links.pop())).host).toBe(host)
+      }
+    } finally {
+      await hooked.close()
+    }
+  })
 })

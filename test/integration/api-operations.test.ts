@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { get } from 'node:https'
 import { type AddressInfo, connect } from 'node:net'
+import { hostname } from 'node:os'
 import { SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { PoolerError } from '../../shared/errors.ts'
@@ -51,11 +52,21 @@ describe('metrics without a secret', () => {
     [{ headers: { 'x-forwarded-proto': 'https' } }],
     [{ headers: { forwarded: 'for=127.0.0.1' } }],
     [{ remoteAddress: '192.0.2.1', headers: { 'x-forwarded-for': '127.0.0.1' } }],
+    // A page of that name, which was made to lead here (DNS rebinding).
+    [{ headers: { host: 'evil.example' } }],
+    [{ headers: { host: '127.0.0.1:99999' } }],
   ])('are refused to %o', async (request) => {
     const answer = await api.ask(null, { url: '/metrics', ...request })
     expect([answer.statusCode, answer.body]).toEqual([403, ''])
   })
 })
+
+test.each(['127.0.0.1:4000', '[::1]', 'localhost:4000', 'pooler', hostname()])(
+  'metrics without a secret are told under the name %s',
+  async (host) => {
+    expect((await api.ask(null, { url: '/metrics', headers: { host } })).statusCode).toBe(200)
+  },
+)
 
 describe('metrics with a secret', () => {
   test('need its token, from loopback too', async () => {

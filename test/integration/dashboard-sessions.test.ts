@@ -122,6 +122,8 @@ describe('a cookie', () => {
     const rebound = { host: 'rebound.example:4000', origin: 'http://rebound.example:4000' }
     expect(await profileStatus(cookie, rebound)).toBe(421)
     expect((await api.ask(null, { url: '/', headers: rebound })).statusCode).toBe(421)
+    const none = { host: '127.0.0.1:99999' }
+    expect((await api.ask(null, { url: '/', headers: none })).statusCode).toBe(400)
     expect((await signIn(person.token, rebound)).statusCode).toBe(421)
   })
 

@@ -9,6 +9,7 @@ import type { ApiApp } from '../api-app.ts'
 import type { ApiDeps } from '../api-deps.ts'
 import { ApiError, badRequest, notFound } from '../api-error.ts'
 import { actingOf, callerOf, type ProjectView, projectOf, refuseOnBranch } from '../authorize.ts'
+import { linkOriginOf } from '../own-origin.ts'
 import { recordChange } from '../record-change.ts'
 import { judgeRoles } from '../role-judgement.ts'
 import { invitedRuleAnswer, readRules, ruleAnswer, ruleWarnings } from '../rule-input.ts'
@@ -42,6 +43,7 @@ function inviteRoute(app: ApiApp, deps: ApiDeps): void {
       const project = projectOf(request)
       refuseOnBranch(project)
       const { tenant } = project
+      const base = baseOf(deps, request)
       const invited = readInvited(deps, request.body)
       const { rules, ...judged } = await judgeRoles(deps, tenant, invited, { key: 'roles' })
       const warnings = [...ruleWarnings(rules), ...judged.warnings]
@@ -54,7 +56,7 @@ function inviteRoute(app: ApiApp, deps: ApiDeps): void {
         expiresAtMs: nowMs + invitationDaysMax * dayMs,
         nowMs,
       })
-      const link = linkOf(deps, request, invitation, token)
+      const link = linkOf(base, invitation, token)
       await deliver(deps, request, project, invitation, link)
       const { id, email } = invitation
       recordChange(deps, request, {
@@ -157,14 +159,14 @@ function readInvited(deps: ApiDeps, { roles }: InviteBody): readonly InvitedRule
   })
 }
 
+/** Whoever gets the link back may as well have asked for it under any name. */
+function baseOf({ inviteWebhook, settings }: ApiDeps, request: FastifyRequest): string {
+  if (inviteWebhook !== null) return linkOriginOf(request, settings)
+  return settings.publicUrl ?? `${request.protocol}://${request.host}`
+}
+
 /** Behind the `#`, so that no server on the way to the page sees or logs it. */
-function linkOf(
-  { settings }: ApiDeps,
-  request: FastifyRequest,
-  { ref, email }: Invitation,
-  token: Secret<string>,
-): string {
-  const base = settings.publicUrl ?? `${request.protocol}://${request.host}`
+function linkOf(base: string, { ref, email }: Invitation, token: Secret<string>): string {
   const secret = new URLSearchParams({ email, token: token.reveal() })
   return `${base}/invite/${encodeURIComponent(ref)}#${secret.toString()}`
 }

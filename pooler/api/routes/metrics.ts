@@ -1,10 +1,11 @@
 // What Prometheus scrapes. Without a secret only a process on this machine may ask, and only itself:
-// a proxy on this machine would ask for anybody.
+// a proxy on this machine would ask for anybody, and a browser for the page of a foreign name.
 import type { FastifyRequest } from 'fastify'
 import { isLoopback } from '../../accept/address-filter.ts'
 import type { ApiApp } from '../api-app.ts'
 import type { ApiDeps, RenderedMetrics } from '../api-deps.ts'
 import { isSignedByUs } from '../jwt-guard.ts'
+import { isOwnName } from '../own-origin.ts'
 import { nothing, refParams } from '../schemas/common.ts'
 import { metricsText } from '../schemas/operations.ts'
 
@@ -39,7 +40,8 @@ async function mayScrape(request: FastifyRequest, deps: ApiDeps): Promise<boolea
   }
   // The socket's own peer, whatever trusted proxies say about theirs.
   const isNear = isLoopback(request.socket.remoteAddress ?? '')
-  return isNear && !Object.keys(request.headers).some(isForwarding)
+  if (!isNear || Object.keys(request.headers).some(isForwarding)) return false
+  return isOwnName(request, deps.settings)
 }
 
 const isForwarding = (name: string): boolean =>
