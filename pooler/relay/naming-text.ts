@@ -3,7 +3,7 @@
 import type { Statement } from './statement-catalog.ts'
 import { referencesIn, type StatementReference } from './statement-references.ts'
 import type { Translation } from './statement-translation.ts'
-import type { TextEnvironment } from './text-environment.ts'
+import type { TextEnvironment, TextSettings } from './text-environment.ts'
 
 export interface NamingText {
   readonly environment: TextEnvironment
@@ -30,11 +30,11 @@ interface LatestForm {
 export function namingTextOf(
   content: Buffer,
   environment: TextEnvironment,
-  hasBackslashes: boolean,
+  settings: TextSettings,
 ): NamingText | null {
   const end = content.indexOf(0)
   const text = content.toString('latin1', 0, end === -1 ? content.length : end)
-  const references = referencesIn(text, hasBackslashes)
+  const references = referencesIn(text, settings)
   const [only] = references
   if (only === undefined || references.length > 1) return null
   return { environment, content: Buffer.from(content), text, references: [only], latest: null }

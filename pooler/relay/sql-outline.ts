@@ -1,17 +1,23 @@
 // SQL with its comments and what stands in its strings blanked, each character in its place: what is found by
-// patterns in it are words and names (Postgres manual, "Lexical Structure"). Linear.
+// patterns in it are words and names (Postgres manual, "Lexical Structure"). Linear. The client's encoding is not
+// known: a letter may end in a sign (see wide-letters.ts).
+import { commentEnd, dollarPattern, lineEnd, nameEnd, stringEnd } from './sql-lexemes.ts'
 
 export interface SqlOutline {
   /** As long as the text. A string, of whatever form, is blanks between two `'`. */
   readonly text: string
-  /** A name is written with escapes (`U&"…"`), or a string ends elsewhere by other settings. */
+  /** A name is written with escapes (`U&"…"`), or a string ends elsewhere by other settings or encodings. */
   readonly isUncertain: boolean
 }
 
 const specialPattern = /['"$]|--|\/\*/g
-const dollarPattern = /\$(?:[a-z_\x80-\xff][\w\x80-\xff]*)?\$/iy
 const namePattern = /[\w$\x80-\xff]/
-const lineEndPattern = /[\n\r]/g
+/** Outside of strings they count as letters, where one may end in them. */
+const signPattern = /(?<=[\x80-\xff])[@[\\\]^`{|}~]/g
+/** It may be the end of a letter, and escape nothing. */
+const doubtfulEscape = /[\x80-\xff]\\+'/
+/** Behind it a prefix of a string, or a `$`, may go on a name. */
+const doubtfulStart = /[\x80-\xff][@[\\\]^`{|}~]e?$/i
 
 /** `text` has one character for each byte. */
 export function outlineOf(text: string): SqlOutline {
@@ -33,18 +39,22 @@ export function outlineOf(text: string): SqlOutline {
     passTo(found.index)
     switch (found[0]) {
       case "'": {
-        const end = stringEnd(text, at, hasPrefix(text, at, 'e'))
+        const hasEscapes = hasPrefix(text, at, 'e')
+        const end = stringEnd(text, at, hasEscapes)
+        const string = text.slice(at, end)
         // A backslash in front of a quote is an escape where standard_conforming_strings is off.
-        if (!hasPrefix(text, at, 'e') && text.slice(at, end).includes("\\'")) isUncertain = true
+        if (hasEscapes ? doubtfulEscape.test(string) : string.includes("\\'")) isUncertain = true
+        if (hasEscapes && isDoubtful(text, at)) isUncertain = true
         blankTo(end, "'")
         break
       }
       case '"':
         if (text[at - 1] === '&' && hasPrefix(text, at - 1, 'u')) isUncertain = true
-        passTo(nameEnd(text, at))
+        passTo(nameEnd(text, at) ?? text.length)
         break
       case '$': {
         const end = dollarEnd(text, at)
+        if (isDoubtful(text, at)) isUncertain = true
         if (end === null) passTo(at + 1)
         else blankTo(end, "'")
         break
@@ -57,32 +67,17 @@ export function outlineOf(text: string): SqlOutline {
     }
   }
   passTo(text.length)
-  return { text: outline, isUncertain }
+  return { text: outline.replace(signPattern, '\x80'), isUncertain }
 }
+
+/** What begins at `at` may be part of a name. */
+const isDoubtful = (text: string, at: number): boolean =>
+  doubtfulStart.test(text.slice(Math.max(0, at - 3), at))
 
 /** The letter stands right in front, and is not the end of a word. */
 function hasPrefix(text: string, at: number, letter: string): boolean {
   if (text[at - 1]?.toLowerCase() !== letter) return false
   return at < 2 || !namePattern.test(text[at - 2] as string)
-}
-
-/** Behind the quote that ends it, or the end of the text. */
-function stringEnd(text: string, quoteAt: number, hasBackslashes: boolean): number {
-  for (let at = quoteAt + 1; at < text.length; at++) {
-    const letter = text[at]
-    if (letter === '\\' && hasBackslashes) at++
-    else if (letter === "'") {
-      if (text[at + 1] !== "'") return at + 1
-      at++
-    }
-  }
-  return text.length
-}
-
-function nameEnd(text: string, quoteAt: number): number {
-  let end = text.indexOf('"', quoteAt + 1)
-  while (end !== -1 && text[end + 1] === '"') end = text.indexOf('"', end + 2)
-  return end === -1 ? text.length : end + 1
 }
 
 /** null: it begins no string. */
@@ -93,22 +88,4 @@ function dollarEnd(text: string, at: number): number | null {
   if (delimiter === undefined) return null
   const end = text.indexOf(delimiter, at + delimiter.length)
   return end === -1 ? text.length : end + delimiter.length
-}
-
-function lineEnd(text: string, at: number): number {
-  lineEndPattern.lastIndex = at
-  return lineEndPattern.exec(text)?.index ?? text.length
-}
-
-/** Comments nest. */
-function commentEnd(text: string, from: number): number {
-  let depth = 0
-  for (let at = from; at < text.length; at++) {
-    if (text[at] === '/' && text[at + 1] === '*') depth++
-    else if (text[at] === '*' && text[at + 1] === '/') depth--
-    else continue
-    at++
-    if (depth === 0) return at + 1
-  }
-  return text.length
 }

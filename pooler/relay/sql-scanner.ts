@@ -1,5 +1,7 @@
 // Cuts SQL into the few kinds of tokens that it takes to find keywords and names (Postgres manual,
 // "Lexical Structure"): what stands in comments, strings and quotes is no keyword. Synchronous, linear.
+import { commentEnd, dollarPattern, lineEnd, nameEnd, stringEnd } from './sql-lexemes.ts'
+import { withoutSigns } from './wide-letters.ts'
 
 export type TokenKind =
   | 'word'
@@ -14,26 +16,28 @@ export type TokenKind =
 
 const wordPattern = /[a-z_\x80-\xff][\w$\x80-\xff]*/iy
 const numberPattern = /[\d.][\w.$\x80-\xff]*/y
-const dollarPattern = /\$(?:[a-z_\x80-\xff][\w\x80-\xff]*)?\$/iy
 const spacePattern = /[ \t\n\r\f\v]+/y
-const lineEndPattern = /[\n\r]/g
 
 export class SqlScanner {
+  /** As it came; and without what is no sign in its client's encoding. */
+  readonly #written: string
   readonly #text: string
   readonly #hasBackslashes: boolean
   /** Of the token: where it begins, and where it ends. */
   from = 0
   to = 0
   kind: TokenKind = 'other'
-  /** Of a word, as written; of a quoted name, what it names. */
+  /** Of a word, as read; of a quoted name, what it names. */
   value = ''
 
   /**
    * `text` has one character for each byte. `hasBackslashes`: standard_conforming_strings is off, so
-   * that a backslash escapes in every string.
+   * that a backslash escapes in every string. `encoding`: the client's; undefined: one whose letters have no
+   * signs in them.
    */
-  constructor(text: string, hasBackslashes: boolean) {
-    this.#text = text
+  constructor(text: string, hasBackslashes: boolean, encoding?: string) {
+    this.#written = text
+    this.#text = withoutSigns(text, encoding)
     this.#hasBackslashes = hasBackslashes
   }
 
@@ -48,6 +52,15 @@ export class SqlScanner {
   /** A word in any case; `word` is in lower case. */
   is(word: string): boolean {
     return this.kind === 'word' && this.value.toLowerCase() === word
+  }
+
+  /** What a word or a quoted name names. Letters beyond ASCII Postgres keeps in UTF-8 as they are. */
+  get name(): string {
+    if (this.kind === 'quoted') return this.value
+    const written = this.#written.slice(this.from, this.to)
+    return written.replace(/[A-Z]/g, (letter, at: number) => {
+      return this.value[at] === letter ? letter.toLowerCase() : letter
+    })
   }
 
   #read(): TokenKind {
@@ -84,27 +97,15 @@ export class SqlScanner {
   }
 
   #string(quoteAt: number, hasBackslashes: boolean): TokenKind {
-    const text = this.#text
-    let at = quoteAt + 1
-    for (; at < text.length; at++) {
-      const letter = text[at]
-      if (letter === '\\' && hasBackslashes) at++
-      else if (letter === "'") {
-        if (text[at + 1] !== "'") break
-        at++
-      }
-    }
-    this.to = Math.min(at + 1, text.length)
+    this.to = stringEnd(this.#text, quoteAt, hasBackslashes)
     return 'string'
   }
 
   #quoted(quoteAt: number): TokenKind {
-    const text = this.#text
-    let end = text.indexOf('"', quoteAt + 1)
-    while (end !== -1 && text[end + 1] === '"') end = text.indexOf('"', end + 2)
-    this.to = end === -1 ? text.length : end + 1
-    if (end === -1) return 'other'
-    this.value = text.slice(quoteAt + 1, end).replaceAll('""', '"')
+    const end = nameEnd(this.#text, quoteAt)
+    this.to = end ?? this.#text.length
+    if (end === null) return 'other'
+    this.value = this.#written.slice(quoteAt + 1, end - 1).replaceAll('""', '"')
     return 'quoted'
   }
 
@@ -112,28 +113,10 @@ export class SqlScanner {
     const text = this.#text
     for (;;) {
       this.#match(spacePattern)
-      if (text.startsWith('--', this.to)) {
-        lineEndPattern.lastIndex = this.to
-        this.to = lineEndPattern.exec(text)?.index ?? text.length
-      } else if (text.startsWith('/*', this.to)) this.#skipComment()
+      if (text.startsWith('--', this.to)) this.to = lineEnd(text, this.to)
+      else if (text.startsWith('/*', this.to)) this.to = commentEnd(text, this.to)
       else return
     }
-  }
-
-  /** Comments nest. */
-  #skipComment(): void {
-    const text = this.#text
-    let depth = 0
-    for (let at = this.to; at < text.length; at++) {
-      if (text[at] === '/' && text[at + 1] === '*') depth++
-      else if (text[at] === '*' && text[at + 1] === '/') depth--
-      else continue
-      at++
-      if (depth > 0) continue
-      this.to = at + 1
-      return
-    }
-    this.to = text.length
   }
 
   #match(pattern: RegExp): boolean {

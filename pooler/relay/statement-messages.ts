@@ -113,12 +113,12 @@ export class StatementMessages {
   #onNamingQuery(
     { bodyBytes, chunk, at }: ClientPump,
     link: ServerLink,
-    { hasBackslashes }: TextSettings,
+    settings: TextSettings,
     verdict: TextVerdict,
   ): Verdict {
     const text = chunk.toString('latin1', at, at + bodyBytes - 1)
     // A NUL in it is a fault, which the server finds.
-    const references = text.includes('\0') ? [] : referencesIn(text, hasBackslashes)
+    const references = text.includes('\0') ? [] : referencesIn(text, settings)
     if (this.#statements.isAnyUncertain(references)) return hold
     const translation = this.#statements.inSql.translate(text, references)
     if (dropsStatements(references)) this.#statements.noteCloser()
@@ -392,7 +392,7 @@ const beforeNameOf = (type: number): Buffer => (type === frontend.bind ? noPorta
 const namingOf = (
   content: Buffer,
   environment: TextEnvironment,
-  { hasBackslashes }: TextSettings,
+  settings: TextSettings,
   verdict: TextVerdict,
 ): NamingText | null =>
-  verdict.mayNameStatements ? namingTextOf(content, environment, hasBackslashes) : null
+  verdict.mayNameStatements ? namingTextOf(content, environment, settings) : null

@@ -2,6 +2,7 @@
 // has them, at the beginning of a statement, behind EXPLAIN, and behind CREATE TABLE ... AS.
 import { nameBytesMax } from '../config/limits.ts'
 import { SqlScanner } from './sql-scanner.ts'
+import type { TextSettings } from './text-environment.ts'
 
 export interface StatementReference {
   /** `all`: DEALLOCATE ALL or DISCARD ALL, which name none. */
@@ -18,11 +19,14 @@ const verbPattern = /\b(?:execute|deallocate|prepare|discard)\b/i
 
 export const mayReferToStatements = (text: string): boolean => verbPattern.test(text)
 
-/** In the order of the text; `text` and `hasBackslashes` as SqlScanner's. */
-export function referencesIn(text: string, hasBackslashes: boolean): readonly StatementReference[] {
+/** In the order of the text, which is read under these settings; it has one character for each byte. */
+export function referencesIn(
+  text: string,
+  { hasBackslashes, wanted }: Pick<TextSettings, 'hasBackslashes' | 'wanted'>,
+): readonly StatementReference[] {
   if (!mayReferToStatements(text)) return []
   const found: StatementReference[] = []
-  const scanner = new SqlScanner(text, hasBackslashes)
+  const scanner = new SqlScanner(text, hasBackslashes, wanted.get('client_encoding'))
   for (;;) {
     scanner.next()
     if (scanner.kind === 'word') readStatement(scanner, found)
@@ -113,13 +117,11 @@ function addAll({ from, to }: SqlScanner, found: StatementReference[]): void {
 }
 
 function add(
-  { kind, value, from, to }: SqlScanner,
+  { kind, name, from, to }: SqlScanner,
   verb: StatementReference['verb'],
   found: StatementReference[],
 ): void {
   if (kind !== 'word' && kind !== 'quoted') return
-  // Letters beyond ASCII are parts of characters here, and Postgres keeps them in UTF-8 as they are.
-  const name = kind === 'word' ? value.replace(/[A-Z]/g, (letter) => letter.toLowerCase()) : value
   found.push({ verb, name: cutName(name), from, to })
 }
 

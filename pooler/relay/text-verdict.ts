@@ -256,7 +256,7 @@ const harmlessWords: ReadonlySet<string> = new Set(
 
 /** A table's columns stand in parentheses behind these; behind `on` those of an index. */
 const tablePattern = /\b(?:into|table|references|only|with|recursive)\s+(?:if\s+not\s+exists\s+)?$/i
-const indexPattern = /\bindex\b[^;()]*\bon\s+(?:only\s+)?$/i
+const indexPattern = /;\s*create\s+(?:unique\s+)?index\b[^;()]*\bon\s+(?:only\s+)?$/i
 const beforeMax = 200
 
 /** Something is called that is not known to leave nothing behind. Backwards from each parenthesis: few words have one. */
@@ -268,7 +268,8 @@ function callsUnknown(outline: string): boolean {
     const schemaStart = qualifierStart(outline, start)
     const schema = outline.slice(schemaStart, start)
     if (isHarmless(outline.slice(start, end), schema)) continue
-    const before = outline.slice(Math.max(0, schemaStart - beforeMax), schemaStart)
+    const from = Math.max(0, schemaStart - beforeMax)
+    const before = (from === 0 ? ';' : '') + outline.slice(from, schemaStart)
     if (!tablePattern.test(before) && !indexPattern.test(before)) return true
   }
   return false

@@ -53,6 +53,11 @@ test.each([
   ],
   ['select 1 from (select 1) a join (select 2) b on pg_try_advisory_lock(5)', locks, '0'],
   [`select 'on "', pg_try_advisory_lock(5), '"('`, locks, '0'],
+  [
+    'select a.index from (select 1 as index) a join (select 5 as b) b on pg_try_advisory_lock(b)',
+    locks,
+    '0',
+  ],
   [`create table U&"pg\\005ftemp".kept as select 5 as a`, 'select * from pg_temp.kept', '42P01'],
   [`select "Max"('5MB')`, 'show work_mem', '4MB', sets('"Max"(text)')],
   [`select public./**/lower('5MB', 'x')`, 'show work_mem', '4MB', sets('lower(text, text)')],

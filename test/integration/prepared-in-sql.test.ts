@@ -67,6 +67,7 @@ const scripts: Readonly<Record<string, readonly Step[]>> = {
       `execute ${'n'.repeat(63)}`,
       'execute "Größe"',
       'execute U&"S"',
+      "select E'a'\n'b\\'; execute s; --'",
       'discard all',
     ].map((text) => sql(text)),
   ],

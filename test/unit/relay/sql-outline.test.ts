@@ -9,11 +9,22 @@ test.each([
   ['select a$b$ from "c (d)" -- e (f)\n, g', 'select a$b$ from "c (d)"         \n, g'],
   ['a /* b /* c */ d */ (e)', 'a                   (e)'],
   ['select "it\'s", \'"\'', "select \"it's\", ' '"],
+  ["select E'a'\n'b\\'c', d", "select E'        ', d"],
+  ["select E'a' 'b', d -- \n'", "select E' ' ' ', d    \n'"],
+  ["select E'\xe9\\n\\'a', \x95\\(b)", "select E'      ', \x95\x80(b)"],
+  ['select $\x95|$a(b)$\x95|$, c', "select '          ', c"],
 ])('%s', (text, outline) => {
   expect(outlineOf(text)).toEqual({ text: outline, isUncertain: false })
 })
 
-test.each(['select U&"a"', "select 'a\\' , b '"])('%s may be read otherwise', (text) => {
+test.each([
+  'select U&"a"',
+  "select 'a\\' , b '",
+  "select E'\x95\\', f(1), '",
+  "select E'\x95\\\\', f(1)",
+  "select \x95|e'\\', f(1), '",
+  "select \x95|$$, 'a', $$",
+])('%s may be read otherwise', (text) => {
   expect(outlineOf(text).isUncertain).toBe(true)
 })
 

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { referencesIn } from '../../../pooler/relay/statement-references.ts'
 
 const found = (text: string, hasBackslashes = false): string[] =>
-  referencesIn(Buffer.from(text).toString('latin1'), hasBackslashes).map(
+  referencesIn(Buffer.from(text).toString('latin1'), { hasBackslashes, wanted: new Map() }).map(
     ({ verb, name, from, to }) =>
       verb === 'all' ? 'all' : `${verb} ${name} ${Buffer.from(text).toString('latin1', from, to)}`,
   )
@@ -32,6 +32,12 @@ test.each([
   ["select 'a''; execute x'; execute y", ['execute y y']],
   ["select E'a\\'; execute x'; execute y", ['execute y y']],
   ["select U&'a\\'; execute y", ['execute y y']],
+  ["select E'a'\n'b\\'; execute x'; execute y", ['execute y y']],
+  ["select e'a' -- 'c'\r\n \t--'\n'b\\'; execute x'; execute y", ['execute y y']],
+  ["select 'a'\n'b\\'; execute y", ['execute y y']],
+  ["select E'a' 'b\\'; execute y; select '", ['execute y y']],
+  ["select E'a' /*\n*/ 'b\\'; execute y; select '", ['execute y y']],
+  ["select E'a';\nselect 'b\\'; execute y", ['execute y y']],
   ['do $$execute x; execute z$$; execute y', ['execute y y']],
   ['do $a$ $$ ; execute x $a$; execute y', ['execute y y']],
 ])('%s names its statements', (text, wanted) => {
@@ -68,10 +74,23 @@ test('a backslash escapes where strings do not conform to the standard', () => {
 })
 
 test('a name is cut where Postgres cuts it, at a whole character', () => {
-  const [{ name } = { name: '' }] = referencesIn(
-    Buffer.from(`execute "${'é'.repeat(32)}"`).toString('latin1'),
-    false,
-  )
+  const text = Buffer.from(`execute "${'é'.repeat(32)}"`).toString('latin1')
+  const [{ name } = { name: '' }] = referencesIn(text, { hasBackslashes: false, wanted: new Map() })
   expect(Buffer.from(name, 'latin1').toString()).toBe('é'.repeat(31))
   expect(found(`execute ${'n'.repeat(70)}`)[0]?.split(' ')[1]).toBe('n'.repeat(63))
+})
+
+test.each([
+  ['SJIS', "select E'\x95\\'; execute s; select '", ['execute s']],
+  ['SJIS', "select E'\xb1\\'; execute x'; execute s", ['execute s']],
+  ['GBK', "select E'\xb1\\'; execute s; select '", ['execute s']],
+  ['GB18030', "select E'\x81\x30\x81\x30\\'; execute x'; execute s", ['execute s']],
+  ['UTF8', "select E'\xc3\xa9\\'; execute x'; execute s", ['execute s']],
+  ['BIG5', 'execute AB\xa4AB', ['execute ab\xa4Ab']],
+  ['BIG5', 'execute "\xa4\\"', ['execute \xa4\\']],
+  ['UHC', 'select $\xb1|$; execute x $\xb1|$; execute s', ['execute s']],
+])('in %s letters end in signs that are none: %s', (encoding, text, wanted) => {
+  const settings = { hasBackslashes: false, wanted: new Map([['client_encoding', encoding]]) }
+  const names = referencesIn(text, settings).map(({ verb, name }) => `${verb} ${name}`)
+  expect(names).toEqual(wanted)
 })

@@ -12,6 +12,7 @@ import { systemClock } from '../../../shared/clock.ts'
 
 const catalog = new StatementCatalog(Buffer.alloc(32, 7), new SchemaVersion(), systemClock)
 const environment = plainEnvironment('')
+const settings = { environment, hasBackslashes: false, wanted: new Map() }
 const contentOf = (text: string) => Buffer.from(`${text}\0\0\0`)
 const one = catalog.take(environment, contentOf('select 1'))
 
@@ -25,7 +26,7 @@ test('a text with many names is looked through once', () => {
       return bytes.charCodeAt(at)
     },
   })
-  const references = referencesIn(bytes, false)
+  const references = referencesIn(bytes, settings)
   const made = translate(text as unknown as string, references, () => one, catalog)
   expect(looks).toBeLessThanOrEqual(bytes.length)
   expect(made?.used).toEqual([{ name: references[0]?.name, statement: one }])
@@ -44,7 +45,7 @@ test('a prepared text is translated anew only when its name stands for another',
   let stoodFor: Statement | null = one
   Object.defineProperty(ledger, 'statementOf', { value: () => stoodFor })
   const inSql = new StatementsInSql(catalog, ledger, {} as StatementSupply)
-  const naming = namingTextOf(contentOf('explain execute s'), environment, false)
+  const naming = namingTextOf(contentOf('explain execute s'), environment, settings)
   if (naming === null) throw new Error('it names one')
   const first = inSql.variantOf(naming)
   expect(inSql.variantOf(naming)).toBe(first)
@@ -58,5 +59,5 @@ test('a prepared text is translated anew only when its name stands for another',
 })
 
 test('a text of several statements is none that can be prepared', () => {
-  expect(namingTextOf(contentOf('execute a; execute b'), environment, false)).toBe(null)
+  expect(namingTextOf(contentOf('execute a; execute b'), environment, settings)).toBe(null)
 })

@@ -167,6 +167,9 @@ describe('a setting that is easily overlooked', () => {
     [`select U&"f!0066" UESCAPE '!'(1)`, '*'],
     [`select 'on "', f(5), '"('`, '*'],
     [`select 1 from a join b on f(a.x)`, '*'],
+    [`select a.index, b.x from a join b on f(b.x)`, '*'],
+    [`select a.create index from a join b on f(b.x)`, '*'],
+    [`select \x83\\(1)`, '*'],
     [`select "Max"(1)`, '*'],
     [`select public./**/lower(1)`, '*'],
     [`select "PG_CATALOG".lower(1)`, '*'],
@@ -189,6 +192,7 @@ describe('a setting that is easily overlooked', () => {
     `select 'f(1)', $$set_config('a.b', 'x', false)$$ from t`,
     `create unique index on t (a)`,
     `create index if not exists i on only t (a)`,
+    `select 1;\n/* a */ create unique index concurrently i on t (a)`,
   ])('%s: none', (text) => {
     expect(verdict(text).configs).toEqual([])
   })
