@@ -6,6 +6,7 @@ import type { Clock } from '../../shared/clock.ts'
 import { noBytes } from '../../shared/no-bytes.ts'
 import { headerBytes } from '../../shared/protocol/message-types.ts'
 import { statementCheckMs } from '../config/limits.ts'
+import { readsClock } from './clock-literals.ts'
 import { giveBackSql, lendSql } from './lent-settings.ts'
 import type { NamingText } from './naming-text.ts'
 import type { SchemaVersion } from './schema-version.ts'
@@ -47,9 +48,6 @@ export const isLarge = ({ parse }: Statement): boolean => parse.length === 0
 const nameHexDigits = 40
 /** Of texts of ours: they are read alike by all settings. */
 const ours = plainEnvironment('')
-
-/** Of such literals Postgres takes the time at Parse. */
-const readsClock = /'\s*(?:now|today|tomorrow|yesterday)\b/i
 
 /** Texts that are alike with their names translated are told apart by what the clients sent. */
 const keyOf = (
@@ -93,12 +91,16 @@ export class StatementCatalog {
    */
   take(environment: TextEnvironment, content: Buffer, naming: NamingText | null = null): Statement {
     const key = keyOf(environment, content, naming)
-    const version = this.#versionOf(key, naming)
+    // A text that names statements is made anew with each of these anyway.
+    const current = naming === null ? this.#schema.value : 0
     const known = this.#entries.get(key)
-    if (known?.version === version) {
+    if (known?.version === current) {
       known.references++
       return known
     }
+    const isOfTime =
+      naming === null && readsClock(content.toString('latin1', 0, content.indexOf(0)))
+    const version = isOfTime ? --this.#unshared : current
     const entry: Entry = {
       ...this.#make(version === 0 ? key : `${version}\0${key}`, content, naming, environment),
       key,
@@ -107,12 +109,6 @@ export class StatementCatalog {
     }
     this.#entries.set(key, entry)
     return entry
-  }
-
-  /** A text that names statements is made anew with each of these anyway. */
-  #versionOf(key: string, naming: NamingText | null): number {
-    if (naming !== null) return 0
-    return readsClock.test(key) ? --this.#unshared : this.#schema.value
   }
 
   /** The same text as it is understood now. */

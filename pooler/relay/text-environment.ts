@@ -41,7 +41,15 @@ const readers: readonly Reader[] = [
   ...letterReaders,
   [
     /'[^']*[\d{<]|\$[a-z_]*\$/i,
-    ['datestyle', 'intervalstyle', 'timezone', 'lc_monetary', 'array_nulls', 'xmloption'],
+    [
+      'datestyle',
+      'intervalstyle',
+      'timezone',
+      'timezone_abbreviations',
+      'lc_monetary',
+      'array_nulls',
+      'xmloption',
+    ],
   ],
   [/=\s*null|\bnull\s*=/i, ['transform_null_equals']],
 ]

@@ -26,6 +26,16 @@ const meanings: readonly (readonly [text: string, before: string, after: string]
   ["select '01-02-2003'::date - '2000-01-01'::date", '', "set datestyle = 'ISO, DMY'"],
   ["select extract(epoch from '2020-01-01 00:00'::timestamptz)", '', "set time zone 'Asia/Tokyo'"],
   [
+    "select extract(epoch from '2020-01-01 12:00 EST'::timestamptz)",
+    '',
+    "set timezone_abbreviations = 'Australia'",
+  ],
+  [
+    "select extract(epoch from '2020-01-01 12:00 EST'::timestamptz)",
+    "set timezone_abbreviations = 'Australia'",
+    'reset all',
+  ],
+  [
     "select extract(hour from '-1 2:03:04'::interval)",
     '',
     "select set_config('intervalstyle', 'sql_standard', false)",
@@ -47,6 +57,7 @@ const shown = [
   'transform_null_equals',
   'array_nulls',
   'backslash_quote',
+  'timezone_abbreviations',
   ...settings,
 ]
 const readSettings = raw.query(`select ${shown.map((one) => `current_setting('${one}')`).join()}`)

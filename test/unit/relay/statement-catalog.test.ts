@@ -51,13 +51,30 @@ describe('statements by content', () => {
 
   test('a text that has the time in it is nobody else’s', () => {
     const catalog = new StatementCatalog(secret, new SchemaVersion(), systemClock)
-    const texts = ["select 'now'::timestamptz", "select date ' Tomorrow'"]
+    const texts = [
+      "select 'now'::timestamptz",
+      "select date ' Tomorrow'",
+      'select timestamptz $$now$$',
+      'select timestamptz $a$ 12:00today $a$',
+      "select timestamptz '12:00 tomorrow'",
+      "select E'\\tyesterday'::date",
+      "select U&'now'::date",
+    ]
     for (const text of texts) {
       const [one, other] = [contentOf(text), contentOf(text)].map((content) =>
         catalog.take(plain(''), content),
       )
       expect(one?.serverName).not.toBe(other?.serverName)
     }
+  })
+
+  test.each([
+    "select * from jobs where state = 'open' and due < now() and kind = 'a'",
+    'select today, "now" from days where what = \'nowhere\' and known = $1',
+  ])('the time is in no literal of %s', (text) => {
+    const catalog = new StatementCatalog(secret, new SchemaVersion(), systemClock)
+    const one = catalog.take(plain(''), contentOf(text))
+    expect(catalog.take(plain(''), contentOf(text))).toBe(one)
   })
 
   test('names cannot be told without the secret', () => {
