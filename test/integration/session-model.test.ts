@@ -139,6 +139,7 @@ async function runBoth(pair: Pair, step: Step): Promise<raw.RawMessage[] | null>
   const told = (replies: raw.RawMessage[]) =>
     replies
       .filter(({ type }) => !pair.hasStartup || type !== 'S')
+      .filter((reply) => !step.isNamed || !isOutsideOfBlock(reply))
       .map(seen)
       .map(inOneOrder)
   const words = () =>
@@ -185,6 +186,9 @@ const isTableGone = ({ type, body }: raw.RawMessage) =>
 /** Postgres' words where a server could not be brought what it lacks. */
 const isNotBrought = ({ type, body }: raw.RawMessage) =>
   type === 'E' && ['25P02', '42P01'].includes(errorFields(body).C ?? '')
+/** Not said of a SET LOCAL behind settings that were lent in the same batch. */
+const isOutsideOfBlock = ({ type, body }: raw.RawMessage) =>
+  type === 'N' && errorFields(body).C === '25P01'
 const isNotYetGiven = ({ type, body }: raw.RawMessage) =>
   type === 'E' && errorFields(body).C === '55000'
 const isFailure = ({ type, body }: raw.RawMessage) => type === 'Z' && body.toString() === 'E'
