@@ -13,6 +13,7 @@ import type { ApiApp } from './api-app.ts'
 import type { ApiDeps, ApiSettings } from './api-deps.ts'
 import { addApiDocument, documentRoute } from './api-document.ts'
 import { Authorizer } from './authorize.ts'
+import { ConnectionShares } from './connection-shares.ts'
 import { messageAnswers, supavisorAnswers } from './error-answers.ts'
 import { isSignedByUs } from './jwt-guard.ts'
 import { accessStateRoutes } from './routes/access-state.ts'
@@ -134,7 +135,7 @@ function openRoutes(app: ApiApp, deps: ApiDeps): void {
   documentRoute(app)
 }
 
-function openServer({ tls }: ApiSettings, handler: RequestListener): Server {
+function openServer({ tls, trustedProxies }: ApiSettings, handler: RequestListener): Server {
   const options = {
     requestTimeout: requestTimeoutMs,
     headersTimeout: headersTimeoutMs,
@@ -146,6 +147,6 @@ function openServer({ tls }: ApiSettings, handler: RequestListener): Server {
     tls === null
       ? createServer(options, handler)
       : createTlsServer({ ...options, ...tls.defaultPair, SNICallback }, handler)
-  server.maxConnections = apiConnectionsMax
+  new ConnectionShares(apiConnectionsMax, trustedProxies).guard(server)
   return server
 }

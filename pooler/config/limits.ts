@@ -193,7 +193,7 @@ export const notificationBytesMax = 4 + 4 * (8_000 + nameBytesMax) + 2
 /** Connections over the limits that are told so at the same time; those beyond are closed silently. */
 export const turnedAwayMax = 64
 
-/** HTTP connections at once: they share the open files with clients and servers, and anybody may connect. */
+/** HTTP connections at once, a quarter of one source: they share the open files with clients and servers, and anybody may connect. */
 export const apiConnectionsMax = 512
 
 /** Channels of one client that are shared: each server that it gets listens to all of them, at 10 µs each. */
