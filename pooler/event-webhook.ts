@@ -59,7 +59,7 @@ export function newEventWebhook(
   const poster = new SignedPost({ url, secret }, clock)
   const messagesMax = eventMessagesQueuedMax
   return new EventWebhook(
-    new WebhookQueue({ name: 'events', poster, messagesMax, clock, log }),
+    new WebhookQueue({ name: 'events', poster, messagesMax, isOrdered: true, clock, log }),
     clock,
     log,
   )

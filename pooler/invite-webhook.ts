@@ -19,6 +19,8 @@ export function newInviteWebhook(
     name: 'invitations',
     poster: new SignedPost({ url, secret }, clock),
     messagesMax: invitationsQueuedMax,
+    // One that cannot be mailed is one project's, and holds up no other's.
+    isOrdered: false,
     clock,
     log,
     // Awaited by the queue when it closes, so that the note is written before the store goes.

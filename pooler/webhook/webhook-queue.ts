@@ -1,7 +1,7 @@
-// Messages on their way to one webhook: in order, one at a time, each tried again with growing pauses
-// until it is delivered, refused or too old. It lives in memory; whoever pushed a message hears what
-// became of it, also when the process stops before it was delivered.
-import { BoundedQueue } from '../../shared/bounded-queue.ts'
+// Messages on their way to one webhook: one at a time, each tried again with growing pauses until it is
+// delivered, refused or too old. In order, one that fails holds up all behind it; without order it waits
+// for its own time, and gives way to what was not tried yet. It lives in memory; whoever pushed a message
+// hears what became of it, also when the process stops before it was delivered.
 import type { Clock, Timer } from '../../shared/clock.ts'
 import type { Log } from '../../shared/log.ts'
 import type { PostOutcome, SignedPost, WebhookMessage } from './signed-post.ts'
@@ -13,10 +13,18 @@ export interface WebhookQueueOptions {
   readonly name: string
   readonly poster: Pick<SignedPost, 'post'>
   readonly messagesMax: number
+  readonly isOrdered: boolean
   readonly clock: Clock
   readonly log: Log
   /** Called once for each message that was taken. `lost`: the process stops; `close` waits for it. */
   readonly onEnd?: (message: WebhookMessage, end: WebhookEnd) => void | Promise<void>
+}
+
+interface Entry {
+  readonly message: WebhookMessage
+  failures: number
+  /** Monotonic; not before it is it tried. */
+  dueMs: number
 }
 
 const firstPauseMs = 1000
@@ -26,85 +34,98 @@ const triedForMs = 24 * 3_600_000
 
 export class WebhookQueue {
   readonly #options: WebhookQueueOptions
-  readonly #waiting: BoundedQueue<WebhookMessage>
+  /** As they came; at most `messagesMax`. */
+  readonly #waiting: Entry[] = []
   #state: 'idle' | 'posting' | 'pausing' | 'closed' = 'idle'
   #pause: Timer | null = null
-  /** Of the first message, since it was taken up. */
-  #failures = 0
   #flight: Promise<void> = Promise.resolve()
   #told: Promise<unknown> = Promise.resolve()
 
   constructor(options: WebhookQueueOptions) {
     this.#options = options
-    this.#waiting = new BoundedQueue(options.messagesMax)
   }
 
   get size(): number {
-    return this.#waiting.size
+    return this.#waiting.length
   }
 
   /** False when the queue is full or closed: the message was not taken. */
   push(message: WebhookMessage): boolean {
-    if (this.#state === 'closed' || this.#waiting.push(message) === null) return false
-    if (this.#state === 'idle') this.#next()
+    const { clock, isOrdered, messagesMax } = this.#options
+    if (this.#state === 'closed' || this.#waiting.length >= messagesMax) return false
+    this.#waiting.push({ message, failures: 0, dueMs: clock.monotonicMs() })
+    const isNext = this.#state === 'idle' || (this.#state === 'pausing' && !isOrdered)
+    if (isNext) this.#next()
     return true
   }
 
-  /** Tries once more what waits, in order, until one fails; the rest is told to be lost. */
+  /** Tries once more what waits, in the order of its turns, until one fails; the rest is told to be lost. */
   async close(): Promise<void> {
     this.#pause?.cancel()
     this.#state = 'closed'
     await this.#flight
-    for (let first = this.#waiting.peek(); first !== undefined; first = this.#waiting.peek()) {
-      const outcome = await this.#options.poster.post(first)
+    for (let entry = this.#first(); entry !== undefined; entry = this.#first()) {
+      const outcome = await this.#options.poster.post(entry.message)
       if (outcome.kind === 'failed') break
-      this.#end(first, outcome.kind)
+      this.#end(entry, outcome.kind)
     }
-    for (const message of this.#waiting) this.#end(message, 'lost')
+    for (const entry of [...this.#waiting]) this.#end(entry, 'lost')
     await this.#told
   }
 
+  /** Whose turn it is, due or not. */
+  #first(): Entry | undefined {
+    const [first] = this.#waiting
+    if (this.#options.isOrdered || first === undefined) return first
+    const untried = this.#waiting.find((entry) => entry.failures === 0)
+    return untried ?? this.#waiting.reduce((a, b) => (b.dueMs < a.dueMs ? b : a))
+  }
+
   #next(): void {
-    const first = this.#waiting.peek()
-    this.#state = first === undefined ? 'idle' : 'posting'
-    if (first !== undefined) this.#flight = this.#attempt(first)
-  }
-
-  async #attempt(message: WebhookMessage): Promise<void> {
-    const outcome = await this.#options.poster.post(message)
-    const hasEnded = this.#settle(message, outcome)
-    if (this.#state === 'closed') return
-    if (hasEnded) this.#next()
-    else this.#wait()
-  }
-
-  /** True when nothing more is to be done for the message. */
-  #settle(message: WebhookMessage, outcome: PostOutcome): boolean {
-    const { clock, log, name } = this.#options
-    if (outcome.kind === 'failed') {
-      this.#failures += 1
-      const { reason } = outcome
-      const fields = { webhook: name, id: message.id, attempt: this.#failures, reason }
-      if (clock.wallMs() - message.atMs < triedForMs) {
-        log.warn(fields, 'a webhook was not delivered; it is tried again')
-        return false
-      }
-      this.#end(message, 'given up')
-      return true
+    this.#pause?.cancel()
+    const entry = this.#first()
+    const waitMs = (entry?.dueMs ?? 0) - this.#options.clock.monotonicMs()
+    if (entry === undefined) this.#state = 'idle'
+    else if (waitMs > 0) this.#wait(waitMs)
+    else {
+      this.#state = 'posting'
+      this.#flight = this.#attempt(entry)
     }
-    this.#end(message, outcome.kind, outcome.kind === 'refused' ? outcome.reason : undefined)
-    return true
   }
 
-  #wait(): void {
+  async #attempt(entry: Entry): Promise<void> {
+    this.#settle(entry, await this.#options.poster.post(entry.message))
+    if (this.#state !== 'closed') this.#next()
+  }
+
+  /** Nothing more is to be done for the message, or it waits for its next time. */
+  #settle(entry: Entry, outcome: PostOutcome): void {
+    const { clock, log, name } = this.#options
+    const { message } = entry
+    if (outcome.kind !== 'failed') {
+      this.#end(entry, outcome.kind, outcome.kind === 'refused' ? outcome.reason : undefined)
+      return
+    }
+    entry.failures += 1
+    const pauseMs = Math.min(firstPauseMs * 2 ** (entry.failures - 1), pauseMsMax)
+    entry.dueMs = clock.monotonicMs() + pauseMs
+    const { reason } = outcome
+    const fields = { webhook: name, id: message.id, attempt: entry.failures, reason }
+    if (clock.wallMs() - message.atMs < triedForMs) {
+      log.warn(fields, 'a webhook was not delivered; it is tried again')
+    } else {
+      this.#end(entry, 'given up')
+    }
+  }
+
+  #wait(ms: number): void {
     this.#state = 'pausing'
-    const pauseMs = Math.min(firstPauseMs * 2 ** (this.#failures - 1), pauseMsMax)
-    this.#pause = this.#options.clock.after(pauseMs, () => this.#next())
+    this.#pause = this.#options.clock.after(ms, () => this.#next())
   }
 
-  #end(message: WebhookMessage, end: WebhookEnd, reason?: string): void {
-    this.#waiting.shift()
-    this.#failures = 0
+  #end(entry: Entry, end: WebhookEnd, reason?: string): void {
+    this.#waiting.splice(this.#waiting.indexOf(entry), 1)
+    const { message } = entry
     const { log, name, onEnd } = this.#options
     const fields = { webhook: name, id: message.id, type: message.type, end, reason }
     if (end === 'delivered') log.info(fields, 'a webhook was delivered')

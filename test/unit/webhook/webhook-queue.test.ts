@@ -19,7 +19,11 @@ beforeEach(() => {
   posted = []
   outcomes = []
   ends = []
-  queue = new WebhookQueue({
+  queue = newQueue({ isOrdered: true })
+})
+
+function newQueue({ isOrdered }: { isOrdered: boolean }): WebhookQueue {
+  return new WebhookQueue({
     name: 'test',
     poster: {
       post: async ({ id }) => {
@@ -28,13 +32,14 @@ beforeEach(() => {
       },
     },
     messagesMax: 3,
+    isOrdered,
     clock,
     log: nullLog,
     onEnd: ({ id }, end) => {
       ends.push([id, end])
     },
   })
-})
+}
 
 const message = (id: string): WebhookMessage => ({
   id,
@@ -131,5 +136,43 @@ describe('a webhook queue', () => {
     await queue.close()
     expect(posted).toEqual(['a'])
     expect(ends).toEqual([['a', 'delivered']])
+  })
+})
+
+describe('a webhook queue without order', () => {
+  beforeEach(() => {
+    queue = newQueue({ isOrdered: false })
+  })
+
+  test('lets what fails wait for its own time, behind what was not tried yet', async () => {
+    outcomes = [failed, delivered, failed, delivered]
+    queue.push(message('a'))
+    queue.push(message('b'))
+    await settled()
+    expect(posted).toEqual(['a', 'b'])
+    await pass(1000)
+    expect(posted).toEqual(['a', 'b', 'a'])
+    queue.push(message('c'))
+    await settled()
+    expect(posted).toEqual(['a', 'b', 'a', 'c'])
+    await pass(1999)
+    expect(posted).toHaveLength(4)
+    await pass(1)
+    expect(posted).toEqual(['a', 'b', 'a', 'c', 'a'])
+    expect(ends.map(([id]) => id)).toEqual(['b', 'c', 'a'])
+    expect(clock.timerCount).toBe(0)
+  })
+
+  test('gives each of several that fail its turns, and takes no more than its maximum', async () => {
+    outcomes = Array.from({ length: 9 }, () => failed)
+    for (const id of ['a', 'b', 'c']) queue.push(message(id))
+    expect(queue.push(message('d'))).toBe(false)
+    await settled()
+    await pass(1000)
+    await pass(2000)
+    expect(posted).toEqual(['a', 'b', 'c', 'a', 'b', 'c', 'a', 'b', 'c'])
+    await pass(4000)
+    expect(ends.map(([id]) => id)).toEqual(['a', 'b', 'c'])
+    expect([queue.size, clock.timerCount]).toEqual([0, 0])
   })
 })
