@@ -39,9 +39,10 @@ export class ClosingTexts {
     return this.#isAwaited
   }
 
-  /** The message that had to wait has to wait on; not so one that waits for anything else. */
+  /** The message that had to wait has to wait on; not so one that waits for anything else, then or later. */
   isAwaitedStill(link: ServerLink): boolean {
-    return this.#isAwaited && !isAllTold(link) && !isClientsTurn(link)
+    if (isAllTold(link) || isClientsTurn(link)) this.#isAwaited = false
+    return this.#isAwaited
   }
 }
 
