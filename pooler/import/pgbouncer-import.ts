@@ -38,7 +38,8 @@ export function readPgbouncer(files: PgbouncerFiles): Import {
     else if (host.includes(',')) note('several hosts; make a project of each')
     else tenants.push({ ref, fields: fieldsOf(ref, given, host, globals, users, files, note) })
   }
-  return { tenants, notes, settings: processSettings(globals) }
+  const process = processSettings(globals)
+  return { tenants, notes: [...notes, ...process.notes], settings: process.settings }
 }
 
 function connectStringOf(ref: string, text: string): ReadonlyMap<string, string> {

@@ -1,4 +1,6 @@
+import { randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
+import { loadConfig } from '../../../pooler/config/load-config.ts'
 import { ImportError } from '../../../pooler/import/imported-tenant.ts'
 import { readPgbouncer } from '../../../pooler/import/pgbouncer-import.ts'
 
@@ -115,4 +117,63 @@ test.each([
 ])('%j cannot be used, and the reason says where', (ini, reason) => {
   expect(() => read(ini)).toThrow(ImportError)
   expect(() => read(ini)).toThrow(reason)
+})
+
+const needed = {
+  DATABASE_URL: 'postgres://u:p@127.0.0.1/x',
+  API_JWT_SECRET: randomBytes(24).toString('hex'),
+  VAULT_ENC_KEY: randomBytes(32).toString('hex'),
+}
+
+const settingsOf = (...lines: string[]) => {
+  const { settings, notes } = read(`[databases]\nshop = host=db\n${section(...lines)}`)
+  // Of databases there are others.
+  return { settings, notes: notes.filter((note) => !note.startsWith('shop: ')) }
+}
+
+test.each([
+  ['server_lifetime = 0.5', 'SERVER_LIFETIME_MS takes 0 (off), 1000 to 86400000; it stays 3600000'],
+  ['server_lifetime = 200000', 'SERVER_LIFETIME_MS takes'],
+  ['server_lifetime = 0', 'each server was used once, and 0 keeps them for ever here'],
+  ['server_lifetime = 0.0', 'each server was used once'],
+  ['server_idle_timeout = 604800', 'SERVER_IDLE_TIMEOUT_MS takes'],
+  ['server_connect_timeout = 0', 'SERVER_CONNECT_TIMEOUT_MS takes 1 to'],
+  ['client_login_timeout = 0', 'CLIENT_LOGIN_TIMEOUT_MS takes 1 to'],
+  ['client_login_timeout = 1min', '"1min": CLIENT_LOGIN_TIMEOUT_MS takes'],
+  ['query_timeout = -1', 'QUERY_TIMEOUT_MS takes 0 (off)'],
+  ['max_client_conn = 0', 'CLIENTS_MAX takes 1 to 1000000; it stays 10000'],
+  ['max_client_conn = 5000000', 'CLIENTS_MAX takes 1 to 1000000'],
+  [
+    'listen_addr = 127.0.0.1, 10.0.0.1',
+    'PROXY_HOST takes an IP address or host name; it stays unset',
+  ],
+  ['listen_addr = 0.0.0.0,::', 'PROXY_HOST takes'],
+])('%s has no setting that corresponds, and a note says why', (line, note) => {
+  const { settings, notes } = settingsOf(line)
+  expect(settings).toEqual([])
+  expect(notes).toEqual([expect.stringContaining(note)])
+})
+
+test.each([
+  ['listen_addr = *', 'PROXY_HOST='],
+  ['listen_addr = localhost', 'PROXY_HOST=localhost'],
+  ['server_idle_timeout = 0', 'SERVER_IDLE_TIMEOUT_MS=0'],
+  ['client_idle_timeout = 0', 'CLIENT_IDLE_TIMEOUT_MS=0'],
+  ['query_timeout = 1.5', 'QUERY_TIMEOUT_MS=1500'],
+  ['query_timeout = 0.0001', 'QUERY_TIMEOUT_MS=1'],
+  ['idle_transaction_timeout = 0', 'CLIENT_IDLE_IN_TRANSACTION_TIMEOUT_MS=0'],
+])('%s is a setting that can be used', (line, setting) => {
+  expect(settingsOf(line)).toEqual({ settings: [setting], notes: [] })
+  const [, name = '', value] = /^(\w+)=(.*)$/.exec(setting) ?? []
+  expect(() => loadConfig({ ...needed, [name]: value })).not.toThrow()
+})
+
+test('prepared statements that were switched off stay on', () => {
+  expect(settingsOf('max_prepared_statements = 0')).toEqual({ settings: [], notes: [] })
+})
+
+test('a listen_port that another port has unless it is set', () => {
+  const { settings, notes } = settingsOf('listen_port = 5432')
+  expect(settings).toEqual(['PROXY_PORT_TRANSACTION=5432'])
+  expect(notes).toEqual([expect.stringContaining('PROXY_PORT_SESSION is that unless you set it')])
 })
