@@ -28,6 +28,8 @@ export interface ArrivalOptions {
   /** null: TLS is not offered. */
   readonly certificates: ServerCertificates | null
   readonly onCancel: (processId: number, secret: Buffer) => Promise<void>
+  /** Nothing but TLS may be said from here on, and not before `onSocket`. */
+  readonly onHandshake: () => void
   /** The socket to close from now on, and to say errors on. */
   readonly onSocket: (socket: Socket) => void
 }
@@ -48,6 +50,7 @@ export async function arrive(socket: Socket, options: ArrivalOptions): Promise<A
     if (certificates === null) {
       throw new PoolerError('ESTARTUPMESSAGE', { values: { reason: 'TLS is not offered here' } })
     }
+    options.onHandshake()
     const secured = await secureServerSide(current, { certificates, alreadyRead, requireAlpn })
     tls = secured
     current = secured.socket

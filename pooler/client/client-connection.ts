@@ -44,6 +44,8 @@ export class ClientConnection implements RosterMember {
   #counters: TenantCounters | null = null
   #operator: string | null = null
   #isTls = false
+  /** From the answer to a request for TLS, or the first bytes of it, until both ends speak it. */
+  #isInHandshake = false
   #deadline: Timer | null = null
   #isOver = false
 
@@ -163,7 +165,7 @@ export class ClientConnection implements RosterMember {
       return
     }
     if (error instanceof PostgresError) {
-      sayGoodbye(this.#socket, error.raw, this.#services.clock)
+      this.#part(error.raw)
       return
     }
     const known = error instanceof PoolerError ? error : this.internal(error)
@@ -171,7 +173,7 @@ export class ClientConnection implements RosterMember {
     const source = sourceKey(this.address)
     if (this.#services.refusalLog.mayLog(known.code, source, this.#tenantRef))
       this.log[known.row.logLevel]({ code: known.code, detail: known.detail }, known.message)
-    sayGoodbye(this.#socket, errorResponseOf(known, 'FATAL'), this.#services.clock)
+    this.#part(errorResponseOf(known, 'FATAL'))
   }
 
   get counters(): TenantCounters {
@@ -186,7 +188,13 @@ export class ClientConnection implements RosterMember {
   #bow(): void {
     if (this.#isOver) return
     this.#isOver = true
-    sayGoodbye(this.#socket, null, this.#services.clock)
+    this.#part(null)
+  }
+
+  /** Who waits for a handshake to go on can read no words of ours, and must not take plain ones. */
+  #part(lastWords: Buffer | null): void {
+    if (this.#isInHandshake) this.#socket.destroy()
+    else sayGoodbye(this.#socket, lastWords, this.#services.clock)
   }
 
   #arrive(): Promise<Arrival | null> {
@@ -199,8 +207,12 @@ export class ClientConnection implements RosterMember {
       certificates,
       onCancel: (processId, secret) =>
         cancelRequests.handle(processId, secret, sourceKey(this.address)),
+      onHandshake: () => {
+        this.#isInHandshake = true
+      },
       onSocket: (socket) => {
         this.#socket = socket
+        this.#isInHandshake = false
         this.#isTls = true
         socket.on('error', ignore)
       },

@@ -1,6 +1,7 @@
 // Who does not get in, in which order the reasons are told, and what cannot be told apart.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { catalogue, type ErrorCode } from '../../shared/error-catalogue.ts'
+import { noBytes } from '../../shared/no-bytes.ts'
 import { eventually } from '../support/eventually.ts'
 import type { RawClient, RawClientOptions } from '../support/raw-client.ts'
 import { type LoginOptions, LoginRefused } from '../support/raw-login.ts'
@@ -272,12 +273,21 @@ describe('the login deadline', () => {
     expect(fields.M).toContain('(EAUTHTIMEOUT)')
   })
 
-  test('a TLS handshake that is never finished is closed', async () => {
-    for (const bytes of [raw.sslRequest(), Buffer.from('1603010200', 'hex')]) {
+  test('a TLS handshake that is never finished is closed without a plain word', async () => {
+    const hello = Buffer.from('16030102000100', 'hex')
+    for (const { asks, sends } of [
+      { asks: true, sends: noBytes },
+      { asks: true, sends: hello },
+      { asks: false, sends: hello },
+    ]) {
       const client = await hurried.raw()
       clients.push(client)
-      await client.send(bytes)
-      await eventually(() => client.end !== 'open')
+      if (asks) {
+        await client.send(raw.sslRequest())
+        expect(await client.answerByte()).toBe('S')
+      }
+      await client.send(sends)
+      expect((await client.readRest()).toString('latin1')).toBe('')
     }
   })
 })
