@@ -217,6 +217,7 @@ export class ClientSession implements PoolClient {
       profile: state.profile,
       startup: state.startup,
       onFault: (error) => this.#connection.internal(error),
+      onTold: (code) => this.#connection.count(code),
       onEnded: (end) => this.leave(end),
     })
     this.#relay = relay

@@ -1,6 +1,7 @@
 // A client's prepared statements, put together: the names it has, the reader of its messages, and
 // how errors are worded for it.
 
+import type { PoolerError } from '../../shared/errors.ts'
 import type { PostgresError } from '../../shared/protocol/error-response.ts'
 import { backend, headerBytes } from '../../shared/protocol/message-types.ts'
 import { MessageWriter } from '../../shared/protocol/message-writer.ts'
@@ -52,7 +53,10 @@ const isStalePlan = ({ fields }: PostgresError): boolean =>
  * The server's error as its client is to read it: our names of statements are the client's. What it
  * tells of the server's statements is noted, so that the next try works. null: it is not to, or not yet.
  */
-export function errorForClient(error: PostgresError, names: PreparedStatements): Buffer | null {
+export function errorForClient(
+  error: PostgresError,
+  names: PreparedStatements,
+): PoolerError | Buffer | null {
   const cause = names.inSql.causeOf(error)
   let looked = 0
   const body = cause.raw.toString('latin1', headerBytes)

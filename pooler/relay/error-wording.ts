@@ -1,10 +1,11 @@
 // How errors of a server are told to its client: by the client's names, and with the reason where what ran
 // was cancelled because it took too long.
 
-import type { PoolerError } from '../../shared/errors.ts'
+import { PoolerError } from '../../shared/errors.ts'
 import { errorResponseOf, type PostgresError } from '../../shared/protocol/error-response.ts'
 import { errorForClient } from './client-statements.ts'
 import type { PreparedStatements } from './prepared-statements.ts'
+import type { RelayOptions } from './relay-options.ts'
 import type { ReplyTracker } from './reply-tracker.ts'
 import type { Transport } from './transport.ts'
 
@@ -19,12 +20,17 @@ interface Timeout {
 
 export class ErrorWording {
   readonly #transport: Transport
+  readonly #onTold: RelayOptions['onTold']
   readonly #names: PreparedStatements | null
   #timeout: Timeout | null = null
 
   /** `names`: null in session mode. */
-  constructor(transport: Transport, names: PreparedStatements | null) {
+  constructor(
+    { transport, onTold }: Pick<RelayOptions, 'transport' | 'onTold'>,
+    names: PreparedStatements | null,
+  ) {
     this.#transport = transport
+    this.#onTold = onTold
     this.#names = names
   }
 
@@ -49,6 +55,11 @@ export class ErrorWording {
       timeout !== null &&
       timeout.tracker.replies === timeout.replies &&
       error.fields.sqlState === timeout.error.row.sqlState
-    this.#transport.write(isTimeout ? errorResponseOf(timeout.error) : worded)
+    this.#tell(isTimeout ? timeout.error : worded)
+  }
+
+  #tell(error: PoolerError | Buffer): void {
+    if (error instanceof PoolerError) this.#onTold(error.code)
+    this.#transport.write(error instanceof PoolerError ? errorResponseOf(error) : error)
   }
 }

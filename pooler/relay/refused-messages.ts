@@ -5,6 +5,7 @@ import { PoolerError } from '../../shared/errors.ts'
 import { readyForQuery } from '../../shared/protocol/backend-messages.ts'
 import { encodeError, errorResponseOf } from '../../shared/protocol/error-response.ts'
 import { frontend, status } from '../../shared/protocol/message-types.ts'
+import type { RelayOptions } from './relay-options.ts'
 import type { Refusal } from './server-source.ts'
 import type { Transport } from './transport.ts'
 
@@ -23,12 +24,14 @@ export const isFatal = (refusal: Refusal): boolean =>
 
 export class RefusedMessages {
   readonly #transport: Transport
+  readonly #onTold: RelayOptions['onTold']
   #refusal: Refusal | null = null
   /** An extended message was refused: nothing is answered until its Sync. */
   #isSkipping = false
 
-  constructor(transport: Transport) {
+  constructor({ transport, onTold }: Pick<RelayOptions, 'transport' | 'onTold'>) {
     this.#transport = transport
+    this.#onTold = onTold
   }
 
   /** True while messages must come here instead of asking for a server. */
@@ -39,6 +42,7 @@ export class RefusedMessages {
   /** Messages are refused from here until `end`; what comes later may try again. */
   begin(refusal: Refusal): void {
     this.#refusal = refusal
+    if (refusal instanceof PoolerError) this.#onTold(refusal.code)
   }
 
   end(): void {

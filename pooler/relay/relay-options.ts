@@ -1,4 +1,5 @@
 import type { Clock } from '../../shared/clock.ts'
+import type { ErrorCode } from '../../shared/error-catalogue.ts'
 import type { PoolerError } from '../../shared/errors.ts'
 import type { ClientId } from '../../shared/ids.ts'
 import type { Attribution } from './attribution.ts'
@@ -60,5 +61,7 @@ export interface RelayOptions {
   readonly ticker: { readonly nowMs: number }
   /** Logs a bug of ours and says how the client is to be told. */
   readonly onFault: (error: unknown) => PoolerError
+  /** An error of ours that the client goes on behind; those that end it come with `onEnded`. */
+  readonly onTold: (code: ErrorCode) => void
   readonly onEnded: (end: RelayEnd) => void
 }

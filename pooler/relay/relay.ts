@@ -61,7 +61,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     this.transport = options.transport
     this.replyTransport = options.transport
     this.lane = options.lane
-    this.#refused = new RefusedMessages(options.transport)
+    this.#refused = new RefusedMessages(options)
     this.#gate = new ReadGate(options.transport)
     this.times = new RelayTimes(options.transport, options.mode, this.#pump)
     this.asides = new Asides(this, options)

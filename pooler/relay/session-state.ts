@@ -89,7 +89,7 @@ export class SessionState implements SessionSink, SettingsInForce {
             },
           })
     this.repair = this.#statements?.names.repair ?? null
-    this.errors = new ErrorWording(options.transport, this.#statements?.names ?? null)
+    this.errors = new ErrorWording(options, this.#statements?.names ?? null)
   }
 
   get settings(): TextSettings {

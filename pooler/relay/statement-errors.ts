@@ -1,4 +1,5 @@
 // What errors of a server say of its statements: our names for them, and what the server has lost.
+import type { PoolerError } from '../../shared/errors.ts'
 import type { ServerLink } from './server-link.ts'
 import type { StatementLedger } from './statement-ledger.ts'
 import type { StatementSupply } from './statement-supply.ts'
@@ -35,7 +36,7 @@ export class StatementErrors {
   }
 
   /** What stands for the server's error, which has been dealt with; null: nothing. */
-  takeInstead(): Buffer | null {
+  takeInstead(): PoolerError | Buffer | null {
     const { errorInstead } = this.#ledger
     this.#ledger.failed = null
     return errorInstead

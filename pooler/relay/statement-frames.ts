@@ -1,7 +1,7 @@
 // Messages about prepared statements as they are written to servers.
 import { Buffer } from 'node:buffer'
 import { PoolerError } from '../../shared/errors.ts'
-import { encodeError, errorResponseOf } from '../../shared/protocol/error-response.ts'
+import { encodeError } from '../../shared/protocol/error-response.ts'
 import { frontend, headerBytes } from '../../shared/protocol/message-types.ts'
 import { MessageWriter } from '../../shared/protocol/message-writer.ts'
 import { nameBytesMax, statementNameBytesMax } from '../config/limits.ts'
@@ -59,8 +59,8 @@ export function headOf(type: number, beforeName: Buffer, name: string, restBytes
 /** Fails on every server, also in a failed transaction, and leaves nothing behind. */
 export const unparsable = parseMessage('', Buffer.from('latchkey: over a limit\0\0\0', 'latin1'))
 
-export const limitReached = (limit: number): Buffer =>
-  errorResponseOf(new PoolerError('EPREPAREDLIMIT', { values: { limit } }))
+export const limitReached = (limit: number): PoolerError =>
+  new PoolerError('EPREPAREDLIMIT', { values: { limit } })
 
 /** As Postgres says it: some drivers know it by its words, others by where it was raised. */
 export const stalePlan = encodeError({
@@ -72,6 +72,6 @@ export const stalePlan = encodeError({
   routine: 'RevalidateCachedQuery',
 })
 
-export const nameTooLong = errorResponseOf(
-  new PoolerError('ENAMETOOLONG', { values: { limit: statementNameBytesMax } }),
-)
+export const nameTooLong = new PoolerError('ENAMETOOLONG', {
+  values: { limit: statementNameBytesMax },
+})

@@ -1,6 +1,7 @@
 // What a client's prepared statements are, and what they will be when everything on its way succeeds;
 // and the same of the server that it holds, as far as this client's messages change it.
 import { isUtf8 } from 'node:buffer'
+import type { PoolerError } from '../../shared/errors.ts'
 import { noBytes } from '../../shared/no-bytes.ts'
 import { clientStatementBytesMax, statementNameBytesMax } from '../config/limits.ts'
 import { NameForecast } from './name-forecast.ts'
@@ -112,7 +113,7 @@ export class StatementLedger {
   }
 
   /** What stands for the server's error; null: nothing. */
-  get errorInstead(): Buffer | null {
+  get errorInstead(): PoolerError | Buffer | null {
     return this.failed?.kind === 'refuse' ? this.failed.error : null
   }
 

@@ -1,5 +1,6 @@
 // Messages on their way that change which prepared statements there are, in the order in which the
 // server gets to them. They count only when the server has confirmed them.
+import type { PoolerError } from '../../shared/errors.ts'
 import type { NamingText } from './naming-text.ts'
 import type { Statement } from './statement-catalog.ts'
 import type { Translation } from './statement-translation.ts'
@@ -70,7 +71,7 @@ export type Operation =
   /** Bind, Execute or Close of ours, see lent-settings.ts; Parse of StatementSupply.tryName. */
   | { readonly kind: 'aside' }
   /** Sent to fail; `error` stands for the server's own words. */
-  | { readonly kind: 'refuse'; readonly error: Buffer }
+  | { readonly kind: 'refuse'; readonly error: PoolerError | Buffer }
 
 /** A queue. Emptied at nearly every transaction, it keeps its array: a new one would grow each time. */
 export class StatementOperations {

@@ -1,5 +1,6 @@
 // Parse messages that are sent to fail, so that the server refuses them in the state that Postgres
 // would be in: under a name that is taken, and beyond a limit of ours.
+import type { PoolerError } from '../../shared/errors.ts'
 import { frontend } from '../../shared/protocol/message-types.ts'
 import { statementNameBytesMax } from '../config/limits.ts'
 import type { ServerLink } from './server-link.ts'
@@ -67,7 +68,7 @@ export class StatementRefusals {
   }
 
   /** By a Parse that fails on the server, so that batch and transaction are where Postgres has them. */
-  #fail(error: Buffer): void {
+  #fail(error: PoolerError | Buffer): void {
     if (!(this.#supply.link as ServerLink).tracker.sentNoted(frontend.parse)) return
     this.#supply.send(unparsable)
     this.#supply.push({ kind: 'refuse', error })
