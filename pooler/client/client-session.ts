@@ -2,7 +2,7 @@
 // sessions, its login answer and its relay. Leaves all of them once, however it ends.
 import type { ErrorCode } from '../../shared/error-catalogue.ts'
 import { PoolerError } from '../../shared/errors.ts'
-import { noticeResponse } from '../../shared/protocol/error-response.ts'
+import { noticeResponse, PostgresError } from '../../shared/protocol/error-response.ts'
 import type { Pool } from '../pool/pool.ts'
 import { type PoolKey, poolKeyText } from '../pool/pool-key.ts'
 import type { PoolClient, PoolPlace } from '../pool/pool-registry.ts'
@@ -10,7 +10,7 @@ import { ConversationFailed } from '../pool/server-conversation.ts'
 import { Relay } from '../relay/relay.ts'
 import type { RelayEnd } from '../relay/relay-options.ts'
 import type { ServerLink } from '../relay/server-link.ts'
-import { boundToPast } from '../relay/setting-names.ts'
+import { isForItsPast } from '../relay/setting-names.ts'
 import type { Tenant } from '../tenant/tenant.ts'
 import type { ClientConnection } from './client-connection.ts'
 import type { ClientServices } from './client-services.ts'
@@ -171,7 +171,8 @@ export class ClientSession implements PoolClient {
         throw new PoolerError('ESERVERLOST', { values: { reason: error.message }, cause: error })
       }
       if (error instanceof ClientGone) throw error
-      if (this.login.settings.has(boundToPast) && !link.isNew) link.isRetired = true
+      if (error instanceof PostgresError && isForItsPast(error) && !link.isNew)
+        link.isRetired = true
       this.#pool.checkin(link)
       throw error
     }

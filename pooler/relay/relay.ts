@@ -346,7 +346,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
 
   /** Nothing of the client's, or of ours for it, is under way at a pooled server. */
   get #isThrough(): boolean {
-    return this.isOwedNothing && this.#pump.isAtBoundary && !this.session.isAwaited
+    return this.isOwedNothing && this.#pump.isAtBoundary && this.session.isThrough
   }
 
   #release(server: ServerLink): void {

@@ -15,7 +15,7 @@ import {
   restoreMessages,
   type SettingsProfile,
 } from './session-settings.ts'
-import { boundToPast } from './setting-names.ts'
+import { isForItsPast } from './setting-names.ts'
 import { isOpen, type TextVerdict, unknownText } from './text-verdict.ts'
 
 type Setting = readonly [name: string, value: string]
@@ -28,6 +28,8 @@ const nothingApplied: ReadonlyMap<string, string> = new Map()
 export class SessionRestorer {
   /** True while the client's message must wait for the answer. */
   isAwaited = false
+  /** The server has refused the client's settings: nothing of the client's may run there, nor has. */
+  isRefused = false
   /** A RESET or DISCARD ALL took the client's startup settings away. */
   isDue = false
   /** A text on its way may take some of them. */
@@ -41,8 +43,6 @@ export class SessionRestorer {
   readonly #startup: ReadonlyMap<string, string>
   /** The server being brought to the client's settings: what it refuses, no other one would take. */
   #isClean = false
-  #isBoundToPast = false
-  #isRefused = false
   #refusals = 0
 
   constructor(startup: ReadonlyMap<string, string>) {
@@ -76,9 +76,7 @@ export class SessionRestorer {
       difference = differenceOf(profile, afresh, anyway)
     }
     this.#write(link, difference)
-    this.#isBoundToPast = difference.set.some(([name]) => name === boundToPast)
     this.#isClean = isOthers || link.lastPerson === undefined
-    if (this.#isBoundToPast) this.#isClean = link.isNew
     link.profile = profile
     link.startup = this.#startup
     link.lastPerson = person
@@ -88,14 +86,13 @@ export class SessionRestorer {
     return difference.tell
   }
 
-  /** What was awaited has come. True where the client needs another server. */
+  /** What was awaited has come. True where the client needs another server: it waits on until `detach`. */
   finish(): boolean {
+    if (this.isRefused) return true
     this.isAwaited = false
     if (!this.isDue) this.#isRepeat = false
-    const isRefused = this.#isRefused
-    this.#isRefused = false
-    if (!isRefused) this.#refusals = 0
-    return isRefused
+    this.#refusals = 0
+    return false
   }
 
   /** True where `reapply` has met a cancel that came late. A transaction would be lost. */
@@ -111,12 +108,14 @@ export class SessionRestorer {
    * An error to what is awaited: nothing of the client's has run, so that what others have left on the
    * server need not be its end. It goes on with one that is reset or new.
    */
-  onRefused(link: ServerLink): boolean {
-    if (!this.isAwaited || this.isReapplying || this.#isClean || link.fatal !== null) return false
+  onRefused(error: PostgresError, link: ServerLink): boolean {
+    if (!this.isAwaited || this.isReapplying || link.fatal !== null) return false
+    const isForPast = isForItsPast(error)
+    if (isForPast ? link.isNew : this.#isClean) return false
     if (this.#refusals === refusalsMax) return false
     this.#refusals++
-    this.#isRefused = true
-    if (this.#isBoundToPast) link.isRetired = true
+    this.isRefused = true
+    if (isForPast) link.isRetired = true
     else link.dirtyBy ??= 'refused settings'
     return true
   }
@@ -124,6 +123,8 @@ export class SessionRestorer {
   /** The client leaves its server. */
   detach(link: ServerLink): void {
     this.#mayTake = false
+    if (this.isRefused) this.isAwaited = false
+    this.isRefused = false
     link.isNew = false
     // What another client's had set it may have reset.
     if (link.startup !== this.#startup) link.startup = null

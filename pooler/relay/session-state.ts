@@ -117,8 +117,14 @@ export class SessionState implements SessionSink, SettingsInForce {
     return this.#statements?.names.mayGoOn !== false
   }
 
+  /** Nothing of ours is under way for the client, or what was has been refused. */
+  get isThrough(): boolean {
+    return !this.isAwaited || this.#restorer.isRefused
+  }
+
   /** Why the client keeps its server until DISCARD ALL or its end; null: it need not. */
   get pinnedBy(): PinReason | null {
+    if (this.#restorer.isRefused) return null
     const { reason } = this.#pins
     if (reason !== null) return reason
     if (this.#sequences.needsServer) return 'sequence value'
@@ -167,12 +173,12 @@ export class SessionState implements SessionSink, SettingsInForce {
 
   detach(link: ServerLink): void {
     this.#statements?.names.detach(link)
-    this.#restorer.detach(link)
     this.#sequences.detach(link)
     this.#countedPin = null
     if (this.pinnedBy !== null) link.dirtyBy ??= this.pinnedBy
     // The client left before the server could be asked.
     else if (this.mustAsk) link.dirtyBy ??= 'unasked question'
+    this.#restorer.detach(link)
     link.lastPerson = this.#person
     link.isMisnamed = false
     // What its texts might have done they did not do, or the server has been asked.
@@ -182,6 +188,7 @@ export class SessionState implements SessionSink, SettingsInForce {
 
   /** The transaction that is over may have left something: the server has to be asked. */
   get mustAsk(): boolean {
+    if (this.#restorer.isRefused) return false
     return this.isInDoubt || this.listening?.mayDivide === true
   }
 
@@ -223,7 +230,7 @@ export class SessionState implements SessionSink, SettingsInForce {
     if (this.#restorer.mayRepeat(error, link)) return true
     // A cancel that came late has met the new name: it is given again. A transaction would be lost.
     link.isMisnamed = this.#restorer.isRenaming && link.tracker.status === status.idle
-    return link.isMisnamed || this.#restorer.onRefused(link)
+    return link.isMisnamed || this.#restorer.onRefused(error, link)
   }
 
   /** What was awaited has come. True where the client may leave: with an answer, or refused. */

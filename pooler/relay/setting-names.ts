@@ -1,4 +1,5 @@
 // Settings that are treated by their names, all in lower case.
+import type { PostgresError } from '../../shared/protocol/error-response.ts'
 import { transactionSettings } from './text-verdict.ts'
 
 /** Any client may set them, and a server takes what another one has taken: nobody has to look. */
@@ -26,4 +27,8 @@ export const unaskedSettings: ReadonlySet<string> = new Set([
 ])
 
 /** A server that has had temporary tables refuses it, reset or not. */
-export const boundToPast = 'temp_buffers'
+const boundToPast = 'temp_buffers'
+
+/** A new server would take it. In any language: the detail names it, and a value that none takes has no detail. */
+export const isForItsPast = ({ fields }: PostgresError): boolean =>
+  fields.sqlState === '22023' && fields.detail?.includes(boundToPast) === true
