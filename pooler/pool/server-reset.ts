@@ -10,6 +10,7 @@ const rollback = query('ROLLBACK')
 const discardAll = query('DISCARD ALL')
 const resetAll = query('RESET ALL')
 const idleLimit = 'idle_session_timeout'
+const noLimit = '0'
 const resetIdleLimit = query(`RESET ${idleLimit}`)
 const unlistenAll = query('UNLISTEN *')
 const resetSettings = query('RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL')
@@ -79,7 +80,7 @@ function forgetAll(link: ServerLink): void {
 
 /** Its client's limit for idle sessions is set on it, and would end it while others count on it. */
 export const endsWhenIdle = ({ applied }: ServerLink): boolean =>
-  applied.size > 0 && applied.has(idleLimit)
+  applied.size > 0 && (applied.get(idleLimit) ?? noLimit) !== noLimit
 
 /** Settings and channels only: prepared statements stay. False when it did not work. */
 export async function clearServer(
@@ -88,8 +89,9 @@ export async function clearServer(
   clock: Clock,
 ): Promise<boolean> {
   const messages: Buffer[] = []
+  const isLimited = endsWhenIdle(link)
   if (link.needsResetAll) messages.push(resetAll)
-  else if (endsWhenIdle(link)) messages.push(resetIdleLimit)
+  else if (isLimited) messages.push(resetIdleLimit)
   if (link.isListening) messages.push(unlistenAll)
   const bytes = Buffer.concat(messages)
   try {
@@ -100,7 +102,7 @@ export async function clearServer(
   }
   if (link.needsResetAll) forgetSettings(link)
   // The client that has set it gets it again with its next transaction.
-  else if (link.applied.delete(idleLimit)) link.profile = null
+  else if (isLimited && link.applied.delete(idleLimit)) link.profile = null
   link.isListening = false
   return true
 }

@@ -56,3 +56,26 @@ test('ends who keeps its server, as Postgres does', async () => {
   const last = client.received.at(-1)
   expect(last?.body.toString()).toContain('57P05')
 })
+
+test('of 0 is left as it is: nothing stands behind its transaction', async () => {
+  const client = await pooled.client('transaction', { settings: { idle_session_timeout: '0' } })
+  expect(await pooled.value(client, 'select 77')).toBe('77')
+  await client.terminate()
+  await client.readAll()
+  await pooled.settled()
+  expect((await pooled.backends()).map(({ query }) => query)).toEqual(['select 77'])
+})
+
+test('set by a client that acts as another role', async () => {
+  const reader = 'pg_read_all_stats'
+  await sharedPostgres().query(`grant ${reader} to ${pooled.role}`)
+  const [one, other] = [await pooled.client('transaction'), await pooled.client('transaction')]
+  await pooled.value(one, `set role ${reader}`)
+  await pooled.value(one, "set idle_session_timeout = '70ms'")
+  for (let round = 0; round < 2; round++) {
+    expect(await pooled.value(other, 'select current_user')).toBe(pooled.role)
+    expect(await pooled.value(other, 'show idle_session_timeout')).toBe('0')
+    expect(await pooled.value(one, 'select current_user')).toBe(reader)
+    expect(await pooled.value(one, 'show idle_session_timeout')).toBe('70ms')
+  }
+})
