@@ -81,6 +81,8 @@ export class Listening implements NotificationListener, NotificationReader {
   /** Of these, what the shared connection tells. */
   readonly #shared = new Set<string>()
   #move: Move | null = null
+  /** No mark could be sent, and for a while none is tried: whatever is to be moved meanwhile waits as well. */
+  #isPaused = false
   #isEncodingShared = true
 
   constructor(source: NotificationSource, host: ListeningHost, queueBytesMax: number) {
@@ -110,7 +112,7 @@ export class Listening implements NotificationListener, NotificationReader {
 
   /** The streams can be divided: the server is to be sent `division`. */
   get mayDivide(): boolean {
-    return this.#move?.isJoined === true && this.#move.mark === null
+    return this.#move?.isJoined === true && this.#move.mark === null && !this.#isPaused
   }
 
   /** For a server that the client gets: it listens too from here on. */
@@ -164,9 +166,10 @@ export class Listening implements NotificationListener, NotificationReader {
     }
     this.#source.forget(this)
     move.mark = null
-    move.isJoined = false
+    this.#isPaused = true
     this.#host.after(divisionRetryMs, () => {
-      if (this.#move === move && move.mark === null) this.onJoined()
+      this.#isPaused = false
+      if (this.mayDivide) this.#host.onMove()
     })
   }
 
