@@ -6,7 +6,7 @@ import type { ServerConnection } from './server-connection.ts'
 import { rollbackServer } from './server-reset.ts'
 
 /** A cancel connection that has not closed by then costs the server its place in the pool. */
-const cancelMsMax = 5000
+export const cancelMsMax = 5000
 /** A server that has not ended what it does so long after its cancel may have got that first. */
 const overtakenMs = 500
 const settlingCheckMs = 10

@@ -12,6 +12,7 @@ import { ServerConnection } from './server-connection.ts'
 import { type ConversationResult, converse } from './server-conversation.ts'
 import { type OpenedServer, openServer } from './server-login.ts'
 import { probeFailure, probeParameters, probeSql } from './server-probe.ts'
+import { cancelMsMax } from './server-stop.ts'
 import type { UpstreamAddresses } from './upstream-address.ts'
 import { withUpstream } from './upstream-socket.ts'
 
@@ -64,7 +65,8 @@ export class Upstream implements PoolUpstream {
   }
 
   async cancel({ address, processId, cancelSecret }: CancelAddress): Promise<void> {
-    await this.#inTurn(() =>
+    // Who asked for it waits no longer, and what the server does then may be another's.
+    await this.#inTurn(cancelMsMax, () =>
       withUpstream({ ...this.#connectOptions(), address }, async ({ socket }, signal) => {
         const closed = new Promise<void>((resolve) => {
           socket.once('close', () => resolve())
@@ -80,7 +82,7 @@ export class Upstream implements PoolUpstream {
 
   async terminate(processId: number): Promise<void> {
     const sql = 'SELECT pg_catalog.pg_terminate_backend($1::int)'
-    await this.#inTurn(() => this.#ask(sql, [String(processId)], 'latchkey (terminate)'))
+    await this.#inTurn(turnMsMax, () => this.#ask(sql, [String(processId)], 'latchkey (terminate)'))
   }
 
   async probe(
@@ -116,9 +118,9 @@ export class Upstream implements PoolUpstream {
   }
 
   /** To stop what a server does: however many have to be stopped at once, each gets its turn. */
-  async #inTurn(stop: () => Promise<unknown>): Promise<void> {
+  async #inTurn(msMax: number, stop: () => Promise<unknown>): Promise<void> {
     const { tenant, clock } = this.#options
-    const dueMs = clock.monotonicMs() + turnMsMax
+    const dueMs = clock.monotonicMs() + msMax
     await auxiliary
       .inTurn(tenant().ref, async () => {
         if (clock.monotonicMs() < dueMs) await stop()
