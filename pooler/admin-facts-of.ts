@@ -14,6 +14,7 @@ import { StatsRates, statsPeriodMs } from './admin/stats-rates.ts'
 import type { ClientConnection } from './client/client-connection.ts'
 import type { ClientSession } from './client/client-session.ts'
 import type { DataPlane } from './data-plane.ts'
+import type { PoolGroup } from './pool/pool-groups.ts'
 import type { PoolEntry } from './pool/pool-registry.ts'
 import type { ServerConnection } from './pool/server-connection.ts'
 import { isBanned, type Tenant } from './tenant/tenant.ts'
@@ -34,7 +35,7 @@ export class FactsHere {
     const startedAtMs = clock.wallMs()
     const wallOf = (monotonicMs: number): number =>
       clock.wallMs() - (clock.monotonicMs() - monotonicMs)
-    const totals = () => [...data.pools.entries()].map(totalsOf)
+    const totals = () => [...data.pools.groups.all()].map(totalsOf)
     const rates = new StatsRates(totals, clock.monotonicMs())
     this.#sampling = clock.every(statsPeriodMs, () => rates.sample(clock.monotonicMs()))
     this.#read = {
@@ -160,7 +161,7 @@ function serverRowOf(
   }
 }
 
-function totalsOf({ key, pool: { counters } }: PoolEntry): PoolTotals {
+function totalsOf({ key, counters }: PoolGroup): PoolTotals {
   const { transactions, queries, bytesFromClients, bytesToClients, checkouts } = counters
   return {
     ...key,

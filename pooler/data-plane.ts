@@ -23,7 +23,7 @@ import type { InheritedSockets } from './config/inherited-sockets.ts'
 import type { Config } from './config/settings.ts'
 import { FrontDoor } from './front-door.ts'
 import type { CounterBook } from './metrics/counter-book.ts'
-import { PoolCounters } from './metrics/counters.ts'
+import type { PoolCounters } from './metrics/counters.ts'
 import { OverdueClients } from './overdue-clients.ts'
 import { ConnectBackoff } from './pool/connect-backoff.ts'
 import { Pool } from './pool/pool.ts'
@@ -125,7 +125,7 @@ export class DataPlane {
     )
     this.budgets = new ServerBudgets(shares.serversMax, clock, workers?.newBudget)
     this.pools = new PoolRegistry({
-      createPool: (key, opening) => this.#createPool(key, opening),
+      createPool: (...pool) => this.#createPool(...pool),
       poolsPerTenantMax: config.poolsPerTenantMax,
       poolIdleTimeoutMs: config.poolIdleTimeoutMs,
       clock,
@@ -302,7 +302,7 @@ export class DataPlane {
     })
   }
 
-  #createPool(key: PoolKey, opening: Opening): Pool {
+  #createPool(key: PoolKey, opening: Opening, counters: PoolCounters): Pool {
     const { config, clock, log, tenants, workers } = this.#options
     // A project that is gone, or not remembered just now, stays what it was for this pool.
     const first = tenants.peek(key.tenantRef)
@@ -338,7 +338,7 @@ export class DataPlane {
       openTransport: this.#options.openTransport,
       lane: this.pools.laneOf(key.tenantRef) ?? new Lane(),
       schema,
-      counters: new PoolCounters(),
+      counters,
       statements: {
         catalog: new StatementCatalog(this.#statementSecret, schema, clock),
         serverStatementsMax: config.serverPreparedStatementsMax,

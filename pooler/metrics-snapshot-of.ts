@@ -7,7 +7,8 @@ import type {
   PoolSnapshot,
   TenantSnapshot,
 } from './metrics/snapshot.ts'
-import type { PoolEntry } from './pool/pool-registry.ts'
+import type { Pool } from './pool/pool.ts'
+import type { PoolGroup } from './pool/pool-groups.ts'
 import { serverMoves } from './pool/server-state.ts'
 import { clientMoves } from './relay/client-state.ts'
 import { pinReasons } from './relay/pin-reasons.ts'
@@ -22,7 +23,7 @@ export function metricsSnapshotOf(
   control: ControlSnapshot,
 ): MetricsSnapshot {
   return {
-    pools: [...data.pools.entries()].map(poolSnapshotOf),
+    pools: [...data.pools.groups.all()].map(poolSnapshotOf),
     budgets: [...data.budgets.tenants()].filter(({ limit }) => Number.isFinite(limit)),
     tenants: [...counters.entries()].map(
       ([tenantRef, one]): TenantSnapshot => ({ tenantRef, counters: one }),
@@ -34,20 +35,31 @@ export function metricsSnapshotOf(
   }
 }
 
-function poolSnapshotOf({ key, pool, clients }: PoolEntry): PoolSnapshot {
+function poolSnapshotOf({ key, entries, counters }: PoolGroup): PoolSnapshot {
+  const pools = [...entries].map(({ pool }) => pool)
+  const clients = [...entries].flatMap((entry) => [
+    ...(entry.clients as ReadonlySet<ClientSession>),
+  ])
+  const sum = (of: (pool: Pool) => number): number =>
+    pools.reduce((total, pool) => total + of(pool), 0)
+  const greatest = (of: (pool: Pool) => number): number =>
+    pools.reduce((most, pool) => Math.max(most, of(pool)), 0)
   return {
     ...key,
     clientsByState: countStates(clientStates, clients),
-    serversByState: countStates(serverStates, pool.servers),
-    pinnedByReason: countPins(clients as ReadonlySet<ClientSession>),
-    serversMax: pool.size,
-    waiters: pool.waiters,
-    oldestWaiterMs: pool.oldestWaiterMs,
-    backoffMs: pool.backoffMs,
-    listeningClients: pool.hub.clients,
-    listenedChannels: pool.hub.channels,
-    listeningConnections: pool.hub.isConnected ? 1 : 0,
-    counters: pool.counters,
+    serversByState: countStates(
+      serverStates,
+      pools.flatMap(({ servers }) => [...servers]),
+    ),
+    pinnedByReason: countPins(clients),
+    serversMax: sum(({ size }) => size),
+    waiters: sum(({ waiters }) => waiters),
+    oldestWaiterMs: greatest(({ oldestWaiterMs }) => oldestWaiterMs),
+    backoffMs: greatest(({ backoffMs }) => backoffMs),
+    listeningClients: sum(({ hub }) => hub.clients),
+    listenedChannels: sum(({ hub }) => hub.channels),
+    listeningConnections: sum(({ hub }) => (hub.isConnected ? 1 : 0)),
+    counters,
   }
 }
 

@@ -8,9 +8,14 @@ import { poolKeyText } from './pool/pool-key.ts'
 export interface FiguresHere {
   readonly clients: number
   readonly pools: readonly PoolFigures[]
+  readonly counts: readonly PoolCounts[]
 }
 
-export interface PoolFigures extends Omit<ProjectFigures, 'clients'> {
+type Gauges = 'waiting' | 'oldestWaitMs' | 'serversBusy' | 'servers' | 'serversMax'
+/** Of pools that are counted together, those that have gone too. */
+export type PoolCounts = Omit<ProjectFigures, 'clients' | Gauges>
+
+export interface PoolFigures extends Pick<ProjectFigures, Gauges> {
   /** The same in every worker; null: one client's pool. */
   readonly identity: string | null
 }
@@ -19,7 +24,6 @@ export function figuresHereOf(ref: string, data: DataPlane): FiguresHere {
   return {
     clients: data.clientCounts.of(ref),
     pools: [...data.pools.entriesOf(ref)].map(({ key, pool }) => {
-      const { transactions, queries, bytesFromClients, bytesToClients, checkouts } = pool.counters
       const servers = [...pool.servers]
       return {
         identity: key.mode === 'direct' ? null : poolKeyText(key),
@@ -28,18 +32,21 @@ export function figuresHereOf(ref: string, data: DataPlane): FiguresHere {
         serversBusy: servers.filter(({ state }) => state !== 'idle').length,
         servers: servers.length,
         serversMax: pool.size,
-        transactions,
-        queries,
-        bytesFromClients,
-        bytesToClients,
-        checkouts: [...checkouts.counts],
       }
+    }),
+    counts: [...data.pools.groups.of(ref)].map(({ counters }) => {
+      const { transactions, queries, bytesFromClients, bytesToClients, checkouts } = counters
+      const buckets = [...checkouts.counts]
+      return { transactions, queries, bytesFromClients, bytesToClients, checkouts: buckets }
     }),
   }
 }
 
 export function sumFigures(workers: readonly FiguresHere[]): ProjectFigures {
   const pools = workers.flatMap((worker) => worker.pools)
+  const counts = workers.flatMap((worker) => worker.counts)
+  const count = (of: (one: PoolCounts) => number): number =>
+    counts.reduce((total, one) => total + of(one), 0)
   const sum = (of: (one: PoolFigures) => number): number =>
     pools.reduce((total, one) => total + of(one), 0)
   // A pool's size is a limit over all workers.
@@ -51,12 +58,12 @@ export function sumFigures(workers: readonly FiguresHere[]): ProjectFigures {
     serversBusy: sum(({ serversBusy }) => serversBusy),
     servers: sum(({ servers }) => servers),
     serversMax: [...sizes.values()].reduce((total, size) => total + size, 0),
-    transactions: sum(({ transactions }) => transactions),
-    queries: sum(({ queries }) => queries),
-    bytesFromClients: sum(({ bytesFromClients }) => bytesFromClients),
-    bytesToClients: sum(({ bytesToClients }) => bytesToClients),
+    transactions: count(({ transactions }) => transactions),
+    queries: count(({ queries }) => queries),
+    bytesFromClients: count(({ bytesFromClients }) => bytesFromClients),
+    bytesToClients: count(({ bytesToClients }) => bytesToClients),
     checkouts: Array.from({ length: bucketBoundsSeconds.length + 1 }, (_bucket, at) =>
-      sum(({ checkouts }) => checkouts[at] ?? 0),
+      count(({ checkouts }) => checkouts[at] ?? 0),
     ),
   }
 }

@@ -5,7 +5,7 @@ import type { PinReason } from '../relay/pin-reasons.ts'
 import { Histogram } from './histogram.ts'
 import { Tally } from './tally.ts'
 
-/** One pool's, for as long as the pool lives. */
+/** Of all pools that one set of labels stands for. */
 export class PoolCounters {
   transactions = 0
   queries = 0

@@ -2,6 +2,7 @@
 // the sets that hold them, counters are the live objects themselves.
 import type { DecisionTimes, PoolCounters, ProcessCounters, TenantCounters } from './counters.ts'
 
+/** Of all pools that one set of labels stands for. */
 export interface PoolSnapshot {
   readonly tenantRef: string
   /** Role and database of a login that succeeded. */
@@ -13,7 +14,7 @@ export interface PoolSnapshot {
   readonly serversByState: Readonly<Record<string, number>>
   /** Clients that keep their server beyond a transaction; every reason, also with 0. */
   readonly pinnedByReason: Readonly<Record<string, number>>
-  /** pool_size. */
+  /** pool_size, of all of them together. */
   readonly serversMax: number
   readonly waiters: number
   /** How long the waiter that came first has waited; 0 without waiters. */

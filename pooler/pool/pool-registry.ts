@@ -3,10 +3,12 @@ import type { Clock } from '../../shared/clock.ts'
 import { PoolerError } from '../../shared/errors.ts'
 import { Roster, type RosterMember } from '../../shared/roster.ts'
 import type { Secret } from '../../shared/secret.ts'
+import type { PoolCounters } from '../metrics/counters.ts'
 import type { Lane } from '../relay/lanes.ts'
 import type { SchemaVersion } from '../relay/schema-version.ts'
 import type { Refusal } from '../relay/server-source.ts'
 import type { Pool } from './pool.ts'
+import { type PoolGroup, PoolGroups } from './pool-groups.ts'
 import { type PoolKey, poolKeyText } from './pool-key.ts'
 
 export interface PoolClient extends RosterMember {
@@ -30,6 +32,7 @@ export interface PoolPlace {
 interface Entry extends PoolEntry {
   readonly text: string
   readonly clients: Roster<PoolClient>
+  readonly group: PoolGroup
   /** Monotonic ms since when nobody is there. */
   emptySinceMs: number
 }
@@ -43,13 +46,14 @@ export interface Opening {
 }
 
 export interface PoolRegistryOptions {
-  readonly createPool: (key: PoolKey, opening: Opening) => Pool
+  readonly createPool: (key: PoolKey, opening: Opening, counters: PoolCounters) => Pool
   readonly poolsPerTenantMax: number
   readonly poolIdleTimeoutMs: number
   readonly clock: Clock
 }
 
 export class PoolRegistry {
+  readonly groups = new PoolGroups()
   readonly #options: PoolRegistryOptions
   readonly #byTenant = new Map<string, Map<string, Entry>>()
   #lastAlone = 0
@@ -103,8 +107,10 @@ export class PoolRegistry {
         }
         void this.#close(unused, gone)
       }
-      const pool = this.#options.createPool(key, opening)
-      entry = { key, text, pool, clients: new Roster(), emptySinceMs: 0 }
+      const group = this.groups.take(key)
+      const pool = this.#options.createPool(key, opening, group.counted)
+      entry = { key, text, pool, clients: new Roster(), group, emptySinceMs: 0 }
+      group.entries.add(entry)
       pools.set(text, entry)
       this.#byTenant.set(key.tenantRef, pools)
     }
@@ -129,6 +135,7 @@ export class PoolRegistry {
       if (nowMs - entry.emptySinceMs > this.#options.poolIdleTimeoutMs)
         void this.#close(entry, gone)
     }
+    this.groups.forgetUnused(nowMs - this.#options.poolIdleTimeoutMs)
   }
 
   /** Servers of this tenant, or of one role of it, are replaced as they become free. */
@@ -142,7 +149,9 @@ export class PoolRegistry {
   async closeTenant(tenantRef: string, refusal: Refusal): Promise<void> {
     const pools = this.#byTenant.get(tenantRef)
     if (pools !== undefined) {
-      await Promise.all([...pools.values()].map((entry) => this.#close(entry, refusal)))
+      const closed = [...pools.values()].map((entry) => this.#close(entry, refusal))
+      this.groups.forgetTenant(tenantRef)
+      await Promise.all(closed)
     }
   }
 
@@ -154,6 +163,8 @@ export class PoolRegistry {
     const pools = this.#byTenant.get(entry.key.tenantRef)
     pools?.delete(entry.text)
     if (pools?.size === 0) this.#byTenant.delete(entry.key.tenantRef)
+    entry.group.entries.delete(entry)
+    entry.group.emptySinceMs = entry.emptySinceMs
     await entry.pool.close(refusal)
   }
 }
