@@ -19,6 +19,7 @@ import { startPage } from './embedded/start-page.ts'
 import { runImport } from './import/import-command.ts'
 import { openTenantStore } from './import/open-tenant-store.ts'
 import { Pooler } from './pooler.ts'
+import { Predecessor } from './predecessor.ts'
 import {
   catchFaults,
   end,
@@ -28,7 +29,7 @@ import {
   type Running,
   type Service,
 } from './process-edge.ts'
-import { startSuccessor, successorReady } from './succession.ts'
+import { startSuccessor } from './succession.ts'
 import { tellSupervisor } from './supervisor-notice.ts'
 import { runVault } from './vault-command.ts'
 import { version } from './version.ts'
@@ -115,6 +116,10 @@ async function serve(): Promise<void> {
   const running = nothingRuns()
   catchFaults(log)
   catchSignals(running, log)
+  const predecessor = Predecessor.ofThisProcess(() => {
+    log.info({}, 'the process that started this one is gone before this one serves')
+    end(running, (service) => service.stop())
+  })
   try {
     if (config.databaseUrl === null) {
       running.demo = await startDemo(config, process.env, systemClock, log)
@@ -123,7 +128,7 @@ async function serve(): Promise<void> {
     running.service = await startService(running, config, log)
     if (running.demo !== null) await printStartPage(running.demo, running.service, config, log)
     log.info({ version, workers: config.poolerWorkers }, 'ready')
-    process.send?.(successorReady)
+    predecessor?.serves()
     await tellSupervisor(process.env, log, 'READY=1', `MAINPID=${process.pid}`)
   } catch (error) {
     await running.service?.stop()
@@ -204,25 +209,29 @@ async function reload({ service }: Running, log: Log): Promise<void> {
 
 /** SIGUSR2: a new process takes over the sockets, as for a new version; what cannot be changes nothing. */
 async function succeed(running: Running, log: Log): Promise<void> {
-  const { service, demo, isStopping, hasSuccessor } = running
-  if (isStopping || hasSuccessor || service === null) return
+  const { service, demo, isStopping, starting } = running
+  if (isStopping || starting !== null || service === null) return
   const { descriptors } = service
   if (demo !== null || descriptors === null) {
     const reason = demo !== null ? 'it embeds its Postgres' : 'the sockets cannot be handed on here'
     log.error({ reason }, 'this process cannot be replaced while it runs')
     return
   }
-  running.hasSuccessor = true
+  const abort = new AbortController()
+  running.starting = abort
   const args = [...process.execArgv, ...process.argv.slice(1)]
   try {
     const command = [process.execPath, ...args] as const
     const env = without(process.env, settingsFromFiles)
-    const pid = await startSuccessor({ descriptors, env, command, clock: systemClock })
+    const { signal } = abort
+    const pid = await startSuccessor({ descriptors, env, command, clock: systemClock, signal })
+    running.starting = null
     log.info({ successor: pid }, 'a new process serves; this one finishes')
     end(running, () => service.handOver())
   } catch (error) {
-    running.hasSuccessor = false
-    log.error({ err: error }, 'the new process did not come up; this one goes on')
+    running.starting = null
+    if (abort.signal.aborted) log.info({}, 'the new process ends with this one')
+    else log.error({ err: error }, 'the new process did not come up; this one goes on')
   }
 }
 

@@ -15,20 +15,24 @@ export interface Running {
   service: Service | null
   demo: DemoStart | null
   isStopping: boolean
-  /** One is being started, or serves. */
-  hasSuccessor: boolean
+  /** Ends the successor that is being started; null: none is. */
+  starting: AbortController | null
 }
 
 export const nothingRuns = (): Running => ({
   service: null,
   demo: null,
   isStopping: false,
-  hasSuccessor: false,
+  starting: null,
 })
 
-/** Stops in its own way and ends the process; a signal meanwhile ends it at once. */
+/**
+ * Stops in its own way and ends the process; a signal meanwhile ends it at once. A successor that does not
+ * serve yet ends with it.
+ */
 export function end(running: Running, stop: (service: Service) => Promise<void>): void {
   running.isStopping = true
+  running.starting?.abort()
   const { service, demo } = running
   const stopped = async (): Promise<void> => {
     if (service !== null) await stop(service)

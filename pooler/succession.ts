@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process'
 import type { Clock } from '../shared/clock.ts'
 import { inheritanceFor, type SocketName, socketNames } from './config/inherited-sockets.ts'
 import type { Environment } from './config/load-config.ts'
+import { successorReady } from './predecessor.ts'
 
 export interface SuccessionOptions {
   /** Descriptors that this process listens on. */
@@ -13,10 +14,10 @@ export interface SuccessionOptions {
   /** How this process was started: program, its own arguments, script, arguments. */
   readonly command: readonly [string, ...string[]]
   readonly clock: Clock
+  /** Ends a successor that does not serve yet. */
+  readonly signal: AbortSignal
 }
 
-/** Word of a successor to its predecessor over the channel between them. */
-export const successorReady = 'latchkey ready'
 /** Migrations and a first contact with the metadata are in it. */
 const readyMsMax = 60_000
 
@@ -26,7 +27,7 @@ export class SuccessionError extends Error {
 
 /** The process id of the successor, which serves. Throws SuccessionError; then it is gone. */
 export function startSuccessor(options: SuccessionOptions): Promise<number> {
-  const { descriptors, env, command, clock } = options
+  const { descriptors, env, command, clock, signal } = options
   const [file, ...args] = command
   const child = spawn(file, args, {
     env: { ...inheritanceFor(env, socketNames) },
@@ -35,13 +36,20 @@ export function startSuccessor(options: SuccessionOptions): Promise<number> {
   })
   return new Promise((resolve, reject) => {
     const timer = clock.after(readyMsMax, () => child.kill('SIGKILL'))
+    // Should it serve in this very moment, it drains; and it ends by itself if we are gone before.
+    const onAbort = (): void => {
+      child.kill('SIGTERM')
+      reject(new SuccessionError('it was ended before it served'))
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
     child.once('error', (error) => reject(new SuccessionError(error.message, { cause: error })))
-    child.once('exit', (code, signal) => {
+    child.once('exit', (code, by) => {
       timer.cancel()
-      reject(new SuccessionError(`it ended before it served (${signal ?? `exit code ${code}`})`))
+      reject(new SuccessionError(`it ended before it served (${by ?? `exit code ${code}`})`))
     })
     child.on('message', (message) => {
-      if (message !== successorReady) return
+      if (message !== successorReady || signal.aborted) return
+      signal.removeEventListener('abort', onAbort)
       timer.cancel()
       child.removeAllListeners('exit')
       child.disconnect()

@@ -3,6 +3,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { freePorts, MainProcess, type Ports, portSettings } from '../support/main-process.ts'
@@ -199,4 +200,53 @@ test('when all workers of a successor die at once, the ports are opened anew', a
   const client = await eventually(() => enter(transaction))
   await client.query('select 1')
   await client.untilReady()
+})
+
+/** Of a process that has no workers. */
+async function childOf(pid: number): Promise<number> {
+  const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
+  const [child = Number.NaN] = children.split(' ').flatMap((text) => Number(text) || [])
+  return child
+}
+
+/** Nobody gets past the migrations until the client that is returned has ended. */
+async function lockedMigrations(): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString: sharedPostgres().url(metadata.name) })
+  await client.connect()
+  await client.query('BEGIN; LOCK TABLE latchkey.kysely_migration IN ACCESS EXCLUSIVE MODE')
+  return client
+}
+
+async function isLockAwaited(): Promise<boolean> {
+  const waiting = `SELECT FROM pg_stat_activity
+    WHERE datname = '${metadata.name}' AND wait_event_type = 'Lock'`
+  return (await sharedPostgres().query(waiting)).length > 0
+}
+
+describe.each([
+  { stage: 'not yet reads its settings', isFar: () => true },
+  { stage: 'brings the metadata up to date', isFar: isLockAwaited },
+])('a successor that $stage', ({ isFar }) => {
+  test.each(['SIGTERM', 'SIGKILL'] as const)('ends with its predecessor by %s', async (signal) => {
+    const { transaction } = await start(1)
+    const old = main as MainProcess
+    const operator = await lockedMigrations()
+    let successor = Number.NaN
+    try {
+      old.kill('SIGUSR2')
+      successor = await eventually(async () => (await childOf(old.pid)) || false)
+      await eventually(isFar)
+      old.kill(signal)
+      await eventually(() => !old.isRunning && !isAlive(successor))
+    } finally {
+      if (!Number.isNaN(successor)) kill(successor, 'SIGKILL')
+      await operator.end()
+    }
+    expect(await old.exited).toMatchObject(
+      signal === 'SIGTERM' ? { code: 0, signal: null } : { code: null, signal },
+    )
+    expect(old.stdout.match(/"msg":"ready"/g)).toHaveLength(1)
+    expect(old.stdout + old.stderr).not.toContain('a fault')
+    await expect(enter(transaction)).rejects.toThrow('wanted a TCP connection')
+  })
 })
