@@ -128,6 +128,7 @@ export class DataPlane {
       createPool: (...pool) => this.#createPool(...pool),
       poolsPerTenantMax: config.poolsPerTenantMax,
       poolIdleTimeoutMs: config.poolIdleTimeoutMs,
+      isUsedElsewhere: (ref, role) => this.clientCounts.isElsewhere(ref, role),
       clock,
     })
     this.#services = {

@@ -34,6 +34,14 @@ export class ClientCounts {
     return this.#tenants.get(tenantRef)?.byRole.get(role) ?? 0
   }
 
+  /** Other workers have clients of this role. */
+  isElsewhere(tenantRef: string, role: string): boolean {
+    for (const { byRole } of this.#elsewhere.get(tenantRef)?.values() ?? []) {
+      if (Object.hasOwn(byRole, role)) return true
+    }
+    return false
+  }
+
   /** Tenants that have clients here. */
   get tenantRefs(): IterableIterator<string> {
     return this.#tenants.keys()

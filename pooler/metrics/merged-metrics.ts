@@ -8,6 +8,8 @@ export interface WorkerText {
 
 interface Family {
   readonly head: string
+  /** A part that is missing from the sum would look as if all had been counted anew. */
+  readonly isSumOfCounts: boolean
   readonly samples: Map<string, number>
 }
 
@@ -29,14 +31,22 @@ const ownPrefixes = [
   'pooler_memory_',
 ]
 
-/** `silent`: workers whose text is missing. Texts are as MetricsText writes them, without timestamps. */
+/** Each direct client may have its one server, in whichever worker it is. */
+const isGreatest = (name: string, key: string): boolean =>
+  greatest.has(name) && !(name === 'pooler_servers_max' && key.includes(',mode="direct"'))
+
+/**
+ * `silent`: workers whose text is missing; what all have counted together is not known then, and left out.
+ * Texts are as MetricsText writes them, without timestamps.
+ */
 export function mergeMetrics(parts: readonly WorkerText[], silent: number): string {
   const families = new Map<string, Family>()
   for (const { slot, text } of parts) addText(families, slot, text)
   let merged = ''
-  for (const { head, samples } of families.values()) {
+  for (const { head, samples, isSumOfCounts } of families.values()) {
     merged += head
-    for (const [key, value] of samples) merged += `${key} ${value}\n`
+    if (silent === 0 || !isSumOfCounts)
+      for (const [key, value] of samples) merged += `${key} ${value}\n`
     merged += '\n'
   }
   return `${merged}# HELP pooler_workers Workers, by whether these figures have theirs in them.
@@ -48,14 +58,14 @@ pooler_workers{state="silent"} ${silent}
 
 function addText(families: Map<string, Family>, slot: number, text: string): void {
   let name = ''
-  let family: Family = { head: '', samples: new Map() }
+  let family = newFamily('', false)
   let isOwn = false
   const lines = text.split('\n')
   for (const [at, line] of lines.entries()) {
     if (line.startsWith('# HELP ')) {
       name = line.split(' ', 3)[2] ?? ''
       isOwn = ownPrefixes.some((prefix) => name.startsWith(prefix))
-      family = families.get(name) ?? { head: `${line}\n${lines[at + 1]}\n`, samples: new Map() }
+      family = families.get(name) ?? newFamily(`${line}\n${lines[at + 1]}\n`, isOwn)
       families.set(name, family)
     } else if (line !== '' && !line.startsWith('#')) {
       const gapAt = line.lastIndexOf(' ')
@@ -63,9 +73,13 @@ function addText(families: Map<string, Family>, slot: number, text: string): voi
       const value = Number(line.slice(gapAt + 1))
       const before = family.samples.get(key)
       if (before === undefined) family.samples.set(key, value)
-      else family.samples.set(key, greatest.has(name) ? Math.max(before, value) : before + value)
+      else family.samples.set(key, isGreatest(name, key) ? Math.max(before, value) : before + value)
     }
   }
+}
+
+const newFamily = (head: string, isOwn: boolean): Family => {
+  return { head, isSumOfCounts: !(isOwn || head.endsWith(' gauge\n')), samples: new Map() }
 }
 
 function withWorker(key: string, slot: number): string {

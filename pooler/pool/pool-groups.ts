@@ -1,20 +1,24 @@
 // Pools by what their figures stand under. Direct clients of one role have a pool each, and so have people
 // by their token: whoever reads figures sees them as one. What was counted stays when the last pool has
-// gone, for as long as one that nobody uses would.
+// gone, for as long as one that nobody uses would: with several workers, nobody in any of them, for a part
+// that goes from a sum looks to Prometheus as if all had been counted anew.
 import { PoolCounters } from '../metrics/counters.ts'
 import type { PoolKey } from './pool-key.ts'
 import type { PoolEntry } from './pool-registry.ts'
 
-/** Groups of a project without pools; beyond them the one that has been without for longest goes. */
+/** Groups of a project without pools; beyond them the one that was used longest ago goes. */
 const emptyGroupsMax = 100
+
+/** Other workers have clients of this role. */
+export type IsUsedElsewhere = (tenantRef: string, role: string) => boolean
 
 export class PoolGroup {
   readonly key: Omit<PoolKey, 'tokenName'>
   readonly entries = new Set<PoolEntry>()
   /** What all its pools count with. */
   readonly counted = new PoolCounters()
-  /** Monotonic ms since when nobody has been there. */
-  emptySinceMs = 0
+  /** Monotonic ms when somebody was last known to be there. */
+  usedMs = 0
 
   constructor({ tenantRef, role, database, mode }: PoolKey) {
     this.key = { tenantRef, role, database, mode }
@@ -58,11 +62,12 @@ export class PoolGroups {
     return group
   }
 
-  /** Those that nobody has used since `beforeMs` go. */
-  forgetUnused(beforeMs: number): void {
+  /** Those that nobody has used for `idleMs` go. */
+  onTick(nowMs: number, idleMs: number, isUsedElsewhere: IsUsedElsewhere): void {
     for (const [ref, groups] of this.#byTenant) {
-      for (const [text, { entries, emptySinceMs }] of groups) {
-        if (entries.size === 0 && emptySinceMs < beforeMs) groups.delete(text)
+      for (const [text, group] of groups) {
+        if (isUsedElsewhere(ref, group.key.role)) group.usedMs = nowMs
+        else if (group.entries.size === 0 && nowMs - group.usedMs > idleMs) groups.delete(text)
       }
       if (groups.size === 0) this.#byTenant.delete(ref)
     }
@@ -76,7 +81,7 @@ export class PoolGroups {
 function makeRoom(groups: Map<string, PoolGroup>): void {
   const empty = [...groups.values()].filter(({ entries }) => entries.size === 0)
   if (empty.length < emptyGroupsMax) return
-  const oldest = empty.reduce((one, other) => (other.emptySinceMs < one.emptySinceMs ? other : one))
+  const oldest = empty.reduce((one, other) => (other.usedMs < one.usedMs ? other : one))
   groups.delete(textOf(oldest.key))
 }
 

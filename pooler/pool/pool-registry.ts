@@ -8,7 +8,7 @@ import type { Lane } from '../relay/lanes.ts'
 import type { SchemaVersion } from '../relay/schema-version.ts'
 import type { Refusal } from '../relay/server-source.ts'
 import type { Pool } from './pool.ts'
-import { type PoolGroup, PoolGroups } from './pool-groups.ts'
+import { type IsUsedElsewhere, type PoolGroup, PoolGroups } from './pool-groups.ts'
 import { type PoolKey, poolKeyText } from './pool-key.ts'
 
 export interface PoolClient extends RosterMember {
@@ -49,6 +49,7 @@ export interface PoolRegistryOptions {
   readonly createPool: (key: PoolKey, opening: Opening, counters: PoolCounters) => Pool
   readonly poolsPerTenantMax: number
   readonly poolIdleTimeoutMs: number
+  readonly isUsedElsewhere: IsUsedElsewhere
   readonly clock: Clock
 }
 
@@ -135,7 +136,8 @@ export class PoolRegistry {
       if (nowMs - entry.emptySinceMs > this.#options.poolIdleTimeoutMs)
         void this.#close(entry, gone)
     }
-    this.groups.forgetUnused(nowMs - this.#options.poolIdleTimeoutMs)
+    const { poolIdleTimeoutMs, isUsedElsewhere } = this.#options
+    this.groups.onTick(nowMs, poolIdleTimeoutMs, isUsedElsewhere)
   }
 
   /** Servers of this tenant, or of one role of it, are replaced as they become free. */
@@ -164,7 +166,7 @@ export class PoolRegistry {
     pools?.delete(entry.text)
     if (pools?.size === 0) this.#byTenant.delete(entry.key.tenantRef)
     entry.group.entries.delete(entry)
-    entry.group.emptySinceMs = entry.emptySinceMs
+    entry.group.usedMs = Math.max(entry.group.usedMs, entry.emptySinceMs)
     await entry.pool.close(refusal)
   }
 }

@@ -52,3 +52,42 @@ test('a family that only one worker has is kept whole', () => {
   )
   expect(merged).toContain('pooler_clients{tenant="a b",state="idle"} 2\n')
 })
+
+const counted = (count: number): string => `# HELP pooler_queries_total Queries.
+# TYPE pooler_queries_total counter
+pooler_queries_total{tenant="a"} ${count}
+# HELP pooler_wait_seconds Waits.
+# TYPE pooler_wait_seconds histogram
+pooler_wait_seconds_count{tenant="a"} ${count}
+# HELP pooler_cpu_seconds_total Time.
+# TYPE pooler_cpu_seconds_total counter
+pooler_cpu_seconds_total ${count}
+`
+
+test('counts are those of all workers, or are left out: a part of them would look like traffic', () => {
+  const parts = [
+    { slot: 0, text: counted(2) },
+    { slot: 1, text: counted(3) },
+  ]
+  const all = mergeMetrics(parts, 0)
+  expect(all).toContain('pooler_queries_total{tenant="a"} 5\n')
+  expect(all).toContain('pooler_wait_seconds_count{tenant="a"} 5\n')
+  const some = mergeMetrics(parts, 1)
+  expect(some).toContain('# TYPE pooler_queries_total counter\n\n')
+  expect(some).toContain('# TYPE pooler_wait_seconds histogram\n\n')
+  expect(some).toContain('pooler_cpu_seconds_total{worker="1"} 3\n')
+})
+
+test('direct clients may have as many servers as there are of them, others as many as their pool', () => {
+  const text = (mode: string) => `# HELP pooler_servers_max Most.
+# TYPE pooler_servers_max gauge
+pooler_servers_max{tenant="a",role="r",mode="${mode}",database="d"} 2
+`
+  const merged = (mode: string) =>
+    mergeMetrics(
+      [0, 1].map((slot) => ({ slot, text: text(mode) })),
+      0,
+    )
+  expect(merged('direct')).toContain('mode="direct",database="d"} 4\n')
+  expect(merged('session')).toContain('mode="session",database="d"} 2\n')
+})

@@ -25,19 +25,27 @@ test('pools are one where only a token tells them apart', () => {
 
 test('what nobody has used for long is forgotten, what has a pool is not', () => {
   const groups = new PoolGroups()
-  groups.take(key({ database: 'left' })).emptySinceMs = 100
-  groups.take(key({ database: 'left later' })).emptySinceMs = 200
+  const tick = (nowMs: number, isUsedElsewhere = false) =>
+    groups.onTick(nowMs, 100, () => isUsedElsewhere)
+  groups.take(key({ database: 'left' })).usedMs = 100
+  groups.take(key({ database: 'left later' })).usedMs = 200
   const entry: PoolEntry = { key: key(), pool: makePool(), clients: new Set<never>() }
   groups.take(key({ database: 'there' })).entries.add(entry)
-  groups.forgetUnused(150)
+  tick(200)
+  expect(databases(groups)).toEqual(['left', 'left later', 'there'])
+  tick(250)
   expect(databases(groups)).toEqual(['left later', 'there'])
-  groups.forgetUnused(1000)
+  // What is in use in another worker is not unused here.
+  tick(1000, true)
+  tick(1100)
+  expect(databases(groups)).toEqual(['left later', 'there'])
+  tick(1101)
   expect(databases(groups)).toEqual(['there'])
 })
 
 test('of a project’s empty groups only so many are kept, those that were used last', () => {
   const groups = new PoolGroups()
-  for (let at = 0; at < 150; at++) groups.take(key({ database: `${at}` })).emptySinceMs = at
+  for (let at = 0; at < 150; at++) groups.take(key({ database: `${at}` })).usedMs = at
   expect(databases(groups)).toHaveLength(100)
   expect(databases(groups)[0]).toBe('50')
   groups.forgetTenant('ref')
