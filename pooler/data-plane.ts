@@ -66,6 +66,8 @@ export interface DataPlaneOptions {
   readonly easeReads: EaseReads
   /** null: this process is alone. */
   readonly workers: OtherWorkers | null
+  /** Of a process that is alone: asked for keys that are not known here. */
+  readonly cancelElsewhere?: CancelElsewhere | undefined
 }
 
 /** The other workers of this machine, as the data plane of one sees them. */
@@ -93,6 +95,7 @@ export class DataPlane {
   readonly pools: PoolRegistry
   readonly clientCounts: ClientCounts
   readonly cancelKeys = new CancelKeys()
+  readonly cancelRequests: CancelRequests
   readonly holds = new PoolHolds()
   readonly quota: ConnectionQuota
   readonly budgets: ServerBudgets
@@ -131,6 +134,8 @@ export class DataPlane {
       isUsedElsewhere: (ref, role) => this.clientCounts.isElsewhere(ref, role),
       clock,
     })
+    const elsewhere = workers?.cancel ?? options.cancelElsewhere
+    this.cancelRequests = new CancelRequests(this.cancelKeys, clock, elsewhere)
     this.#services = {
       ...options,
       holds: this.holds,
@@ -138,7 +143,7 @@ export class DataPlane {
       startupSettings: new StartupSettings(clock, config.serverResetTimeoutMs),
       pools: this.pools,
       cancelKeys: this.cancelKeys,
-      cancelRequests: new CancelRequests(this.cancelKeys, clock, workers?.cancel),
+      cancelRequests: this.cancelRequests,
       refusalLog: new RefusalLog(clock, options.log),
       connections: this.connections,
       ticker: this.#ticker,

@@ -116,7 +116,7 @@ async function serve(): Promise<void> {
   const running = nothingRuns()
   catchFaults(log)
   catchSignals(running, log)
-  const predecessor = Predecessor.ofThisProcess(() => {
+  running.predecessor = Predecessor.ofThisProcess(systemClock, () => {
     log.info({}, 'the process that started this one is gone before this one serves')
     end(running, (service) => service.stop())
   })
@@ -128,7 +128,7 @@ async function serve(): Promise<void> {
     running.service = await startService(running, config, log)
     if (running.demo !== null) await printStartPage(running.demo, running.service, config, log)
     log.info({ version, workers: config.poolerWorkers }, 'ready')
-    predecessor?.serves()
+    running.predecessor?.serves()
     await tellSupervisor(process.env, log, 'READY=1', `MAINPID=${process.pid}`)
   } catch (error) {
     await running.service?.stop()
@@ -144,9 +144,10 @@ function startService(running: Running, config: Config, log: Log): Promise<Servi
     end(running, (service) => service.shutDown(how))
   }
   const count = config.poolerWorkers
+  const cancelElsewhere = running.predecessor?.cancel
   if (count === 1) {
     const inherited = inheritedSockets(process.env, process.pid)
-    return Pooler.start({ config, log, onShutdown, inherited })
+    return Pooler.start({ config, log, onShutdown, inherited, cancelElsewhere })
   }
   const env = running.demo?.env ?? process.env
   const program = import.meta.filename
@@ -156,6 +157,7 @@ function startService(running: Running, config: Config, log: Log): Promise<Servi
     program,
     clock: systemClock,
     log,
+    cancelElsewhere,
     onShutdown,
     onSocketsLost: fail,
   })
@@ -223,11 +225,20 @@ async function succeed(running: Running, log: Log): Promise<void> {
   try {
     const command = [process.execPath, ...args] as const
     const env = without(process.env, settingsFromFiles)
-    const { signal } = abort
-    const pid = await startSuccessor({ descriptors, env, command, clock: systemClock, signal })
+    const pid = await startSuccessor({
+      descriptors,
+      env,
+      command,
+      clock: systemClock,
+      signal: abort.signal,
+      cancel: service.cancel,
+    })
     running.starting = null
     log.info({ successor: pid }, 'a new process serves; this one finishes')
-    end(running, () => service.handOver())
+    end(running, async () => {
+      await service.handOver()
+      await running.predecessor?.gone()
+    })
   } catch (error) {
     running.starting = null
     if (abort.signal.aborted) log.info({}, 'the new process ends with this one')

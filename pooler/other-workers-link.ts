@@ -5,6 +5,7 @@ import { PoolerError } from '../shared/errors.ts'
 import type { LiveSessions } from './access/live-sessions.ts'
 import type { SessionView } from './api/api-deps.ts'
 import type { AuthThrottle } from './auth/auth-throttle.ts'
+import { cancelWithinMs } from './cancel/cancel-requests.ts'
 import type { OperatorThrottle } from './client/admin-login.ts'
 import { sessionsToldMax } from './config/limits.ts'
 import type { DataPlane, OtherWorkers } from './data-plane.ts'
@@ -14,8 +15,6 @@ import { type FiguresHere, figuresHereOf } from './project-figures-of.ts'
 import { sessionViewsOf } from './session-views-of.ts'
 import type { WorkerLink } from './workers/worker-link.ts'
 
-/** A cancel is given up after less: a connection to the server, a request, its end. */
-const cancelWithinMs = 20_000
 /** Changed counts are told together; what comes in between may pass a limit. */
 const tellAfterMs = 20
 /** Changes of schemas that come together, as a migration's, are told together. */

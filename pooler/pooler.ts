@@ -12,6 +12,7 @@ import type { ShutdownWay } from './admin/admin-view.ts'
 import { type AdminServicesHere, adminServicesOf } from './admin-services-of.ts'
 import { createApiServer } from './api/api-server.ts'
 import { apiDepsOf } from './api-deps-of.ts'
+import type { CancelElsewhere } from './cancel/cancel-requests.ts'
 import type { InheritedSockets, SocketName } from './config/inherited-sockets.ts'
 import type { Config } from './config/settings.ts'
 import { ControlPlane } from './control-plane.ts'
@@ -42,6 +43,8 @@ export interface PoolerOptions {
   readonly onShutdown?: (how: ShutdownWay) => void
   /** Where this is one of several workers. */
   readonly link?: WorkerLink
+  /** Where it is not: asked for keys of cancels that are not known here. */
+  readonly cancelElsewhere?: CancelElsewhere | undefined
 }
 
 const drainCheckMs = 100
@@ -101,6 +104,7 @@ export class Pooler {
       openTransport: parts.fastIo.openTransport,
       easeReads: parts.fastIo.easeReads,
       workers: others,
+      cancelElsewhere: options.cancelElsewhere,
     })
     this.data = data
     this.#admin = this.#adminServices(others)
@@ -199,6 +203,10 @@ export class Pooler {
     }
     await this.stop()
   }
+
+  /** Passed on by the successor, which does not know the key. */
+  readonly cancel: CancelElsewhere = (processId, secret) =>
+    this.data.cancelRequests.pass(processId, secret)
 
   /** What this process listens on; null before it listens, or where it cannot be told. */
   get descriptors(): Readonly<Record<SocketName, number>> | null {

@@ -4,6 +4,7 @@ import type { Log } from '../shared/log.ts'
 import { ConfigError } from './config/load-config.ts'
 import type { DemoStart } from './embedded/demo-start.ts'
 import type { Pooler } from './pooler.ts'
+import type { Predecessor } from './predecessor.ts'
 import type { Primary } from './workers/primary.ts'
 
 /** The settings or the command line cannot be used. */
@@ -14,6 +15,8 @@ export type Service = Pooler | Primary
 export interface Running {
   service: Service | null
   demo: DemoStart | null
+  /** null: this process replaces none. */
+  predecessor: Predecessor | null
   isStopping: boolean
   /** Ends the successor that is being started; null: none is. */
   starting: AbortController | null
@@ -22,6 +25,7 @@ export interface Running {
 export const nothingRuns = (): Running => ({
   service: null,
   demo: null,
+  predecessor: null,
   isStopping: false,
   starting: null,
 })

@@ -1,11 +1,12 @@
 // A new process in the place of this one, without a refused connection: it is started with our
 // listening sockets, and once it serves, we take no more clients and let ours finish. Until then
 // nothing has changed; a successor that does not come up changes nothing.
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import type { Clock } from '../shared/clock.ts'
+import type { CancelElsewhere } from './cancel/cancel-requests.ts'
 import { inheritanceFor, type SocketName, socketNames } from './config/inherited-sockets.ts'
 import type { Environment } from './config/load-config.ts'
-import { successorReady } from './predecessor.ts'
+import { type CancelOver, type PassedCancel, successorReady, takesCancels } from './predecessor.ts'
 
 export interface SuccessionOptions {
   /** Descriptors that this process listens on. */
@@ -16,6 +17,8 @@ export interface SuccessionOptions {
   readonly clock: Clock
   /** Ends a successor that does not serve yet. */
   readonly signal: AbortSignal
+  /** Cancels of our clients reach the successor, since it has the ports. */
+  readonly cancel: CancelElsewhere
 }
 
 /** Migrations and a first contact with the metadata are in it. */
@@ -27,7 +30,7 @@ export class SuccessionError extends Error {
 
 /** The process id of the successor, which serves. Throws SuccessionError; then it is gone. */
 export function startSuccessor(options: SuccessionOptions): Promise<number> {
-  const { descriptors, env, command, clock, signal } = options
+  const { descriptors, env, command, clock, signal, cancel } = options
   const [file, ...args] = command
   const child = spawn(file, args, {
     env: { ...inheritanceFor(env, socketNames) },
@@ -42,7 +45,7 @@ export function startSuccessor(options: SuccessionOptions): Promise<number> {
       reject(new SuccessionError('it was ended before it served'))
     }
     signal.addEventListener('abort', onAbort, { once: true })
-    child.once('error', (error) => reject(new SuccessionError(error.message, { cause: error })))
+    child.on('error', (error) => reject(new SuccessionError(error.message, { cause: error })))
     child.once('exit', (code, by) => {
       timer.cancel()
       reject(new SuccessionError(`it ended before it served (${by ?? `exit code ${code}`})`))
@@ -52,9 +55,24 @@ export function startSuccessor(options: SuccessionOptions): Promise<number> {
       signal.removeEventListener('abort', onAbort)
       timer.cancel()
       child.removeAllListeners('exit')
-      child.disconnect()
+      takeCancels(child, cancel)
       child.unref()
       resolve(child.pid as number)
     })
   })
+}
+
+/** For as long as we live: the channel ends with us. */
+function takeCancels(child: ChildProcess, cancel: CancelElsewhere): void {
+  const tell = (message: CancelOver | string): void => {
+    // Nothing is told to a successor that is gone.
+    if (child.connected) child.send(message, () => {})
+  }
+  child.on('message', (message) => {
+    const { kind, id, processId, secret } = (message ?? {}) as Partial<PassedCancel>
+    if (kind !== 'cancel' || id === undefined || processId === undefined || secret === undefined)
+      return
+    void cancel(processId, Buffer.from(secret, 'hex')).then(() => tell({ kind: 'cancel over', id }))
+  })
+  tell(takesCancels)
 }

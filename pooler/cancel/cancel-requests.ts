@@ -10,6 +10,9 @@ const windowMs = 1000
 /** Sources remembered; the one forgotten first begins anew. */
 const sourcesMax = 10_000
 
+/** A cancel is given up after less: a connection to the server, a request, its end. */
+export const cancelWithinMs = 20_000
+
 /** Fulfilled when the cancel has gone through, or nobody knows the key; never rejects. */
 export type CancelElsewhere = (processId: number, secret: Buffer) => Promise<void>
 
@@ -32,7 +35,11 @@ export class CancelRequests {
    * through: drivers take the end of the connection for that.
    */
   async handle(processId: number, secret: Buffer, source: string): Promise<void> {
-    if (this.#isOver(source)) return
+    if (!this.#isOver(source)) await this.pass(processId, secret)
+  }
+
+  /** As `handle`, for another process of ours, which has looked at the source. */
+  async pass(processId: number, secret: Buffer): Promise<void> {
     const target = this.#keys.find(processId, secret)
     await (target === null ? this.#elsewhere(processId, secret) : target.cancel())
   }

@@ -5,6 +5,7 @@ import { type Clock, sleep } from '../../shared/clock.ts'
 import { PoolerError } from '../../shared/errors.ts'
 import type { Log } from '../../shared/log.ts'
 import type { ShutdownWay } from '../admin/admin-view.ts'
+import { type CancelElsewhere, cancelWithinMs } from '../cancel/cancel-requests.ts'
 import { type SocketName, withoutInheritance } from '../config/inherited-sockets.ts'
 import type { Environment } from '../config/load-config.ts'
 import { type HoldChange, PoolHolds } from '../pool/pool-holds.ts'
@@ -14,7 +15,7 @@ import { FrontSockets } from './front-sockets.ts'
 import { PermitOffice } from './permit-office.ts'
 import { WorkerCrew } from './worker-crew.ts'
 import { answersWithinMs } from './worker-link.ts'
-import type { Answers, Call, OpenPorts, ToPrimary } from './worker-messages.ts'
+import type { Answers, Asked, Call, OpenPorts, ToPrimary } from './worker-messages.ts'
 import { WorkerError, type WorkerProcess } from './worker-process.ts'
 import { isCallName, readWorkerWords, WorkerFault } from './worker-words.ts'
 
@@ -26,6 +27,8 @@ export interface PrimaryOptions {
   readonly program: string
   readonly clock: Clock
   readonly log: Log
+  /** Asked for keys that one worker does not know, beside the others. */
+  readonly cancelElsewhere?: CancelElsewhere | undefined
   /** SHUTDOWN at the console of a worker. */
   readonly onShutdown: (how: ShutdownWay) => void
   /** Sockets that it was started with are lost, and no worker can open new ones. */
@@ -122,6 +125,16 @@ export class Primary {
     await this.#crew.end('hand over')
   }
 
+  /** Passed on by the successor, which does not know the key; nor may a worker here. */
+  readonly cancel: CancelElsewhere = async (processId, secret) => {
+    const asked: Asked<'cancel'> = { processId, secret: secret.toString('hex') }
+    const call: Call = { name: 'cancel', asked, withinMs: cancelWithinMs }
+    await Promise.all([
+      new Promise((resolve) => this.#exchange.ask(null, call, resolve)),
+      this.#options.cancelElsewhere?.(processId, secret),
+    ])
+  }
+
   /** Certificates are read again by all. Rejects with what the first says who cannot use them. */
   async reload(): Promise<void> {
     const call: Call = { name: 'reload', asked: null, withinMs: answersWithinMs }
@@ -206,8 +219,17 @@ export class Primary {
     const answer = (answers: Answers): void => {
       if (id !== null) worker.send({ kind: 'answers', id, answers })
     }
-    if (isCallName(call.name)) this.#exchange.ask(worker.id, call, answer)
+    if (call.name === 'cancel') {
+      const elsewhere = this.#cancelElsewhere(call.asked)
+      this.#exchange.ask(worker.id, call, (answers) => void elsewhere.then(() => answer(answers)))
+    } else if (isCallName(call.name)) this.#exchange.ask(worker.id, call, answer)
     else answer(refusal(worker, `no worker may ask "${call.name}" here`))
+  }
+
+  async #cancelElsewhere(asked: unknown): Promise<void> {
+    const { processId, secret } = (asked ?? {}) as Partial<Asked<'cancel'>>
+    if (typeof processId !== 'number' || typeof secret !== 'string') return
+    await this.#options.cancelElsewhere?.(processId, Buffer.from(secret, 'hex'))
   }
 
   /** In one order for all, whichever console it comes from. */

@@ -165,6 +165,29 @@ describe.each([{ workers: 1 }, { workers: 2 }])('with $workers of them', ({ work
     ])
   })
 
+  test('a cancel reaches who is still in the old process, over two replacements', async () => {
+    const { transaction } = await start(workers)
+    const client = await RawClient.connect({ port: transaction })
+    clients.push(client)
+    const { processId, secret } = await client.login(metadata.login)
+    await client.query('select pg_sleep(60)')
+    await eventually(async () => {
+      const found = await sharedPostgres().query(
+        `SELECT FROM pg_stat_activity WHERE usename = '${metadata.role}' AND wait_event = 'PgSleep'`,
+      )
+      return found.length > 0
+    })
+    await replace()
+    await replace()
+    const wrong = Buffer.from(secret.map((byte) => byte ^ 1))
+    await client.cancel(processId, wrong)
+    expect(client.pending()).toEqual([])
+    await client.cancel(processId, secret)
+    const answer = await client.untilReady()
+    expect(errorFields(answer.at(-2)?.body as Buffer)).toMatchObject({ C: '57014' })
+    expect(main?.isRunning).toBe(true)
+  })
+
   test('a successor that does not come up changes nothing', async () => {
     const { transaction } = await start(workers)
     const client = await enter(transaction)
@@ -224,9 +247,9 @@ async function isLockAwaited(): Promise<boolean> {
 }
 
 describe.each([
-  { stage: 'not yet reads its settings', isFar: () => true },
-  { stage: 'brings the metadata up to date', isFar: isLockAwaited },
-])('a successor that $stage', ({ isFar }) => {
+  ['has only been started', () => true],
+  ['brings the metadata up to date', isLockAwaited],
+])('a successor that %s', (_name, isFar) => {
   test.each(['SIGTERM', 'SIGKILL'] as const)('ends with its predecessor by %s', async (signal) => {
     const { transaction } = await start(1)
     const old = main as MainProcess
