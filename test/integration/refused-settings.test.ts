@@ -144,6 +144,22 @@ test('a client that listens follows to a server that had refused it', async () =
   await one.hears('own1', 'other1', 'own2', 'other2')
 })
 
+test('a cancel ends what waits behind a refused restore, and nothing else', async () => {
+  await start()
+  const { client, login } = await pooled.login('transaction')
+  expect(await run(client, "set temp_buffers = '16MB'")).toBe('CZ')
+  const [other, third] = [await pooled.client('transaction'), await pooled.client('transaction')]
+  for (let round = 0; round < 3; round++) {
+    expect(await run(other, temporary)).toBe('CCZ')
+    await client.query('select pg_sleep(60)')
+    await third.query('select 3')
+    await client.cancel(login.processId, login.secret)
+    expect(typesOf(await client.untilReady())).toMatch(/^T?EZ$/)
+    expect(rowsOf(await third.untilReady())).toEqual([['3']])
+    expect(await show(client)).toBe('16MB')
+  }
+})
+
 async function isEnded(client: RawClient): Promise<void> {
   const [error] = await client.readAll()
   expect(errorFields(error?.body ?? Buffer.alloc(0))).toMatchObject({ S: 'FATAL', C: '42501' })
