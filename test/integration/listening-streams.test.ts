@@ -6,7 +6,6 @@ import { eventually } from '../support/eventually.ts'
 import { allMoved, hubOf, Listener, sharedBackends } from '../support/listeners.ts'
 import { PooledPostgres, type PooledPostgresOptions } from '../support/pooled-postgres.ts'
 import { identifier, sharedPostgres, startPostgres } from '../support/postgres.ts'
-import { describeReply } from '../support/raw-replies.ts'
 
 let pooled: PooledPostgres
 /** What else a test has started. */
@@ -129,17 +128,24 @@ test('a client that listens may ask while a NOTIFY of another waits in its COMMI
   await b.run('create table t (n int)')
   await postgres.query("alter system set synchronous_standby_names = 'nobody'")
   await postgres.query('select pg_reload_conf()')
-  await eventually(async () => (await b.column('show synchronous_standby_names'))[0] === 'nobody')
-  await b.raw.query('begin; insert into t values (1); notify elsewhere; commit')
-  await eventually(async () => {
-    const waiting = "select from pg_stat_activity where wait_event = 'SyncRep'"
-    expect(await postgres.query(waiting)).toHaveLength(1)
-  })
+  // The checkpointer takes it up when it gets to it, and nobody waits before.
+  let stuck: Promise<unknown> = Promise.resolve()
+  for (let isThrough = true; isThrough; ) {
+    isThrough = false
+    await b.raw.query('begin; insert into t values (1); notify elsewhere; commit')
+    stuck = b.raw.untilReady().then(() => {
+      isThrough = true
+    })
+    await eventually(async () => {
+      const waiting = "select from pg_stat_activity where wait_event = 'SyncRep'"
+      return isThrough || (await postgres.query(waiting)).length === 1
+    })
+  }
   expect(await a.run('listen news')).toBe('CZ')
   expect(await a.column('select 1')).toEqual(['1'])
   await postgres.query('alter system reset synchronous_standby_names')
   await postgres.query('select pg_reload_conf()')
-  expect((await b.raw.untilReady()).map(describeReply).at(-1)).toBe('Z(I)')
+  await stuck
   await b.run("notify news, 'told'")
   await a.hears('told')
   b.raw.close()
