@@ -156,8 +156,12 @@ export class ServerStatements {
 
   /** Whether it will be there may have changed. */
   #place(name: string): void {
-    if (this.has(name)) this.#byUse.add(name)
-    else {
+    if (this.has(name)) {
+      const { size } = this.#byUse
+      this.#byUse.add(name)
+      // One that stays after all counts as used last: who was that is looked at anew.
+      if (this.#byUse.size > size) this.#lastUsed = name
+    } else {
       this.#shapes.delete(name)
       this.#byUse.delete(name)
       if (name === this.#lastUsed) this.#lastUsed = ''

@@ -81,7 +81,7 @@ export class StatementSupply {
   ensureAll(statements: readonly Statement[]): void {
     let isAny = false
     for (const one of statements) if (this.#bring(one)) isAny = true
-    if (isAny) this.makeRoom(statements.length)
+    if (isAny) this.#makeRoomBehind(statements)
   }
 
   #bring(statement: Statement): boolean {
@@ -148,7 +148,7 @@ export class StatementSupply {
     if (lacking.length === 0) return
     this.#isApart = true
     for (const statement of lacking) this.#bring(statement)
-    this.makeRoom(wanted.length)
+    this.#makeRoomBehind(wanted)
     this.#isApart = false
     tracker.sentOwnSync()
     this.send(syncMessage)
@@ -202,6 +202,14 @@ export class StatementSupply {
     if (!this.#server().tracker.sentNoted(frontend.close)) return false
     this.send(closeMessage(this.#catalog.scratchName()))
     return true
+  }
+
+  /** What lent them settings, and was used later, goes first. */
+  #makeRoomBehind(needed: readonly Statement[]): void {
+    const { statements } = this.#server()
+    for (const { serverName } of needed)
+      if (statements.has(serverName)) statements.touch(serverName)
+    this.makeRoom(needed.length)
   }
 
   /** Behind a message that makes a statement; so many that were used last are `needed` together. */

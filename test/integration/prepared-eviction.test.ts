@@ -202,3 +202,20 @@ test('what an EXECUTE names is there, also where a batch that was skipped was to
   expect(errorOf(await client.untilReady())).toBe('26000')
   expect(rowsOf(await client.untilReady())).toEqual([['1']])
 })
+
+test.each([1, 2])(
+  'what one text needs together is there, also where settings were lent for it, at a limit of %i',
+  async (max) => {
+    await start(max)
+    await batch(raw.parse('plain', 'select 1'))
+    await batch(raw.parse('read', "select date '2020-01-02'::text"))
+    await say(raw.query("set datestyle = 'German'"))
+    for (const sql of ['execute plain; execute read', 'execute read; execute plain']) {
+      // The first is left on the server, or both.
+      for (const name of ['read', 'plain']) await batch(...run(name))
+      const replies = await say(raw.query(sql))
+      expect(errorOf(replies)).toBe(null)
+      expect(rowsOf(replies)).toHaveLength(2)
+    }
+  },
+)

@@ -177,6 +177,16 @@ describe('statements of a server', () => {
     }
   })
 
+  test('that stay after all, because their Close was skipped, are older than what is used then', () => {
+    const server = withStatements('a', 'b')
+    server.expect('a', false, 1)
+    server.touch('b')
+    server.lapse('a')
+    expect(server.leastUsed).toBe('b')
+    server.touch('b')
+    expect(server.leastUsed).toBe('a')
+  })
+
   test('that were closed unseen are forgotten', () => {
     const server = withStatements('a', 'b')
     server.forget('a')
