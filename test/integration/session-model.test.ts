@@ -56,6 +56,8 @@ interface Pair {
   hasSequence: boolean
   /** Its transaction has had a RESET, or may have. */
   hasGoneBack: boolean
+  /** What made its unnamed statement last. */
+  unnamed: string
 }
 
 const startups: readonly Record<string, string>[] = [
@@ -75,7 +77,13 @@ async function startPair(pooled: PooledPostgres, random: SeededRandom): Promise<
   const twin = await direct.login(options)
   expect([...one.login.parameters].sort()).toEqual([...twin.parameters].sort())
   const hasStartup = Object.keys(settings).length > 0
-  const start = { status: 'I', mayBePinned: false, hasSequence: false, hasGoneBack: false }
+  const start = {
+    status: 'I',
+    mayBePinned: false,
+    hasSequence: false,
+    hasGoneBack: false,
+    unnamed: '',
+  }
   return { pooled: one.client, direct, segmentation, hasStartup, ...start }
 }
 
@@ -258,7 +266,8 @@ async function play(random: SeededRandom): Promise<{ steps: number; pins: number
       const mayHold = others < poolSize - 1
       if (!mayHold && (next.mayPin || next.isNamed || /begin|savepoint/i.test(next.text))) continue
       // Startup settings come back behind a batch, not within it.
-      if (pair.hasStartup && next.isNamed && goesBack.test(next.text)) continue
+      const texts = `${pair.unnamed} ${next.text}`
+      if (pair.hasStartup && next.isNamed && goesBack.test(texts)) continue
       // It has to be first in its transaction, and behind a RESET they come back by a query in front of it.
       const hasGoneBack = goesBack.test(next.text) || (pair.hasGoneBack && pair.status === 'T')
       if (pair.hasStartup && hasGoneBack && /set transaction/.test(next.text)) continue
@@ -268,6 +277,7 @@ async function play(random: SeededRandom): Promise<{ steps: number; pins: number
         await untilLocksAreAlike()
         continue
       }
+      if (/(?:^| )P /.test(next.text)) pair.unnamed = next.text
       if (goesBack.test(next.text)) pair.hasGoneBack = true
       if (pair.status === 'I' || /and chain/.test(next.text)) pair.hasGoneBack = false
       if (next.mayPin && !pair.mayBePinned) {
