@@ -135,7 +135,7 @@ export class Listening implements NotificationListener, NotificationReader {
     this.#review()
   }
 
-  /** Writes what marks both streams. False: the shared connection is lost, and will join again. */
+  /** Writes what marks both streams. False: the shared connection is lost, and joins again or is not needed. */
   divide(link: ServerLink): boolean {
     const move = this.#move as Move
     const mark = randomBytes(16).toString('hex')

@@ -7,8 +7,6 @@ import { sharedPostgres } from '../support/postgres.ts'
 import * as raw from '../support/raw-messages.ts'
 import { errorFields, typesOf } from '../support/raw-replies.ts'
 
-const cancelCode = 80877102
-
 /** Passes all on, but tells nobody that a cancel connection has ended before `release`. */
 class LateEnds {
   readonly #server: Server
@@ -25,7 +23,7 @@ class LateEnds {
         socket.on('close', () => this.#open.delete(socket))
       }
       near.once('data', (first: Buffer) => {
-        const isCancel = first.length >= 8 && first.readInt32BE(4) === cancelCode
+        const isCancel = first.length >= 8 && first.readInt32BE(4) === raw.cancelCode
         far.write(first)
         near.pipe(far)
         if (!isCancel) far.pipe(near)

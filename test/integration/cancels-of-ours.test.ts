@@ -10,6 +10,21 @@ import { errorFields, typesOf } from '../support/raw-replies.ts'
 let pooled: PooledPostgres
 afterEach(() => pooled.stop())
 
+/** A client whose message `sent` waits until its settings are on another server, which `operator` holds up. */
+async function restoring(sent: Buffer) {
+  pooled = await PooledPostgres.start(sharedPostgres(), { poolSize: 2 })
+  const { client, login } = await pooled.login('transaction')
+  const busy = await pooled.client('transaction')
+  await pooled.value(client, "set default_text_search_config = 'pg_catalog.german'")
+  // The question behind that has been answered, and the other one gets its server.
+  await pooled.value(client, 'select 1')
+  await pooled.value(busy, 'begin')
+  const operator = await lockedCatalog(pooled, 'pg_ts_config')
+  await client.send(sent)
+  await pooled.running('set_config')
+  return { client, login, busy, operator }
+}
+
 test('the question behind a transaction is not cancelled', async () => {
   pooled = await PooledPostgres.start(sharedPostgres(), { poolSize: 2 })
   const { client, login } = await pooled.login('transaction')
@@ -27,16 +42,7 @@ test('the question behind a transaction is not cancelled', async () => {
 })
 
 test('what brings a server to its settings is not cancelled, and what comes behind it is', async () => {
-  pooled = await PooledPostgres.start(sharedPostgres(), { poolSize: 2 })
-  const { client, login } = await pooled.login('transaction')
-  const busy = await pooled.client('transaction')
-  await pooled.value(client, "set default_text_search_config = 'pg_catalog.german'")
-  // The question behind that has been answered, and the other one gets its server.
-  await pooled.value(client, 'select 1')
-  await pooled.value(busy, 'begin')
-  const operator = await lockedCatalog(pooled, 'pg_ts_config')
-  await client.query('select pg_sleep(60)')
-  await pooled.running('set_config')
+  const { client, login, busy, operator } = await restoring(raw.query('select pg_sleep(60)'))
   await client.cancel(login.processId, login.secret)
   operator.close()
   const [error] = (await client.untilReady()).filter(({ type }) => type === 'E')
@@ -77,16 +83,8 @@ test('what waits behind the question is cancelled, though its server goes to ano
 })
 
 test('a batch without Sync is cancelled behind what brings its server to its settings', async () => {
-  pooled = await PooledPostgres.start(sharedPostgres(), { poolSize: 2 })
-  const { client, login } = await pooled.login('transaction')
-  const busy = await pooled.client('transaction')
-  await pooled.value(client, "set default_text_search_config = 'pg_catalog.german'")
-  await pooled.value(client, 'select 1')
-  await pooled.value(busy, 'begin')
-  const operator = await lockedCatalog(pooled, 'pg_ts_config')
   const batch = [raw.parse('', 'select pg_sleep(600)'), raw.bind(), raw.execute(), raw.flush()]
-  await client.send(Buffer.concat(batch))
-  await pooled.running('set_config')
+  const { client, login, busy, operator } = await restoring(Buffer.concat(batch))
   await client.cancel(login.processId, login.secret)
   operator.close()
   const error = (await client.untilType('E')).at(-1)

@@ -2,8 +2,7 @@
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { eventually } from './eventually.ts'
 import type { PostgresAccess } from './postgres.ts'
-
-const cancelCode = 80877102
+import { cancelCode } from './raw-messages.ts'
 
 export class HeldCancels {
   readonly #server: Server

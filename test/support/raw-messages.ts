@@ -38,8 +38,11 @@ export const messageHeader = (type: string, length: number): Buffer =>
 export const sslRequest = (): Buffer => Buffer.concat([int32(8), int32(80877103)])
 export const gssencRequest = (): Buffer => Buffer.concat([int32(8), int32(80877104)])
 
+/** In the place of a version. */
+export const cancelCode = 80877102
+
 export function cancelRequest(processId: number, secret: Buffer): Buffer {
-  return Buffer.concat([int32(12 + secret.length), int32(80877102), int32(processId), secret])
+  return Buffer.concat([int32(12 + secret.length), int32(cancelCode), int32(processId), secret])
 }
 
 export type StartupPairs = Readonly<Record<string, string>> | readonly (readonly [string, string])[]
