@@ -67,7 +67,7 @@ export class SilentServers {
 /** A client waits for its word, and for nothing else. */
 const isAwaited = ({ state, tracker, transport, sink }: ServerConnection): boolean =>
   state === 'joined' &&
-  tracker.readyOwed > 0 &&
+  tracker.isReplyDue &&
   !tracker.needsClient &&
   sink.isCutOff !== true &&
   transport.isReading

@@ -15,7 +15,7 @@ export interface RelayTimeLimits {
 export function cancelIfOverdue(relay: Relay, nowMs: number, limits: RelayTimeLimits): void {
   const ms = limits.queryTimeoutMs
   const tracker = relay.server?.tracker
-  if (ms === 0 || tracker === undefined || tracker.readyOwed === 0 || relay.isDeaf) return
+  if (ms === 0 || tracker === undefined || !tracker.isReplyDue || relay.isDeaf) return
   // What comes behind a stream begins then, and the client's query behind what runs for us.
   const isQuery = !tracker.copyIn.isStream && !tracker.isOwnReply
   if (isQuery && nowMs - relay.times.busySinceMs <= ms) return
@@ -47,7 +47,7 @@ export function overdue(
       values: { reason: `the client left a message unfinished for ${sendMs} ms` },
     })
   }
-  if (server !== null && server.tracker.owed > 0) return null
+  if (server?.tracker.isReplyDue === true) return null
   if (server !== null && (!server.tracker.isSettled || server.tracker.status !== status.idle)) {
     const ms = limits.clientIdleInTransactionTimeoutMs
     if (ms === 0 || silentMs <= ms) return null

@@ -31,9 +31,16 @@ export class OwedReplies {
 
   /** `putIn` with the last Execute of a client's. */
   #executed = 0
+  /** `putIn` with the last Flush. */
+  #flushed = 0
 
   get size(): number {
     return this.#ring.size
+  }
+
+  /** A ReadyForQuery is due, or something in front of a Flush. */
+  get isAnyAskedFor(): boolean {
+    return this.ready > 0 || this.takenOff < this.#flushed
   }
 
   /** An Execute of the client's has not been answered: it may begin a copy. */
@@ -72,6 +79,10 @@ export class OwedReplies {
     for (let index = 0; index < this.#ring.size; index++)
       if ((this.#ring.at(index) & (own | fake)) === 0) return true
     return false
+  }
+
+  onFlush(): void {
+    this.#flushed = this.putIn
   }
 
   append(entry: number): void {

@@ -8,7 +8,7 @@ export class RelayTimes {
   readonly #transport: Transport
   readonly #mayStall: boolean
   readonly #pump: Pick<ClientPump, 'isAtBoundary'>
-  #replies = 0
+  #answered = 0
   #untakenBytes = -1
   #stalledSinceMs = 0
 
@@ -23,15 +23,15 @@ export class RelayTimes {
     this.#mayStall = mode === 'transaction'
   }
 
-  /** A message goes to a server that owes nothing. */
+  /** A message goes to a server of which no reply is due. */
   onBusy(nowMs: number): void {
     this.busySinceMs = nowMs
   }
 
-  /** `replies`: so many have come so far; each ends one query and begins the next. */
-  onReplies(replies: number, nowMs: number): void {
-    if (replies === this.#replies) return
-    this.#replies = replies
+  /** `answered`: messages whose replies have come so far; each reply ends one query and begins the next. */
+  onReplies(answered: number, nowMs: number): void {
+    if (answered === this.#answered) return
+    this.#answered = answered
     this.busySinceMs = nowMs
   }
 

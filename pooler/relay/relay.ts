@@ -195,7 +195,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
       return
     }
     this.lastActiveMs = this.#options.ticker.nowMs
-    this.times.onReplies(tracker.replies, this.lastActiveMs)
+    this.times.onReplies(tracker.sentCount - tracker.owed, this.lastActiveMs)
     if (mayLeave) this.releaseIfDone()
     this.asides.pass()
     if (mayGoOn) this.#feedPending(this.session.repair?.takeAgain(server))
@@ -292,7 +292,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
 
   #onJoinedMessage(message: ClientPump): Verdict {
     const server = this.#server as ServerLink
-    if (server.tracker.readyOwed === 0) this.times.onBusy(this.#options.ticker.nowMs)
+    if (!server.tracker.isReplyDue) this.times.onBusy(this.#options.ticker.nowMs)
     const verdict = this.session.onMessage(message, server)
     if (verdict !== null) return verdict
     if (server.tracker.sent(message.type)) return forward

@@ -4,8 +4,7 @@
 //
 // The rules are those of Postgres' own main loop (src/backend/tcop/postgres.c):
 // - Query, FunctionCall and Sync are each answered by a ReadyForQuery.
-// - An error in an extended message makes the server skip everything up to the next Sync, simple
-//   queries included.
+// - An error in an extended message makes the server skip all up to the next Sync, Query included.
 // - In copy-in the server ignores Sync and Flush; outside of it, CopyDone and CopyFail.
 import { backend, frontend, status } from '../../shared/protocol/message-types.ts'
 import { CopyInPhase } from './copy-in-phase.ts'
@@ -64,6 +63,11 @@ export class ReplyTracker {
   /** ReadyForQuery messages that are due. */
   get readyOwed(): number {
     return this.#entries.ready
+  }
+
+  /** The server owes more than the replies that it keeps until a Flush or Sync. */
+  get isReplyDue(): boolean {
+    return this.#entries.isAnyAskedFor || this.copyIn.isOpen
   }
 
   /** An extended message was sent and no Sync behind it. */
@@ -194,6 +198,7 @@ export class ReplyTracker {
         this.#pushCopyEnd()
         return true
       default:
+        if (type === frontend.flush) this.#entries.onFlush()
         return type === frontend.copyData || type === frontend.flush
     }
   }
@@ -368,17 +373,16 @@ export class ReplyTracker {
 
   /** An error: of an extended message it takes along all that was sent up to the next Sync. */
   #lapse(): void {
-    const kind = this.#entries.headKind
-    this.failed.onError(this.#entries.takenOff)
+    const entries = this.#entries
+    const kind = entries.headKind
+    this.failed.onError(entries.takenOff)
     if (this.copyIn.isUncountable) this.doubt.isAny = true
     this.copyIn.end()
     if (this.doubt.isAsked && owesReady(kind)) this.#finish()
     if (kind === 0 || owesReady(kind)) return
-    for (let isCause = true; this.#entries.size > 0 && this.#entries.headKind !== sync; ) {
+    for (let isCause = true; entries.size > 0 && entries.headKind !== sync; isCause = false)
       this.#skip(isCause)
-      isCause = false
-    }
-    if (this.#entries.size === 0) this.#isSkipping = true
+    if (entries.size === 0) this.#isSkipping = true
   }
 
   /**

@@ -38,6 +38,30 @@ test('a query that runs too long is cancelled, and its client goes on', async ()
   expect(await pooled.value(client, 'select 1')).toBe('1')
 })
 
+test('one that ends in Flush, too', async () => {
+  await start()
+  const client = await pooled.client('transaction')
+  const slow = [raw.parse('', 'select pg_sleep(600)'), raw.bind(), raw.execute(), raw.flush()]
+  await client.send(Buffer.concat(slow))
+  expect(errors(await client.untilType('E'))).toEqual([tooLong])
+  await client.send(raw.sync())
+  expect(typesOf(await client.untilReady())).toBe('Z')
+  expect(await pooled.value(client, 'select 1')).toBe('1')
+})
+
+test('what a server has not been asked to answer yet is not', async () => {
+  await start()
+  const client = await pooled.client('transaction')
+  const witness = await pooled.client('transaction')
+  await client.send(Buffer.concat([raw.parse('', 'select 2'), raw.bind(), raw.execute()]))
+  for (let round = 1; round <= 2; round++) {
+    await witness.query('select pg_sleep(600)')
+    expect(errors(await witness.untilReady())).toEqual([tooLong])
+  }
+  await client.send(raw.sync())
+  expect(typesOf(await client.untilReady())).toBe('12DCZ')
+})
+
 test('a replication stream is no query that runs too long', async () => {
   await start({ attributes: 'REPLICATION' })
   const stream = await pooled.client('session', { settings: { replication: 'true' } })
