@@ -185,6 +185,12 @@ async function printStartPage(
 
 function catchSignals(running: Running, log: Log): void {
   const onSignal = (signal: NodeJS.Signals): void => {
+    if (running.isHandingOver) {
+      // Its clients are finishing as they would for this signal.
+      running.isHandingOver = false
+      log.info({ signal }, 'finishing already; a second signal stops at once')
+      return
+    }
     if (running.isStopping) {
       if (running.service instanceof Primary) running.service.abort()
       process.exit(1)
@@ -234,6 +240,7 @@ async function succeed(running: Running, log: Log): Promise<void> {
       cancel: service.cancel,
     })
     running.starting = null
+    running.isHandingOver = true
     log.info({ successor: pid }, 'a new process serves; this one finishes')
     end(running, async () => {
       await service.handOver()

@@ -20,6 +20,8 @@ export interface Running {
   isStopping: boolean
   /** Ends the successor that is being started; null: none is. */
   starting: AbortController | null
+  /** A successor serves, and this process lets its clients finish. */
+  isHandingOver: boolean
 }
 
 export const nothingRuns = (): Running => ({
@@ -28,6 +30,7 @@ export const nothingRuns = (): Running => ({
   predecessor: null,
   isStopping: false,
   starting: null,
+  isHandingOver: false,
 })
 
 /**

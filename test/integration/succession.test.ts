@@ -165,6 +165,21 @@ describe.each([{ workers: 1 }, { workers: 2 }])('with $workers of them', ({ work
     ])
   })
 
+  test('a first SIGTERM does not hurry a process that is being replaced, a second one ends it', async () => {
+    const { transaction } = await start(workers)
+    const old = main as MainProcess
+    const client = await enter(transaction)
+    await client.query('begin')
+    await client.untilReady()
+    await replace()
+    old.kill('SIGTERM')
+    await old.says('finishing already; a second signal stops at once')
+    await client.query('select 1')
+    expect(typesOf(await client.untilReady())).toBe('TDCZ')
+    old.kill('SIGTERM')
+    await eventually(() => !old.isRunning)
+  })
+
   test('a cancel reaches who is still in the old process, over two replacements', async () => {
     const { transaction } = await start(workers)
     const client = await RawClient.connect({ port: transaction })
