@@ -2,8 +2,15 @@
 // clients put `.name` behind their user name.
 import type { TenantFields } from '../api/schemas/tenants.ts'
 import { type Import, ImportError, type ImportedTenant, refFault } from './imported-tenant.ts'
-import { readConnectString, readIni, readUserList, type UserEntry } from './ini-file.ts'
-import { processSettings } from './pgbouncer-settings.ts'
+import {
+  type IniEntry,
+  readConnectString,
+  readIni,
+  readUserList,
+  type UserEntry,
+} from './ini-file.ts'
+import { leftoverPairs, leftovers } from './pgbouncer-leftovers.ts'
+import { correspondingKeys, processSettings } from './pgbouncer-settings.ts'
 
 export interface PgbouncerFiles {
   readonly ini: string
@@ -14,6 +21,8 @@ export interface PgbouncerFiles {
 }
 
 type Globals = ReadonlyMap<string, string>
+/** `key=value` pairs behind each name of [users]. */
+type UserLimits = ReadonlyMap<string, ReadonlyMap<string, string>>
 
 const minuteMs = 60_000
 /** PgBouncer's own defaults, where ours differ. */
@@ -26,27 +35,31 @@ export function readPgbouncer(files: PgbouncerFiles): Import {
   const databases = sections.get('databases') ?? []
   if (databases.length === 0) throw new ImportError('there is no [databases] section with entries')
   const users = files.userList === null ? [] : readUserList(files.userList)
-  const notes = globalNotes(globals, users)
+  const notes = [...globalNotes(globals, users), ...leftovers(sections, correspondingKeys)]
+  const limits = userLimitsOf(sections.get('users') ?? [], notes)
   const tenants: ImportedTenant[] = []
   for (const { key: ref, value } of databases) {
     const note = (text: string): void => void notes.push(`${ref}: ${text}`)
     const fault = ref === '*' ? 'it stands for every database' : refFault(ref)
-    const given = connectStringOf(ref, value)
+    const given = connectStringOf('databases', ref, value)
     const host = given.get('host')
     if (fault !== null) note(`no ref for a project, since ${fault}`)
     else if (host === undefined || host.startsWith('/')) note('a Unix socket; give it a host')
     else if (host.includes(',')) note('several hosts; make a project of each')
-    else tenants.push({ ref, fields: fieldsOf(ref, given, host, globals, users, files, note) })
+    else {
+      const fields = fieldsOf(ref, given, host, globals, users, files, note)
+      tenants.push({ ref, fields: withLimits(fields, limits, note) })
+    }
   }
   const process = processSettings(globals)
   return { tenants, notes: [...notes, ...process.notes], settings: process.settings }
 }
 
-function connectStringOf(ref: string, text: string): ReadonlyMap<string, string> {
+function connectStringOf(section: string, ref: string, text: string): ReadonlyMap<string, string> {
   try {
     return readConnectString(text)
   } catch (error) {
-    throw new ImportError(`[databases] ${ref}: ${(error as Error).message}`)
+    throw new ImportError(`[${section}] ${ref}: ${(error as Error).message}`)
   }
 }
 
@@ -59,15 +72,8 @@ function fieldsOf(
   files: PgbouncerFiles,
   note: (text: string) => void,
 ): TenantFields {
-  for (const name of [
-    'connect_query',
-    'reserve_pool',
-    'client_encoding',
-    'datestyle',
-    'timezone',
-  ]) {
-    if (given.has(name)) note(`${name} is not taken over`)
-  }
+  const left = leftoverPairs('database', given)
+  if (left.length > 0) note(`${left.join(', ')} is not taken over`)
   const mode = given.get('pool_mode') ?? globals.get('pool_mode') ?? 'session'
   if (mode === 'session') note('pool_mode session: clients use the session port')
   if (mode === 'statement') note('pool_mode statement: clients use the transaction port')
@@ -164,6 +170,39 @@ function usersOf(
       pool_checkout_timeout,
     })),
   }
+}
+
+function userLimitsOf(entries: readonly IniEntry[], notes: string[]): UserLimits {
+  const limits = new Map<string, ReadonlyMap<string, string>>()
+  for (const { key: name, value } of entries) {
+    const given = connectStringOf('users', name, value)
+    const left = leftoverPairs('user', given)
+    if (left.length > 0) notes.push(`[users] ${name}: ${left.join(', ')} is not taken over`)
+    limits.set(name, given)
+  }
+  return limits
+}
+
+/** Limits of roles that the project does not name, as where an auth_query finds them, are a note. */
+function withLimits(
+  fields: TenantFields,
+  limits: UserLimits,
+  note: (text: string) => void,
+): TenantFields {
+  const users = (fields.users ?? []).map((user) => {
+    const given = limits.get(user.db_user)
+    const number = (name: string): number | undefined => {
+      const text = given?.get(name)
+      return text === undefined ? undefined : numberOf(`[users] ${user.db_user} ${name}`, text)
+    }
+    const [pool_size, max_clients] = [number('pool_size'), number('max_user_client_connections')]
+    return { ...user, ...(pool_size && { pool_size }), ...(max_clients && { max_clients }) }
+  })
+  const named = new Set(users.map(({ db_user }) => db_user))
+  const others = [...limits.keys()].filter((name) => !named.has(name)).map((name) => `"${name}"`)
+  if (others.length > 0)
+    note(`limits of ${others.join(', ')} in [users]: PUT those roles with them`)
+  return { ...fields, users }
 }
 
 /** From a hash nobody can log in to a server: PgBouncer can pass it on, a stored password must be plain. */

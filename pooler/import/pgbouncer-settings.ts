@@ -31,6 +31,8 @@ const counterparts: Readonly<Record<string, Counterpart>> = {
   max_prepared_statements: { name: 'SERVER_PREPARED_STATEMENTS_MAX' },
 }
 
+export const correspondingKeys: ReadonlySet<string> = new Set(Object.keys(counterparts))
+
 export interface ProcessSettings {
   /** `NAME=value` for what was set there and is something here. */
   readonly settings: readonly string[]

@@ -91,6 +91,32 @@ test('a database with a user of its own has that role', () => {
   expect(notes.join()).toContain('clients log in as that role here')
 })
 
+test('limits of [users] are those of the roles, and what has no counterpart is said', () => {
+  const { tenants, notes } = read(
+    `[databases]
+shop = host=db timezone=UTC reserve_pool_size=3
+[users]
+app = pool_size=7 max_user_client_connections=50 pool_mode=session
+other = pool_size=3
+[peers]
+1 = host=/tmp
+${section('reserve_pool_size = 5', 'max_user_connections=9', 'logfile = /tmp/log', 'server_reset_query = DISCARD ALL')}`,
+    '"app" "secret"',
+  )
+  expect(tenants[0]?.fields.users).toMatchObject([
+    { db_user: 'app', pool_size: 7, max_clients: 50 },
+  ])
+  const said = notes.filter((note) => !note.includes('pool_mode session'))
+  expect(said).toEqual([
+    '[pgbouncer]: reserve_pool_size, max_user_connections is not taken over',
+    '[peers]: 1 is not taken over',
+    '[users] app: pool_mode is not taken over',
+    'shop: timezone, reserve_pool_size is not taken over',
+    'shop: server_tls_sslmode prefer: plain here; set upstream_ssl to use TLS always',
+    'shop: limits of "other" in [users]: PUT those roles with them',
+  ])
+})
+
 test.each([
   ['* = host=db', 'it stands for every database'],
   ['shop = dbname=shop', 'a Unix socket'],
