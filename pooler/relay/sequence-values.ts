@@ -28,6 +28,8 @@ export class SequenceValues {
   readonly #clientId: ClientId
   readonly #use: SequenceUse
   #link: ServerLink | null = null
+  /** Servers that it has given back. */
+  #turns = 0
   /** It has asked for what an earlier transaction gave, and may do so again. */
   needsServer = false
 
@@ -39,6 +41,9 @@ export class SequenceValues {
   /** `isAwaited`: the client's message does not come with it, but when what was sent has been answered. */
   attach(link: ServerLink, isAwaited: boolean): void {
     this.#link = link
+    // It has had another server since, which may have given it later values.
+    if (link.sequencesOf === this.#clientId && link.sequencesTurn !== this.#turns)
+      link.sequencesOf = 'several'
     if (!this.#use.isAsked) return
     if (isAwaited) this.#forgetOthers(link)
     else this.#forgetInFront(link)
@@ -47,6 +52,7 @@ export class SequenceValues {
   detach(link: ServerLink): void {
     this.#link = null
     link.sequencesOf = this.#isForeign(link) ? 'several' : this.#clientId
+    link.sequencesTurn = ++this.#turns
   }
 
   /** A transaction is over, and the client keeps its server: later on nobody knows whose values it has. */

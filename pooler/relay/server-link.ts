@@ -58,6 +58,8 @@ export abstract class ServerLink implements TransportReader {
   cancelsInFlight = 0
   /** Whose nextval() may have given what lastval() and currval() tell here; null: nobody's. */
   sequencesOf: ClientId | 'several' | null = null
+  /** Which of that client's turns it was. */
+  sequencesTurn = 0
   /** The last hold by a person, for it to go on; null: somebody else has had it since. */
   hold: ServerHold | null = null
   /** The client that has it called it by a name that is not for it to give, see attribution.ts. */

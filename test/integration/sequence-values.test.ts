@@ -129,6 +129,27 @@ test("another's value is not its own because it has had the server since", async
   expect(await query(one, 'select lastval()')).toBe(notYet)
 })
 
+test.each([
+  ['outside of a transaction', 'select lastval()'],
+  ['in front of its transaction', 'begin; select lastval()'],
+])(
+  'its own value of before the last one, from another server, is not told: %s',
+  async (_way, asks) => {
+    await pooled.stop()
+    pooled = await PooledPostgres.start(sharedPostgres(), { poolSize: 2 })
+    const [one, other] = [await open(), await open()]
+    await query(one, 'create sequence counter')
+    await query(other, 'begin')
+    expect(await query(one, "select nextval('counter')")).toBe('1')
+    await query(other, 'commit')
+    const first = await query(one, 'begin; select pg_backend_pid()')
+    expect(await query(one, "select nextval('counter')")).toBe('2')
+    await query(one, 'commit')
+    expect(await query(other, 'begin; select pg_backend_pid()')).toBe(first)
+    expect(await query(one, asks)).toBe(notYet)
+  },
+)
+
 test("who keeps its server for something else does not meet another's value there", async () => {
   const [one, other] = [await open(), await open()]
   await query(other, inserts)
