@@ -11,7 +11,7 @@ import { giveBackSql, lendSql } from './lent-settings.ts'
 import type { NamingText } from './naming-text.ts'
 import type { SchemaVersion } from './schema-version.ts'
 import { noContent, parseMessage, statementKey } from './statement-frames.ts'
-import { type StatementShape, unknownShape } from './statement-shape.ts'
+import { readsCursor, type StatementShape, unknownShape } from './statement-shape.ts'
 import { plainEnvironment, type TextEnvironment } from './text-environment.ts'
 import { harmless, type TextVerdict, verdictOfBytes } from './text-verdict.ts'
 
@@ -22,6 +22,8 @@ export interface Statement {
   readonly parse: Buffer
   /** Its text names other statements: what it is on a server depends on what they stand for. */
   readonly naming: NamingText | null
+  /** What it gives is settled when it runs: it has no shape. */
+  readonly readsCursor: boolean
   /** By which its text is read. */
   readonly environment: TextEnvironment
   readonly shape: StatementShape
@@ -122,6 +124,7 @@ export class StatementCatalog {
       serverName,
       parse: noBytes,
       naming: null,
+      readsCursor: false,
       environment: ours,
       shape: unknownShape(0),
       verdict: harmless, // Its client keeps its server.
@@ -134,7 +137,8 @@ export class StatementCatalog {
   }
 
   /** Its text is to be parsed again before a client is told that it is: a change elsewhere shows no tag. */
-  isCheckDue({ shape }: Statement): boolean {
+  isCheckDue({ shape, readsCursor }: Statement): boolean {
+    if (readsCursor) return false
     const nowMs = this.#clock.monotonicMs()
     if (nowMs - shape.parsedMs < statementCheckMs) return false
     shape.parsedMs = nowMs
@@ -196,6 +200,7 @@ export class StatementCatalog {
       serverName,
       parse,
       naming,
+      readsCursor: readsCursor(content.toString('latin1', 0, content.indexOf(0))),
       environment,
       shape: unknownShape(this.#clock.monotonicMs()),
       verdict: verdictOfBytes(text, 0, text.indexOf(0)),

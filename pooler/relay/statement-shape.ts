@@ -4,6 +4,7 @@
 import { Buffer } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import { headerBytes } from '../../shared/protocol/message-types.ts'
+import { outlineOf } from './sql-outline.ts'
 import { parseMessage } from './statement-frames.ts'
 
 export interface StatementShape {
@@ -26,6 +27,13 @@ export const unknownShape = (nowMs: number): StatementShape => ({
   isOutdated: false,
   hasOtherColumns: false,
 })
+
+const fetchWord = /\bfetch\b/i
+const fetchAtFirst = /^[\s;]*fetch\b/i
+
+/** Its columns are those of the cursor that is open when it runs, whatever a client was told. */
+export const readsCursor = (text: string): boolean =>
+  fetchWord.test(text) && fetchAtFirst.test(outlineOf(text).text)
 
 const tableBytes = 6
 const typeBytes = 4

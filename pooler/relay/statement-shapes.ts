@@ -23,7 +23,8 @@ export type ShapeVerdict = 'run' | 'wait' | 'refuse'
 const isFailed = (tracker: ReplyTracker): boolean =>
   tracker.isStatusKnown && tracker.status === status.failed
 
-const hasShape = (statement: Statement): boolean => statement.naming === null && !isLarge(statement)
+const hasShape = (statement: Statement): boolean =>
+  statement.naming === null && !statement.readsCursor && !isLarge(statement)
 
 export class StatementShapes implements ShapeObserver {
   readonly #catalog: StatementCatalog
