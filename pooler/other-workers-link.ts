@@ -58,7 +58,9 @@ export class OtherWorkersLink implements OtherWorkers {
     this.#link.budgets.make(key, name, limit)
 
   readonly cancel: OtherWorkers['cancel'] = async (processId, secret) => {
-    await this.#link.ask('cancel', { processId, secret: secret.toString('hex') }, cancelWithinMs)
+    const asked = { processId, secret: secret.toString('hex') }
+    const { answers } = await this.#link.ask('cancel', asked, cancelWithinMs)
+    return answers.includes(true)
   }
 
   clients(): number {

@@ -18,10 +18,11 @@ export interface PassedCancel {
   readonly secret: string
 }
 
-/** It has gone through, or nobody knows the key. */
 export interface CancelOver {
   readonly kind: 'cancel over'
   readonly id: number
+  /** It has gone through; false: nobody knows the key. */
+  readonly isKnown: boolean
 }
 
 /** Cancels on their way; beyond them one is dropped, as are those of a source that sends too many. */
@@ -29,7 +30,7 @@ const pendingMax = 1000
 
 export class Predecessor {
   readonly #clock: Clock
-  readonly #pending = new Map<number, () => void>()
+  readonly #pending = new Map<number, (isKnown: boolean) => void>()
   #lastId = 0
   #hasHeard = false
   #takesCancels = false
@@ -39,7 +40,7 @@ export class Predecessor {
     process.on('message', (message) => this.#onMessage(message))
     process.once('disconnect', () => {
       this.#takesCancels = false
-      for (const done of [...this.#pending.values()]) done()
+      for (const done of [...this.#pending.values()]) done(false)
       if (!this.#hasHeard) onLost()
     })
   }
@@ -62,15 +63,15 @@ export class Predecessor {
   }
 
   readonly cancel: CancelElsewhere = (processId, secret) => {
-    if (!this.#takesCancels || this.#pending.size >= pendingMax) return Promise.resolve()
+    if (!this.#takesCancels || this.#pending.size >= pendingMax) return Promise.resolve(false)
     const id = ++this.#lastId
     return new Promise((resolve) => {
-      const done = (): void => {
+      const done = (isKnown: boolean): void => {
         deadline.cancel()
         this.#pending.delete(id)
-        resolve()
+        resolve(isKnown)
       }
-      const deadline = this.#clock.after(cancelWithinMs, done)
+      const deadline = this.#clock.after(cancelWithinMs, () => done(false))
       this.#pending.set(id, done)
       send({ kind: 'cancel', id, processId, secret: secret.toString('hex') })
     })
@@ -78,8 +79,8 @@ export class Predecessor {
 
   #onMessage(message: unknown): void {
     if (message === takesCancels) this.#takesCancels = true
-    const { kind, id } = (message ?? {}) as Partial<CancelOver>
-    if (kind === 'cancel over' && id !== undefined) this.#pending.get(id)?.()
+    const { kind, id, isKnown } = (message ?? {}) as Partial<CancelOver>
+    if (kind === 'cancel over' && id !== undefined) this.#pending.get(id)?.(isKnown === true)
   }
 }
 

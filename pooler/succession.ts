@@ -72,7 +72,9 @@ function takeCancels(child: ChildProcess, cancel: CancelElsewhere): void {
     const { kind, id, processId, secret } = (message ?? {}) as Partial<PassedCancel>
     if (kind !== 'cancel' || id === undefined || processId === undefined || secret === undefined)
       return
-    void cancel(processId, Buffer.from(secret, 'hex')).then(() => tell({ kind: 'cancel over', id }))
+    void cancel(processId, Buffer.from(secret, 'hex')).then((isKnown) =>
+      tell({ kind: 'cancel over', id, isKnown }),
+    )
   })
   tell(takesCancels)
 }

@@ -1,11 +1,13 @@
-// CancelRequests of clients. Never answered, whatever comes of them; bounded for each source, so
-// that keys cannot be guessed in bulk nor servers be flooded with cancel connections.
+// CancelRequests of clients. Never answered, whatever comes of them. Wrong ones are bounded for each source,
+// so that keys cannot be guessed in bulk; a right one costs its own client's server a connection, one at a time.
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../../shared/clock.ts'
 import type { CancelKeys } from './cancel-keys.ts'
 
-/** A person's Ctrl-C or a pool of drivers that time out stay far below; guessing 2^63 keys does not. */
-const requestsPerWindowMax = 100
+/** Keys of clients that have just left are far fewer; guessing one of 2^63 takes more. */
+const wrongPerWindowMax = 100
+/** Of one source: they may be keys that others know, and how many of them are wrong is not known yet. */
+const askedElsewhereMax = 1000
 const windowMs = 1000
 /** Sources remembered; the one forgotten first begins anew. */
 const sourcesMax = 10_000
@@ -13,17 +15,24 @@ const sourcesMax = 10_000
 /** A cancel is given up after less: a connection to the server, a request, its end. */
 export const cancelWithinMs = 20_000
 
-/** Fulfilled when the cancel has gone through, or nobody knows the key; never rejects. */
-export type CancelElsewhere = (processId: number, secret: Buffer) => Promise<void>
+/** True when the cancel has gone through; false where nobody knows the key; never rejects. */
+export type CancelElsewhere = (processId: number, secret: Buffer) => Promise<boolean>
+
+interface SourceWindow {
+  wrong: number
+  sinceMs: number
+  /** Now, whenever they came. */
+  askedElsewhere: number
+}
 
 export class CancelRequests {
   readonly #keys: CancelKeys
-  readonly #windows: LRUCache<string, { requests: number; sinceMs: number }>
+  readonly #windows: LRUCache<string, SourceWindow>
   readonly #clock: Clock
   readonly #elsewhere: CancelElsewhere
 
   /** `elsewhere` is asked for keys that are not known here. */
-  constructor(keys: CancelKeys, clock: Clock, elsewhere: CancelElsewhere = async () => {}) {
+  constructor(keys: CancelKeys, clock: Clock, elsewhere: CancelElsewhere = async () => false) {
     this.#keys = keys
     this.#clock = clock
     this.#elsewhere = elsewhere
@@ -35,23 +44,39 @@ export class CancelRequests {
    * through: drivers take the end of the connection for that.
    */
   async handle(processId: number, secret: Buffer, source: string): Promise<void> {
-    if (!this.#isOver(source)) await this.pass(processId, secret)
+    const target = this.#keys.find(processId, secret)
+    if (target !== null) {
+      await target.cancel()
+      return
+    }
+    const window = this.#windowOf(source)
+    if (window.wrong >= wrongPerWindowMax || window.askedElsewhere >= askedElsewhereMax) return
+    window.askedElsewhere++
+    const isKnown = await this.#elsewhere(processId, secret)
+    window.askedElsewhere--
+    if (!isKnown) window.wrong++
   }
 
   /** As `handle`, for another process of ours, which has looked at the source. */
-  async pass(processId: number, secret: Buffer): Promise<void> {
+  readonly pass: CancelElsewhere = async (processId, secret) => {
     const target = this.#keys.find(processId, secret)
-    await (target === null ? this.#elsewhere(processId, secret) : target.cancel())
+    if (target === null) return await this.#elsewhere(processId, secret)
+    await target.cancel()
+    return true
   }
 
-  #isOver(source: string): boolean {
+  #windowOf(source: string): SourceWindow {
     const nowMs = this.#clock.monotonicMs()
     const window = this.#windows.get(source)
-    if (window === undefined || nowMs - window.sinceMs >= windowMs) {
-      this.#windows.set(source, { requests: 1, sinceMs: nowMs })
-      return false
+    if (window === undefined) {
+      const first = { wrong: 0, sinceMs: nowMs, askedElsewhere: 0 }
+      this.#windows.set(source, first)
+      return first
     }
-    window.requests++
-    return window.requests > requestsPerWindowMax
+    if (nowMs - window.sinceMs >= windowMs) {
+      window.wrong = 0
+      window.sinceMs = nowMs
+    }
+    return window
   }
 }

@@ -15,7 +15,7 @@ import { FrontSockets } from './front-sockets.ts'
 import { PermitOffice } from './permit-office.ts'
 import { WorkerCrew } from './worker-crew.ts'
 import { answersWithinMs } from './worker-link.ts'
-import type { Answers, Asked, Call, OpenPorts, ToPrimary } from './worker-messages.ts'
+import type { Answer, Answers, Asked, Call, OpenPorts, ToPrimary } from './worker-messages.ts'
 import { WorkerError, type WorkerProcess } from './worker-process.ts'
 import { isCallName, readWorkerWords, WorkerFault } from './worker-words.ts'
 
@@ -129,10 +129,11 @@ export class Primary {
   readonly cancel: CancelElsewhere = async (processId, secret) => {
     const asked: Asked<'cancel'> = { processId, secret: secret.toString('hex') }
     const call: Call = { name: 'cancel', asked, withinMs: cancelWithinMs }
-    await Promise.all([
-      new Promise((resolve) => this.#exchange.ask(null, call, resolve)),
+    const [{ all }, isKnownElsewhere] = await Promise.all([
+      new Promise<Answers>((resolve) => this.#exchange.ask(null, call, resolve)),
       this.#options.cancelElsewhere?.(processId, secret),
     ])
+    return isKnownElsewhere === true || all.some(({ answer }) => answer === true)
   }
 
   /** Certificates are read again by all. Rejects with what the first says who cannot use them. */
@@ -221,15 +222,21 @@ export class Primary {
     }
     if (call.name === 'cancel') {
       const elsewhere = this.#cancelElsewhere(call.asked)
-      this.#exchange.ask(worker.id, call, (answers) => void elsewhere.then(() => answer(answers)))
+      this.#exchange.ask(worker.id, call, ({ all, missing }) => {
+        void elsewhere.then((one) => answer({ all: [...all, one], missing }))
+      })
     } else if (isCallName(call.name)) this.#exchange.ask(worker.id, call, answer)
     else answer(refusal(worker, `no worker may ask "${call.name}" here`))
   }
 
-  async #cancelElsewhere(asked: unknown): Promise<void> {
+  /** As one more answer. */
+  async #cancelElsewhere(asked: unknown): Promise<Answer> {
     const { processId, secret } = (asked ?? {}) as Partial<Asked<'cancel'>>
-    if (typeof processId !== 'number' || typeof secret !== 'string') return
-    await this.#options.cancelElsewhere?.(processId, Buffer.from(secret, 'hex'))
+    const cancel = this.#options.cancelElsewhere
+    const isAsked =
+      cancel !== undefined && typeof processId === 'number' && typeof secret === 'string'
+    const answer = isAsked && (await cancel(processId, Buffer.from(secret, 'hex')))
+    return { worker: 0, answer, fault: null }
   }
 
   /** In one order for all, whichever console it comes from. */

@@ -250,7 +250,7 @@ test('a cancel at either port finds a client of the other', async () => {
   expect(states(await victim.client.untilReady())).toEqual(['57014'])
 })
 
-test('cancels by the hundred from one source are bounded, and reach no server', async () => {
+test('wrong keys by the hundred reach no server, and a right one among them does', async () => {
   await start()
   const victim = await pooled.login('transaction')
   await victim.client.query("select pg_sleep(600), 'guessed at'")
@@ -260,9 +260,19 @@ test('cancels by the hundred from one source are bounded, and reach no server', 
   )
   await Promise.all(guesses)
   await pooled.running('guessed at')
-  await eventually(async () => {
-    await cancel(victim)
-    return victim.client.pending().length > 0
-  })
+  await cancel(victim)
+  expect(states(await victim.client.untilReady())).toEqual(['57014'])
+})
+
+test('cancels by the hundred that meet nothing do not take those of a neighbour at the same address', async () => {
+  await start({ poolSize: 2 })
+  const [hasty, victim] = [
+    await pooled.login('transaction'),
+    await pooled.loginBeside('transaction'),
+  ]
+  await victim.client.query("select pg_sleep(600), 'cancelled once'")
+  await pooled.running('cancelled once')
+  await Promise.all(Array.from({ length: 150 }, () => cancel(hasty)))
+  await cancel(victim)
   expect(states(await victim.client.untilReady())).toEqual(['57014'])
 })
