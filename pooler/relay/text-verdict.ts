@@ -230,28 +230,59 @@ const unquoted = (name: string): string =>
 
 /** Words that stand before a parenthesis and call nothing, or functions that leave nothing behind. */
 const harmlessWords: ReadonlySet<string> = new Set(
-  `abs all analyze and any array array_agg array_length as asc avg begin between bigint bit bool_and
-  bool_or boolean btrim by cardinality case cast ceil ceiling char char_length character check coalesce
-  concat concat_ws conflict count cume_dist current_date current_setting current_timestamp currval
-  date date_part date_trunc decimal decode default dense_rank desc distinct div else encode end except
-  exists exp explain extract filter first_value float floor for format from gen_random_uuid
-  generate_series generate_subscripts greatest group grouping having hashtext ilike in index inner
-  insert int integer intersect interval into is join json json_agg json_array_elements
-  json_array_elements_text json_build_array json_build_object json_object json_object_agg jsonb
+  `abs acos all analyze and any array array_agg array_append array_cat array_dims array_length
+  array_lower array_ndims array_position array_positions array_prepend array_remove array_replace
+  array_to_json array_to_string array_upper as asc ascii asin atan atan2 avg begin between bigint
+  bit bit_and bit_length bit_or bool_and bool_or boolean btrim by cardinality case cast cbrt ceil
+  ceiling char char_length character check chr clock_timestamp coalesce col_description concat
+  concat_ws conflict cos count cume_dist current_database current_date current_schema
+  current_schemas current_setting current_timestamp currval date date_part date_trunc daterange
+  decimal decode default degrees dense_rank desc distinct div else encode end except exists exp
+  explain extract filter first_value float float4 float8 floor for format format_type from gcd
+  gen_random_uuid generate_series generate_subscripts greatest group grouping has_column_privilege
+  has_database_privilege has_function_privilege has_schema_privilege has_sequence_privilege
+  has_table_privilege hashtext having ilike in index initcap inner insert int int2 int4 int4range
+  int8 int8range integer intersect interval into is isempty isfinite join json json_agg
+  json_array_elements json_array_elements_text json_build_array json_build_object json_extract_path
+  json_extract_path_text json_object json_object_agg json_object_keys json_populate_record
+  json_populate_recordset json_strip_nulls json_to_record json_to_recordset json_typeof jsonb
   jsonb_agg jsonb_array_elements jsonb_array_elements_text jsonb_array_length jsonb_build_array
-  jsonb_build_object jsonb_each jsonb_each_text jsonb_object_agg jsonb_set jsonb_to_record
-  jsonb_to_recordset jsonb_typeof key lag last_value lateral lead least left length like limit ln
-  lower lpad ltrim make_date make_interval make_timestamp materialized max md5 min mod nextval not now
-  nth_value ntile nullif numeric octet_length of offset on or order over overlaps overlay partition
-  percent_rank percentile_cont percentile_disc pg_backend_pid pg_relation_size pg_size_pretty pg_sleep
-  pg_table_size pg_total_relation_size pg_typeof position power primary random rank references
-  regexp_match regexp_matches regexp_replace regexp_split_to_array regexp_split_to_table repeat replace
-  returning reverse right rollup round row row_number row_to_json rpad rtrim select set setval sign
-  similar some split_part sqrt starts_with statement_timestamp stddev string_agg string_to_array strpos
-  substr substring sum table tablesample then time timestamp timestamptz timezone to to_char to_date
-  to_json to_jsonb to_number to_regclass to_timestamp to_tsquery to_tsvector transaction_timestamp
-  translate trim trunc txid_current union unique unnest update upper using values varchar variance
-  version when where width_bucket window with within`.split(/\s+/),
+  jsonb_build_object jsonb_delete_path jsonb_each jsonb_each_text jsonb_extract_path
+  jsonb_extract_path_text jsonb_insert jsonb_object_agg jsonb_object_keys jsonb_path_exists
+  jsonb_path_query jsonb_path_query_array jsonb_path_query_first jsonb_populate_record
+  jsonb_populate_recordset jsonb_pretty jsonb_set jsonb_strip_nulls jsonb_to_record
+  jsonb_to_recordset jsonb_typeof justify_days justify_hours justify_interval key lag last_value
+  lateral lcm lead least left length like limit ln lower lower_inc lpad ltrim make_date
+  make_interval make_time make_timestamp make_timestamptz materialized max md5 min mod nextval not
+  now nth_value ntile nullif num_nonnulls num_nulls numeric numrange obj_description octet_length of
+  offset on or order over overlaps overlay partition percent_rank percentile_cont percentile_disc
+  pg_advisory_xact_lock pg_advisory_xact_lock_shared pg_backend_pid pg_blocking_pids pg_column_size
+  pg_conf_load_time pg_current_wal_lsn pg_current_xact_id pg_current_xact_id_if_assigned
+  pg_database_size pg_encoding_to_char pg_function_is_visible pg_get_constraintdef pg_get_expr
+  pg_get_function_arguments pg_get_function_identity_arguments pg_get_function_result
+  pg_get_functiondef pg_get_indexdef pg_get_keywords pg_get_partkeydef pg_get_ruledef
+  pg_get_serial_sequence pg_get_statisticsobjdef pg_get_triggerdef pg_get_userbyid pg_get_viewdef
+  pg_has_role pg_index_column_has_property pg_indexam_has_property pg_indexes_size pg_is_in_recovery
+  pg_is_other_temp_schema pg_last_wal_receive_lsn pg_last_wal_replay_lsn pg_notify
+  pg_postmaster_start_time pg_relation_filenode pg_relation_is_publishable pg_relation_size
+  pg_safe_snapshot_blocking_pids pg_sequence_parameters pg_size_pretty pg_sleep pg_snapshot_xmin
+  pg_stat_get_numscans pg_table_is_visible pg_table_size pg_tablespace_location
+  pg_total_relation_size pg_try_advisory_xact_lock pg_try_advisory_xact_lock_shared
+  pg_type_is_visible pg_typeof phraseto_tsquery plainto_tsquery position power primary quote_ident
+  quote_literal quote_nullable radians random rank references regclass regexp_count regexp_like
+  regexp_match regexp_matches regexp_replace regexp_split_to_array regexp_split_to_table
+  regexp_substr regtype repeat replace returning reverse right rollup round row row_number
+  row_to_json rpad rtrim select session_user set set_bit setval setweight sha256 sha512
+  shobj_description sign similar sin some split_part sqrt starts_with statement_timestamp stddev
+  stddev_pop stddev_samp string_agg string_to_array string_to_table strpos substr substring sum
+  table tablesample tan then time timestamp timestamptz timezone to to_char to_date to_hex to_json
+  to_jsonb to_number to_regclass to_regnamespace to_regproc to_regprocedure to_regrole to_regtype
+  to_timestamp to_tsquery to_tsvector transaction_timestamp translate trim trim_array trunc
+  ts_headline ts_rank ts_rank_cd tsrange tstzrange tsvector_to_array txid_current
+  txid_current_if_assigned union unique unistr unnest update upper upper_inc using values var_pop
+  var_samp varchar variance version websearch_to_tsquery when where width_bucket window with within`.split(
+    /\s+/,
+  ),
 )
 
 /** A table's columns stand in parentheses behind these; behind `on` those of an index. */

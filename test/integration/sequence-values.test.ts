@@ -150,6 +150,26 @@ test.each([
   },
 )
 
+test('who asks for the name of the sequence stays where its values are', async () => {
+  await pooled.stop()
+  pooled = await PooledPostgres.start(sharedPostgres(), { poolSize: 2 })
+  const [one, other] = [await open(), await open()]
+  await query(one, 'create table made (id serial)')
+  await query(other, 'begin')
+  await query(one, 'select 1')
+  // From here on it is known that somebody asks.
+  expect(await query(other, 'select lastval()')).toBe(notYet)
+  await query(other, 'rollback')
+  for (const id of ['1', '2', '3']) {
+    await query(one, 'insert into made default values')
+    expect(await query(one, "select pg_get_serial_sequence('made', 'id')")).toBe(
+      'public.made_id_seq',
+    )
+    expect(await query(one, "begin; select currval('made_id_seq')")).toBe(id)
+    await query(one, 'commit')
+  }
+})
+
 test("who keeps its server for something else does not meet another's value there", async () => {
   const [one, other] = [await open(), await open()]
   await query(other, inserts)
