@@ -5,12 +5,13 @@ import { ServerOpenError } from './server-open-error.ts'
 
 // A process id alone does not tell a server: another host behind the same address, or a pooler, has
 // its own. The age by the database's own clock does; the login lies between it and ours. Being found
-// at work, or not at all, proves nothing either way.
+// at work, or not at all, proves nothing either way; nor does the state alone, since a backend that works on
+// Describe shows the one from before (exec_describe_statement_message in postgres.c).
 export const probeSql = `
 SELECT it.pid, pg_terminate_backend(it.pid)
 FROM unnest($1::int[], $2::float8[]) AS ours (pid, age)
 JOIN pg_stat_activity AS it ON it.pid = ours.pid
-WHERE it.usename = session_user AND it.state LIKE 'idle%'
+WHERE it.usename = session_user AND it.state LIKE 'idle%' AND it.wait_event = 'ClientRead'
 AND clock_timestamp() - it.state_change > $3::float8 * interval '1 millisecond'
 AND extract(epoch FROM clock_timestamp() - it.backend_start) BETWEEN ours.age - 1 AND ours.age + 20`
 

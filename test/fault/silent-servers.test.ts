@@ -5,6 +5,7 @@ import { eventually } from '../support/eventually.ts'
 import { PooledPostgres, type Port } from '../support/pooled-postgres.ts'
 import { sharedPostgres } from '../support/postgres.ts'
 import { RawClient } from '../support/raw-client.ts'
+import * as raw from '../support/raw-messages.ts'
 import { errorFields, typesOf } from '../support/raw-replies.ts'
 import { StallingProxy } from '../support/stalling-proxy.ts'
 
@@ -44,6 +45,26 @@ describe.each(ports)('%s port', (port) => {
     await eventually(async () => (await pooled.backends()).every(({ pid }) => pid !== before?.pid))
     const next = await pooled.client(port)
     expect(await pooled.value(next, 'select 2')).toBe('2')
+  })
+
+  test('a Describe that waits for a lock is at work, though Postgres shows the state from before', async () => {
+    const { proxy, pooled } = await start()
+    const holder = await RawClient.loggedIn(pooled.direct())
+    await holder.query('create table kit (n int)')
+    await holder.untilReady()
+    const client = await pooled.client(port)
+    const asks = Buffer.concat([raw.describeMessage('statement', 's'), raw.sync()])
+    await client.send(Buffer.concat([raw.parse('s', 'select n from kit'), asks]))
+    expect(typesOf(await client.untilReady())).toBe('1tTZ')
+    await holder.query('begin; lock table kit')
+    await holder.untilReady()
+    const before = proxy.seen
+    await client.send(asks)
+    // It is asked on a connection of its own, and again after a while.
+    await eventually(() => proxy.seen > before + 1)
+    expect(client.pending()).toEqual([])
+    holder.close()
+    expect(typesOf(await client.untilReady())).toBe('tTZ')
   })
 
   test('a long query is looked at, and left alone', async () => {
