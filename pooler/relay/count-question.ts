@@ -27,8 +27,20 @@ const isOfCopy = (type: number): boolean =>
   type === frontend.sync ||
   type === frontend.flush
 
+/** Asks as soon as nothing else is due, so that the server need not wait for the client's next message. */
+export function askWhenAlone({ transport, tracker, sink, isCutOff }: ServerLink): void {
+  const { doubt, copyIn } = tracker
+  if (isCutOff || sink.isCutOff === true || sink.session === null) return
+  if (!doubt.isAny || doubt.isAsked || !copyIn.isNone) return
+  if (tracker.owed > 0 || tracker.isBatchOpen || tracker.status === status.inTransaction) return
+  transport.write(question)
+  doubt.ask()
+}
+
 /** True: the message waits, for the answer, or for what is due before it can be asked for. */
 export function awaitsCount(message: ClientPump, { transport, tracker }: ServerLink): boolean {
+  // What comes behind the question is none of what it asks about.
+  if (tracker.doubt.isAsked) return true
   if (!tracker.mustKnowCount || isOfCopy(message.type)) return false
   const isCopying = tracker.needsClient && tracker.owed > 0
   if (tracker.owed > 0 && !isCopying) return true

@@ -2,6 +2,7 @@
 import { PoolerError } from '../../shared/errors.ts'
 import { status } from '../../shared/protocol/message-types.ts'
 import type { Relay } from './relay.ts'
+import type { ServerLink } from './server-link.ts'
 
 /** Milliseconds; 0: off. */
 export interface RelayTimeLimits {
@@ -25,6 +26,10 @@ export function cancelIfOverdue(relay: Relay, nowMs: number, limits: RelayTimeLi
   void relay.cancel()
 }
 
+/** The client may go on with its copy data, and does not. */
+const isCopyLeft = ({ transport }: Relay, { tracker }: ServerLink): boolean =>
+  tracker.copyIn.isOpen && !tracker.copyIn.isStream && transport.isReading
+
 /** What a client is to be ended with at `nowMs` (monotonic); null: it is within its limits. */
 export function overdue(
   relay: Relay,
@@ -47,7 +52,7 @@ export function overdue(
       values: { reason: `the client left a message unfinished for ${sendMs} ms` },
     })
   }
-  if (server?.tracker.isReplyDue === true) return null
+  if (server?.tracker.isReplyDue === true && !isCopyLeft(relay, server)) return null
   if (server !== null && (!server.tracker.isSettled || server.tracker.status !== status.idle)) {
     const ms = limits.clientIdleInTransactionTimeoutMs
     if (ms === 0 || silentMs <= ms) return null

@@ -137,18 +137,27 @@ export class OwedReplies {
     const kept: number[] = []
     let syncs = 0
     let isOpen = true
+    // A Flush in front of the end of the copy data is ignored.
+    const flushed = this.#flushed - this.takenOff
+    let asked = 0
     for (let index = 1; index < ring.size; index++) {
       const entry = ring.at(index)
       if (isOpen && (entry & kindMask) === sync) {
         syncs++
         continue
       }
-      if (!isOpen || (entry & kindMask) !== copyEnd) kept.push(entry)
+      // At the end of the copy data it asks for the head as well.
+      if (isOpen && index < flushed) asked++
+      if (!isOpen || (entry & kindMask) !== copyEnd) {
+        kept.push(entry)
+        if (index < flushed) asked++
+      }
       isOpen = false
     }
     const first = ring.head
     ring.clear()
     this.takenOff = this.putIn
+    this.#flushed = this.takenOff + asked
     this.ready = 0
     this.ownReady = 0
     this.append(first)

@@ -12,6 +12,7 @@ import { Asides } from './asides.ts'
 import { ClientCancels } from './client-cancels.ts'
 import { ClientPump } from './client-pump.ts'
 import { type ClientState, clientMoves } from './client-state.ts'
+import { askForReplies } from './held-message.ts'
 import { bodyBytesMaxOf, idleMessageOf } from './idle-messages.ts'
 import type { Lane } from './lanes.ts'
 import { PendingBytes } from './pending-bytes.ts'
@@ -129,7 +130,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
   onTransportClosed(): void {
     if (this.state === 'ended') return
     if (this.state === 'finishing') this.#server?.transport.resume()
-    else this.#end('lost')
+    else this.#say(null, 'lost')
   }
 
   onClientMessage(message: ClientPump): Verdict {
@@ -199,10 +200,12 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     if (mayLeave) this.releaseIfDone()
     this.asides.pass()
     if (mayGoOn) this.#feedPending(this.session.repair?.takeAgain(server))
+    if (this.session.isAwaited) askForReplies(server)
     if (this.#cancels.takeDue(this.#server)) void this.cancel()
   }
 
   onServerDrain(): void {
+    this.lastActiveMs = this.#options.ticker.nowMs
     this.#gate.open(serverIsBlocked)
   }
 
@@ -222,7 +225,8 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     const reason = fatal?.message ?? cause?.message ?? 'closed by the database'
     if (fatal !== null && this.#server?.isFatalUntold) this.#say(fatal.raw, 'server-lost')
     // Postgres' own FATAL has been passed on, unless it answered a message of ours.
-    else if (fatal !== null && this.#server?.tracker.isOwnReply === false) this.#end('server-lost')
+    else if (fatal !== null && this.#server?.tracker.isOwnReply === false)
+      this.#say(null, 'server-lost')
     else this.fail(new PoolerError('ESERVERLOST', { values: { reason } }))
   }
 
@@ -300,7 +304,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
   }
 
   #onTerminate(): Verdict {
-    if (this.#server === null) this.#end('terminate')
+    if (this.#server === null) this.#say(null, 'terminate')
     else this.#machine.moveTo('finishing')
     return drop
   }
@@ -328,7 +332,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
   }
 
   #endWork(): void {
-    if (this.#lastWords === null) this.#end('terminate')
+    if (this.#lastWords === null) this.#say(null, 'terminate')
     else this.fail(this.#lastWords)
   }
 
@@ -371,10 +375,6 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     const canSay = this.#server === null || this.#server.isAtBoundary
     this.#part(isAccessEnd)
     this.#close(canSay ? bytes : null, canSay, end)
-  }
-
-  #end(end: RelayEnd): void {
-    this.#say(null, end)
   }
 
   /** Gives up the server, or the place in the queue for one. */

@@ -198,7 +198,7 @@ export class ReplyTracker {
         this.#pushCopyEnd()
         return true
       default:
-        if (type === frontend.flush) this.#entries.onFlush()
+        if (type === frontend.flush && !this.copyIn.isOpen) this.#entries.onFlush()
         return type === frontend.copyData || type === frontend.flush
     }
   }

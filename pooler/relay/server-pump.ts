@@ -7,6 +7,7 @@ import { sync } from '../../shared/protocol/frontend-messages.ts'
 import { backend, headerBytes, status } from '../../shared/protocol/message-types.ts'
 import { readNotification } from '../../shared/protocol/notification.ts'
 import { notificationBytesMax, reportBytesMax } from '../config/limits.ts'
+import { askWhenAlone } from './count-question.ts'
 import { headerOf, Pump, seenBytesMax } from './pump.ts'
 import { describe } from './reply-entries.ts'
 import type { ServerLink } from './server-link.ts'
@@ -150,6 +151,7 @@ export class ServerPump extends Pump {
       case backend.readyForQuery:
         if (!link.tracker.ready(bytes[at] as number)) this.#break('ReadyForQuery at the wrong time')
         else if (link.isMisnamed || link.hasChangedSchema) link.sink.session?.onReady(link)
+        if (link.tracker.doubt.isAny) askWhenAlone(link)
         return
       case backend.commandComplete: {
         const tag = sessionTagOf(bytes, at, end)

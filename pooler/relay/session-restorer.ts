@@ -130,6 +130,10 @@ export class SessionRestorer {
     if (link.startup !== this.#startup) link.startup = null
   }
 
+  get hasStartup(): boolean {
+    return this.#startup.size > 0
+  }
+
   /** A text is about to be run. Those that nobody has looked at hold nothing up. */
   onText(verdict: TextVerdict): void {
     if (!verdict.mayUnset || verdict === unknownText || this.#startup.size === 0) return

@@ -23,6 +23,7 @@ import { SessionRestorer } from './session-restorer.ts'
 import { isBeyondAscii, isTooLarge, mayMakeTemporary, settingKey } from './session-settings.ts'
 import { SessionSuspicion } from './session-suspicion.ts'
 import { isRoleTag, type SessionTag } from './session-tags.ts'
+import { judgeUnset } from './session-texts.ts'
 import type { StalePlanRepair } from './stale-plan-repair.ts'
 import { answersTo } from './statement-answers.ts'
 import type { SettingsInForce, TextSettings } from './text-environment.ts'
@@ -269,7 +270,7 @@ export class SessionState implements SessionSink, SettingsInForce {
     const { tracker } = link
     const { type } = message
     const mayLack = this.#restorer.mayLack && !this.#restorer.putBack(link)
-    if (mayLack || (this.#statements !== null && awaitsCount(message, link))) {
+    if (mayLack || awaitsCount(message, link)) {
       this.#isHeld = true
       return hold
     }
@@ -278,7 +279,7 @@ export class SessionState implements SessionSink, SettingsInForce {
       // next on it gets an internal error (seen with 18.4). A reset puts it right or discards it.
       link.dirtyBy ??= 'Query in a batch'
     }
-    if (this.#statements === null) return null
+    if (this.#statements === null) return judgeUnset(message, this.#restorer)
     this.#isUnasked = true
     // What has run to its end has told its tags, or failed.
     if (this.#suspicion.mayUnset && tracker.isSettled) this.#suspicion.mayUnset = false

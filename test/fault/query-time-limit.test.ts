@@ -49,6 +49,17 @@ test('one that ends in Flush, too', async () => {
   expect(await pooled.value(client, 'select 1')).toBe('1')
 })
 
+test('one behind a copy that is asked for by Flush with it, too', async () => {
+  await start()
+  const client = await pooled.client('transaction')
+  await client.query('create table kit (n int)')
+  await client.untilReady()
+  const copy = [raw.parse('', 'copy kit from stdin'), raw.bind(), raw.execute(), raw.copyDone()]
+  const slow = [raw.parse('', 'select pg_sleep(600)'), raw.bind(), raw.execute(), raw.flush()]
+  await client.send(Buffer.concat([...copy, ...slow]))
+  expect(errors(await client.untilType('E'))).toEqual([tooLong])
+})
+
 test('what a server has not been asked to answer yet is not', async () => {
   await start()
   const client = await pooled.client('transaction')

@@ -1,7 +1,8 @@
 // Copies with Syncs among their data that fail, and what a client sends right behind them: whether the
 // server runs it depends on which of the Syncs came before the error.
 import { afterEach, expect, test } from 'vitest'
-import { PooledPostgres } from '../support/pooled-postgres.ts'
+import { eventually } from '../support/eventually.ts'
+import { PooledPostgres, type Port } from '../support/pooled-postgres.ts'
 import { sharedPostgres } from '../support/postgres.ts'
 import type { RawClient } from '../support/raw-client.ts'
 import * as raw from '../support/raw-messages.ts'
@@ -22,8 +23,8 @@ async function start(): Promise<void> {
   await postgres.query('grant all on kit to public', undefined, database)
 }
 
-async function copying(...start: Buffer[]): Promise<RawClient> {
-  const client = await pooled.client('transaction')
+async function copying(port: Port, ...start: Buffer[]): Promise<RawClient> {
+  const client = await pooled.client(port)
   await client.send(Buffer.concat(start))
   for (let type = ''; type !== 'G'; ) type = (await client.next()).type
   return client
@@ -55,7 +56,7 @@ test.each([
       await other.send(Buffer.concat([raw.parse('s', 'select 5'), raw.sync()]))
       await other.untilReady()
     }
-    const client = await copying(...byExecute)
+    const client = await copying('transaction', ...byExecute)
     const close = isClosed ? [raw.closeMessage('statement', 's')] : []
     const behind = [...close, ...batchOf('s', 'select 5'), ...batchOf('s2', 'select 6')]
     await client.send(Buffer.concat([good, raw.sync(), bad, raw.sync(), ...behind]))
@@ -68,9 +69,38 @@ test.each([
   },
 )
 
+test.each(['transaction', 'session'] as const)(
+  '%s port: behind its failure nothing is in doubt for a client at rest',
+  async (port) => {
+    await start()
+    const client = await copying(port, ...byExecute)
+    await client.send(Buffer.concat([good, raw.sync(), bad, raw.copyDone(), raw.sync()]))
+    expect(typesOf(await client.untilReady())).toBe('EZ')
+    if (port === 'transaction') {
+      const other = await pooled.client('transaction')
+      expect(await pooled.value(other, 'select 7')).toBe('7')
+    }
+    // A client at rest is told at once that the pooler drains.
+    await eventually(() => {
+      pooled.pooler.plane.endIdleClients()
+      return client.pending().length > 0
+    })
+  },
+)
+
+test('a Bind that has to wait behind a copy whose Sync it ignored is not waited for by the copy’s end', async () => {
+  await start()
+  const client = await pooled.client('transaction')
+  await client.send(Buffer.concat([raw.parse('s', 'select 5'), raw.sync()]))
+  await client.untilReady()
+  const drops = raw.query('discard all; select 1')
+  await client.send(Buffer.concat([drops, ...byExecute, raw.copyDone(), ...run('s'), raw.sync()]))
+  expect(typesOf(await client.untilReadies(2))).toBe('EZ12GC2DCZ')
+})
+
 test('behind a failure and no Sync they are skipped up to the next one', async () => {
   await start()
-  const client = await copying(raw.parse('', 'select 8'), ...copyNamed)
+  const client = await copying('transaction', raw.parse('', 'select 8'), ...copyNamed)
   const behind = [...batchOf('s', 'select 5'), ...batchOf('s', 'select 6'), ...run(''), raw.sync()]
   await client.send(Buffer.concat([good, raw.sync(), bad, ...behind]))
   const replies = await client.untilReadies(3)
@@ -81,7 +111,7 @@ test('behind a failure and no Sync they are skipped up to the next one', async (
 
 test('behind a failure of a simple query each Sync is answered, and in a transaction it has failed', async () => {
   await start()
-  const client = await copying(raw.query('begin; copy kit from stdin'))
+  const client = await copying('transaction', raw.query('begin; copy kit from stdin'))
   const behind = [
     ...batchOf('s', 'select 5'),
     ...batchOf('s', 'rollback'),
@@ -98,7 +128,7 @@ test('behind a failure of a simple query each Sync is answered, and in a transac
 test('a simple query that copied took the unnamed statement with it', async () => {
   await start()
   const unnamed = [raw.parse('', 'select 5'), raw.sync(), raw.query('copy kit from stdin')]
-  const client = await copying(...unnamed)
+  const client = await copying('transaction', ...unnamed)
   await client.send(Buffer.concat([raw.sync(), bad, raw.sync(), ...run(''), raw.sync()]))
   const replies = await client.untilReadies(3)
   expect(typesOf(replies)).toBe('EZZEZ')
@@ -130,7 +160,7 @@ test.each([
 
 test('what belongs to no copy, in the midst of one with Syncs, ends the connection in the words of Postgres', async () => {
   await start()
-  const client = await copying(...byExecute)
+  const client = await copying('transaction', ...byExecute)
   await client.send(Buffer.concat([good, raw.sync(), ...batchOf('s', 'select 5')]))
   const replies = await client.readAll()
   expect(typesOf(replies)).toBe('EE')

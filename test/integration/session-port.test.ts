@@ -228,6 +228,22 @@ test('settings of the startup packet hold, and come back behind RESET and DISCAR
   expect(await pooled.value(next, 'show application_name')).toBe('')
 })
 
+test.each(['reset all', 'reset timezone', 'discard all'])(
+  'what comes right behind %s has the settings of the startup packet',
+  async (sql) => {
+    await start()
+    const client = await pooled.client('session', { settings: { TimeZone: 'Asia/Tokyo' } })
+    for (const reset of [
+      [raw.query(sql)],
+      [raw.parse('', sql), raw.bind(), raw.execute(), raw.sync()],
+    ]) {
+      await run(client, "set timezone to 'UTC'")
+      await client.send(Buffer.concat([...reset, raw.query('show timezone')]))
+      expect(rowsOf(await client.untilReadies(2))).toEqual([['Asia/Tokyo']])
+    }
+  },
+)
+
 test.each(['all at once', 'byte by byte'])(
   'a client knows its own notifications by the process id of its login, %s',
   async (way) => {
