@@ -11,6 +11,7 @@ import { listenStatement } from '../relay/listen-statements.ts'
 import type { NotificationListener, NotificationSource } from '../relay/notification-source.ts'
 import { mutedSink, type NotificationReader, type ServerSink } from '../relay/server-sink.ts'
 import { ConnectBackoff, waitOut } from './connect-backoff.ts'
+import { type OpenAttempt, OpenAttempts } from './open-attempts.ts'
 import type { PoolUpstream } from './pool-options.ts'
 import type { ServerConnection } from './server-connection.ts'
 import { ServerOpenError } from './server-open-error.ts'
@@ -45,6 +46,7 @@ export class NotificationHub implements NotificationSource, NotificationReader {
   readonly isDue = false
   readonly #options: NotificationHubOptions
   readonly #backoff: ConnectBackoff
+  readonly #attempts = new OpenAttempts()
   /** Who listens to what, whether or not the connection does yet. */
   readonly #listeners = new Map<string, Set<NotificationListener>>()
   /** How many channels each has. */
@@ -172,14 +174,16 @@ export class NotificationHub implements NotificationSource, NotificationReader {
     }
   }
 
-  /** The upstream is another one from here on: what is open is replaced. */
+  /** The upstream is another one from here on: what is open, or being opened, is replaced. */
   retire(): void {
     this.retryNow()
+    this.#attempts.giveUp()
     this.#lose('its project has changed')
   }
 
   /** Postgres is shutting down there. */
   leaveAddress(address: string): void {
+    this.#attempts.leaveAddress(address)
     if (this.#server?.address === address) this.#lose('the database takes no connections')
   }
 
@@ -307,9 +311,12 @@ export class NotificationHub implements NotificationSource, NotificationReader {
       await waitOut(upstreamBackoff, clock, isGivenUp)
       await waitOut(() => this.#backoff, clock, isGivenUp)
       if (!this.#isWanted) break
+      const attempt = this.#attempts.begin()
       try {
-        await upstream.listen((server) => this.#serve(server))
+        await upstream.listen((server) => this.#serve(server, attempt), attempt.signal)
       } catch (error) {
+        attempt.end()
+        if (attempt.signal.aborted) continue
         this.#backoff.failed()
         log.warn({ err: error }, 'no connection to listen with')
         const address = error instanceof ServerOpenError ? error.closingAddress : null
@@ -329,11 +336,15 @@ export class NotificationHub implements NotificationSource, NotificationReader {
   }
 
   #closeIfParked(): void {
-    if (this.#isHeldBack) this.#lose(null)
+    if (!this.#isHeldBack) return
+    this.#attempts.giveUp()
+    this.#lose(null)
   }
 
   /** Fulfilled when the connection is lost, or not needed any more. */
-  #serve(server: ServerConnection): Promise<void> {
+  #serve(server: ServerConnection, attempt: OpenAttempt): Promise<void> {
+    attempt.end()
+    const isOutdated = attempt.isOutdatedAt(server.address)
     return new Promise((resolve) => {
       this.#onLost = () => {
         server.handTo(mutedSink)
@@ -342,7 +353,7 @@ export class NotificationHub implements NotificationSource, NotificationReader {
       this.#server = server
       this.#lastHeardMs = this.#options.clock.monotonicMs()
       server.handTo(this.#sink)
-      if (this.#isClosed || this.#isHeldBack || !server.isUsable) {
+      if (this.#isClosed || this.#isHeldBack || isOutdated || !server.isUsable) {
         this.#lose(server.isUsable ? null : 'closed')
         return
       }

@@ -37,8 +37,8 @@ export type ProbeResult =
 
 /** The place that a pool's servers come from. */
 export interface PoolUpstream {
-  /** Opens and logs in one server. Rejects with ServerOpenError. */
-  open(): Promise<OpenedServer>
+  /** Opens and logs in one server. Rejects with ServerOpenError, soon where `signal` aborts. */
+  open(signal: AbortSignal): Promise<OpenedServer>
   /** Sends a cancel request; fulfilled when its connection has closed, never rejects. */
   cancel(server: CancelAddress): Promise<void>
   /** pg_terminate_backend over an auxiliary connection of the same role; never rejects. */
@@ -47,9 +47,9 @@ export interface PoolUpstream {
   probe(address: string, servers: readonly ProbedServer[], idleMsMin: number): Promise<ProbeResult>
   /**
    * A connection for notifications, beside the pool's servers, for as long as `use` takes. Rejects with
-   * ServerOpenError or EMAXCONNPROCESS, or as `use` does.
+   * ServerOpenError or EMAXCONNPROCESS, or as `use` does. `signal` ends the attempt, not the use.
    */
-  listen(use: (server: ServerConnection) => Promise<void>): Promise<void>
+  listen(use: (server: ServerConnection) => Promise<void>, signal: AbortSignal): Promise<void>
 }
 
 /** Read anew at each use, so that a tenant's change applies to the next checkout. */

@@ -187,15 +187,16 @@ export class Pool implements ServerSource {
       })
   }
 
-  /** Servers of before are closed at their next checkin, idle ones at once. */
+  /** Servers of before are closed at their next checkin, idle ones and those that just come at once. */
   retireServers(): void {
-    this.#supply.retryNow()
+    this.#supply.retire()
     this.hub.retire()
     this.#retire()
   }
 
   /** Postgres is shutting down there, and waits for the servers that it has. */
   leaveAddress(address: string): void {
+    this.#supply.leaveAddress(address)
     this.hub.leaveAddress(address)
     this.#retire(address)
   }
@@ -203,13 +204,14 @@ export class Pool implements ServerSource {
   /** Clients wait, and servers are closed as they become free. */
   pause(): void {
     this.#isPaused = true
+    this.#supply.pause()
     this.hub.park()
     this.#retire()
   }
 
   resume(): void {
     this.#isPaused = false
-    this.#supply.retryNow()
+    this.#supply.resume()
     this.hub.unpark()
     this.#demand()
   }
@@ -226,7 +228,7 @@ export class Pool implements ServerSource {
     this.hub.onTick(nowMs)
     this.#warm.onTick(nowMs)
     if (!this.#isPaused) this.#supply.keepMinimum()
-    this.#tellWaiters(nowMs)
+    tellLongWaiters(this.#line, nowMs, this.#options, this.#supply)
     this.#silent.onTick(this.#servers, nowMs)
   }
 
@@ -286,7 +288,7 @@ export class Pool implements ServerSource {
     else if (!server.isBetweenMessages) this.#drop(server, 'broken')
     else if (this.#isClosed) this.#drop(server, 'pool_closed')
     else if (server.isOver(nowMs)) this.#drop(server, server.isRetired ? 'retired' : 'lifetime')
-    else if (this.#supply.open > this.#options.limits().size) this.#drop(server, 'retired')
+    else if (this.#isPaused || this.#supply.open > this.size) this.#drop(server, 'retired')
     else {
       if (server.state !== 'idle') server.moveTo('idle')
       server.idleSinceMs = nowMs
@@ -294,7 +296,7 @@ export class Pool implements ServerSource {
         this.#drop(server, 'made_room')
         return
       }
-      const next = this.#isPaused ? null : this.#line.next(this.#mayServePeople())
+      const next = this.#line.next(this.#mayServePeople())
       if (next === null) {
         server.handTo(this.#watcherOf(server))
         this.#warm.push(server)
@@ -387,13 +389,5 @@ export class Pool implements ServerSource {
     this.#warm.remove(server)
     if (this.#supply.isOnLoan(server)) this.#drop(server, reason)
     else server.isRetired = true
-  }
-
-  #tellWaiters(nowMs: number): void {
-    const { times, limits } = this.#options
-    const afterMs = times.queryWaitNotifyMs
-    if (afterMs === 0 || this.oldestWaiterMs < afterMs) return
-    const facts = { seconds: Math.round(afterMs / 1000), size: limits().size }
-    tellLongWaiters(this.#line, nowMs - afterMs, { ...facts, hindrance: this.#supply.hindrance })
   }
 }

@@ -6,8 +6,9 @@ import type { Factory } from 'generic-pool'
 import { mutedSink } from '../relay/server-sink.ts'
 import type { BudgetMember, Decide } from './budget.ts'
 import { waitOut } from './connect-backoff.ts'
+import { OpenAttempts } from './open-attempts.ts'
 import type { PoolOptions } from './pool-options.ts'
-import { ServerConnection } from './server-connection.ts'
+import { type ServerCloseReason, ServerConnection } from './server-connection.ts'
 import type { OpenedServer } from './server-login.ts'
 import { isAlive } from './server-reset.ts'
 
@@ -25,7 +26,7 @@ export class PoolClosed extends Error {
   override readonly name = 'PoolClosed'
 }
 
-/** Whoever the server was wanted for has got another, or has left. */
+/** Whoever the server was wanted for has got another, or has left; or it would be an outdated one. */
 export class NotWanted extends Error {
   override readonly name = 'NotWanted'
 }
@@ -39,6 +40,7 @@ const aliveTimeoutMs = 1000
 const lifetimeSpread = 0.2
 
 export class ServerFactory implements Factory<PoolMember> {
+  readonly attempts = new OpenAttempts()
   readonly #options: PoolOptions
   readonly #waiting: (() => void)[] = []
   readonly #onClosing: (server: ServerConnection) => void
@@ -84,14 +86,22 @@ export class ServerFactory implements Factory<PoolMember> {
 
   async create(): Promise<PoolMember> {
     if (!(await this.#takeSlot())) return new FailedOpen(new NotWanted())
+    const attempt = this.attempts.begin()
+    const { signal } = attempt
+    const { upstream, upstreamBackoff, clock } = this.#options
     try {
       if (this.#isClosed) throw new PoolClosed()
-      await waitOut(this.#options.upstreamBackoff, this.#options.clock)
-      return this.#connection(await this.#options.upstream.open())
+      await waitOut(upstreamBackoff, clock, () => signal.aborted)
+      signal.throwIfAborted()
+      const server = this.#connection(await upstream.open(signal))
+      // The library closes it then, as it does with all that fail its check, and asks again.
+      server.isRetired = attempt.isOutdatedAt(server.address)
+      return server
     } catch (cause) {
       this.#freeSlot()
-      return new FailedOpen(cause)
+      return new FailedOpen(signal.aborted ? new NotWanted() : cause)
     } finally {
+      attempt.end()
       this.#opening--
     }
   }
@@ -110,10 +120,7 @@ export class ServerFactory implements Factory<PoolMember> {
 
   async destroy(member: PoolMember): Promise<void> {
     if (member instanceof FailedOpen) return
-    const nowMs = this.#options.clock.monotonicMs()
-    const closed = member.close(
-      !member.isUsable ? 'lost' : member.isOver(nowMs) ? 'lifetime' : 'idle',
-    )
+    const closed = member.close(this.#reasonToClose(member))
     this.#onClosing(member)
     this.#closing++
     await closed
@@ -130,6 +137,12 @@ export class ServerFactory implements Factory<PoolMember> {
   close(): void {
     this.#isClosed = true
     for (const budget of this.#options.budgets) budget.withdraw(this.#member)
+  }
+
+  #reasonToClose(server: ServerConnection): ServerCloseReason {
+    if (!server.isUsable) return 'lost'
+    if (server.isRetired) return 'retired'
+    return server.isOver(this.#options.clock.monotonicMs()) ? 'lifetime' : 'idle'
   }
 
   #connection(opened: OpenedServer): ServerConnection {

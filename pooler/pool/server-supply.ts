@@ -125,6 +125,26 @@ export class ServerSupply implements BudgetMember {
     this.#isMinimumGivenUp = false
   }
 
+  /** What is being opened is another's from here on: asked for anew, at once. */
+  retire(): void {
+    this.#factory.attempts.giveUp()
+    this.retryNow()
+  }
+
+  leaveAddress(address: string): void {
+    this.#factory.attempts.leaveAddress(address)
+  }
+
+  /** Nothing is opened, and nothing that is being opened comes. */
+  pause(): void {
+    this.#factory.attempts.hold()
+  }
+
+  resume(): void {
+    this.#factory.attempts.release()
+    this.retryNow()
+  }
+
   /** Its size may be another: beyond it idle servers go now, and others when they come back. */
   onProjectChanged(): void {
     this.retryNow()

@@ -54,9 +54,10 @@ export class Upstream implements PoolUpstream {
     this.#options = options
   }
 
-  open(): Promise<OpenedServer> {
+  open(signal: AbortSignal): Promise<OpenedServer> {
     return openServer({
       ...this.#connectOptions(),
+      signal,
       database: this.#options.database,
       credentials: this.#options.credentials(),
       isTokenPassed: this.#options.isTokenPassed ?? false,
@@ -110,11 +111,13 @@ export class Upstream implements PoolUpstream {
     return auxiliary.during(ref, () => this.#ask(sql, values, applicationName, address))
   }
 
-  listen(use: (server: ServerConnection) => Promise<void>): Promise<void> {
+  listen(use: (server: ServerConnection) => Promise<void>, signal: AbortSignal): Promise<void> {
     // SQL_ASCII: names and payloads come and go as the server has them, unconverted.
     const parameters = { application_name: 'latchkey (listen)', client_encoding: 'SQL_ASCII' }
     const { tenant, credentials } = this.#options
-    return listeners.during(tenant().ref, () => this.#connected(parameters, credentials(), use))
+    return listeners.during(tenant().ref, () =>
+      this.#connected(parameters, credentials(), use, undefined, signal),
+    )
   }
 
   /** To stop what a server does: however many have to be stopped at once, each gets its turn. */
@@ -150,11 +153,13 @@ export class Upstream implements PoolUpstream {
     secret: ScramSecret | null,
     use: (server: ServerConnection) => Promise<Result>,
     address?: string,
+    signal?: AbortSignal,
   ): Promise<Result> {
     const { clock, database } = this.#options
     const opened = await openServer({
       ...this.#connectOptions(),
       ...(address === undefined ? {} : { address }),
+      signal,
       database,
       credentials: secret,
       parameters,

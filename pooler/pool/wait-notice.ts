@@ -1,5 +1,6 @@
 // What clients are told that have waited long for a server, once for each wait.
 import { noticeResponse } from '../../shared/protocol/error-response.ts'
+import type { PoolOptions } from './pool-options.ts'
 import type { WaitingLine } from './waiting-line.ts'
 
 interface WaitFacts {
@@ -20,14 +21,22 @@ function waitNotice({ seconds, place, waiters, size, hindrance }: WaitFacts): Bu
   )
 }
 
-/** Those who came before `sinceMs` and have not been told. */
+/** Those who have waited for QUERY_WAIT_NOTIFY_MS and have not been told. */
 export function tellLongWaiters(
   line: WaitingLine,
-  sinceMs: number,
-  facts: Omit<WaitFacts, 'place' | 'waiters'>,
+  nowMs: number,
+  { times, limits }: Pick<PoolOptions, 'times' | 'limits'>,
+  supply: { readonly hindrance: string | null },
 ): void {
+  const afterMs = times.queryWaitNotifyMs
+  if (afterMs === 0 || line.oldestMs(nowMs) < afterMs) return
+  const facts = {
+    seconds: Math.round(afterMs / 1000),
+    size: limits().size,
+    hindrance: supply.hindrance,
+  }
   const waiters = line.size
-  line.tellLate(sinceMs, (waiter, place) =>
+  line.tellLate(nowMs - afterMs, (waiter, place) =>
     waiter.asides?.notify(waitNotice({ ...facts, place, waiters })),
   )
 }
