@@ -44,6 +44,7 @@ export function adminServicesOf(parts: AdminParts): AdminServicesHere {
     control: {
       isTenant: async (ref) => (await tenants.find({ ref })) !== null,
       hold: reach.hold,
+      isPaused: (target) => data.holds.isAllPaused(target),
       everywhere: reach.everywhere,
       reload,
       shutdown,

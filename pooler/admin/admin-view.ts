@@ -168,6 +168,8 @@ export interface AdminControl {
   isTenant(ref: string): Promise<boolean>
   /** Fulfilled when it holds in every worker. Throws EADMINCOMMAND. */
   hold(change: HoldChange): Promise<void>
+  /** As far as this worker has been told. */
+  isPaused(target: PoolTarget): boolean
   /** What every worker answered. Throws EADMINCOMMAND where one did not. */
   everywhere(act: PoolAct): Promise<readonly boolean[]>
   reload(): Promise<void>

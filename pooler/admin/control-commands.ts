@@ -26,7 +26,9 @@ export const controlVerbs: Readonly<Record<string, ControlVerb>> = {
       return async (isGone) => {
         await known(target, control)
         await control.hold({ kind: 'pause', target })
-        await untilEverywhere({ kind: 'is empty', target }, control, clock, isGone)
+        const isOver = (): boolean => isGone() || !control.isPaused(target)
+        await untilEverywhere({ kind: 'is empty', target }, control, clock, isOver)
+        if (!control.isPaused(target)) throw refused('it was resumed meanwhile')
         return done('PAUSE')
       }
     },
@@ -159,9 +161,9 @@ async function untilEverywhere(
   is: PoolAct,
   control: AdminControl,
   clock: Clock,
-  isGone: () => boolean,
+  isOver: () => boolean,
 ): Promise<void> {
-  while (!isGone() && (await control.everywhere(is)).includes(false)) await sleep(clock, lookMs)
+  while (!isOver() && (await control.everywhere(is)).includes(false)) await sleep(clock, lookMs)
 }
 
 function none(words: readonly Word[]): void {

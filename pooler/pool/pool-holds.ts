@@ -35,7 +35,7 @@ export class PoolHolds {
   change(change: HoldChange): void {
     switch (change.kind) {
       case 'pause':
-        if (change.orIs !== true || !this.#isContained(change.target)) this.pause(change.target)
+        if (change.orIs !== true || !this.isAllPaused(change.target)) this.pause(change.target)
         return
       case 'resume':
         this.resume(change.target)
@@ -56,13 +56,18 @@ export class PoolHolds {
     return this.#paused.some((target) => isMeant(target, key))
   }
 
+  /** Whatever `target` means. */
+  isAllPaused(target: PoolTarget): boolean {
+    return this.#paused.some((one) => contains(one, target))
+  }
+
   isDisabled(tenantRef: string): boolean {
     return this.#disabled.has(tenantRef)
   }
 
   /** Throws EADMINCOMMAND where it is paused already. */
   pause(target: PoolTarget): void {
-    if (this.#isContained(target)) throw refused(`${targetText(target)} is paused already`)
+    if (this.isAllPaused(target)) throw refused(`${targetText(target)} is paused already`)
     if (this.#paused.length >= poolHoldsMax) throw refused('too much is paused')
     this.#paused.push(target)
   }
@@ -83,9 +88,5 @@ export class PoolHolds {
 
   enable(tenantRef: string): void {
     this.#disabled.delete(tenantRef)
-  }
-
-  #isContained(target: PoolTarget): boolean {
-    return this.#paused.some((one) => contains(one, target))
   }
 }

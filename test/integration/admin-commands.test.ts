@@ -60,6 +60,19 @@ test('PAUSE closes the connection that listens, and RESUME opens it again', asyn
   })
 })
 
+test('PAUSE that still waits is told when it is taken back', async () => {
+  const [admin, second] = [await world.connect(), await world.connect()]
+  const client = await world.app()
+  await client.query('begin')
+  const pausing = codeOf(admin.query(`pause ${world.project.ref}`))
+  await eventually(async () => {
+    expect((await world.rowsOf(second, 'show pools'))[0]?.paused).toBe('yes')
+  })
+  await second.query(`resume ${world.project.ref}`)
+  expect(await pausing).toContain('it was resumed meanwhile')
+  await client.query('commit')
+})
+
 test('PAUSE can be cancelled, and stays in force', async () => {
   const admin = await world.connect()
   const client = await world.app()
