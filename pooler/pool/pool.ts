@@ -79,6 +79,7 @@ export class Pool implements ServerSource {
       wanted: () => this.#wanted(),
       waitingSinceMs: (place) => this.#waitingSinceMs(place),
       oldestIdle: (openedBeforeMs) => this.#oldestIdle(openedBeforeMs),
+      servers: this.#servers,
       onServer: (server) => this.#onSupplied(server),
       onRefusal: (refusal) => this.#refuseAll(refusal),
       onClosing: (server) => this.#onServerClosing(server),

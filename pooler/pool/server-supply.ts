@@ -26,6 +26,8 @@ export interface SupplyEvents {
   readonly oldestIdle: (openedBeforeMs: number) => IdleServer | null
   /** A server to be offered; new, or idle for long and found alive. */
   readonly onServer: (server: ServerConnection) => void
+  /** All that are open. */
+  readonly servers: ReadonlySet<ServerConnection>
   /** Waiting does not help: everybody who waits is told. */
   readonly onRefusal: (refusal: Refusal) => void
   /** A server starts to close; its reason is set. */
@@ -269,11 +271,23 @@ export class ServerSupply implements BudgetMember {
     const backoff =
       failure.kind === 'transient' && failure.concernsAll ? upstreamBackoff() : this.#backoff
     backoff.failed()
-    if (failure.kind === 'transient') return
+    if (failure.kind === 'transient' || this.#isServed) return
     const isAboutUs = failure.poolerError.code === 'EUPSTREAMAUTH'
     this.#events.onRefusal(
       isAboutUs ? failure.poolerError : (failure.postgres ?? failure.poolerError),
     )
+  }
+
+  /** Whoever waits may get a server without another being opened. */
+  get #isServed(): boolean {
+    const { key, clock } = this.#options
+    // In other modes servers come back when their clients leave, and that may be never.
+    if (key.mode !== 'transaction') return false
+    const nowMs = clock.monotonicMs()
+    for (const server of this.#events.servers) {
+      if (server.isUsable && !server.isOver(nowMs)) return true
+    }
+    return false
   }
 
   readonly #onLibraryError = (error: unknown): void => {

@@ -127,6 +127,46 @@ describe('a client that gets no server in time', () => {
   })
 })
 
+describe('a password that Postgres does not take any more, while servers are there', () => {
+  async function oneServerBusy(): Promise<[RawClient, RawClient]> {
+    await start({ poolSize: 2 })
+    const [holder, waiter] = [
+      await pooled.client('transaction'),
+      await pooled.client('transaction'),
+    ]
+    await run(holder, 'begin')
+    const { role, password, postgres } = pooled
+    await postgres.query(`alter role "${role}" password 'another'`)
+    closers.push(
+      async () => void (await postgres.query(`alter role "${role}" password '${password}'`)),
+    )
+    return [holder, waiter]
+  }
+
+  test('keeps whoever waits in line for these', async () => {
+    const [holder, waiter] = await oneServerBusy()
+    const { counters } = onlyPool()
+    await waiter.query('select 42')
+    await eventually(() => counters.serverOpenFailures > 0)
+    await run(holder, 'commit')
+    expect(rowsOf(await waiter.untilReady())).toEqual([['42']])
+  })
+
+  test('is told with the time limit, or when the last of them goes', async () => {
+    const [holder, waiter] = await oneServerBusy()
+    pooled.changeRole({ checkoutTimeoutMs: 1000 })
+    const timedOut = await run(waiter, 'select 1')
+    expect(fieldsOf(timedOut)).toMatchObject({ S: 'ERROR', C: '53300' })
+    expect(fieldsOf(timedOut).D).toMatch(/password authentication failed/)
+    pooled.changeRole({ checkoutTimeoutMs: 60_000 })
+    await waiter.query('select 1')
+    await eventually(() => onlyPool().waiters === 1)
+    onlyPool().retireServers()
+    expect(fieldsOf(await waiter.untilReady()).M).toMatch(/EUPSTREAMAUTH/)
+    await run(holder, 'commit')
+  })
+})
+
 describe('what waiting cannot help is told at once', () => {
   const once = async (client: () => Promise<RawClient>) =>
     client().then(
