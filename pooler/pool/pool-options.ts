@@ -11,11 +11,16 @@ import type { ConnectBackoff } from './connect-backoff.ts'
 import type { PoolKey } from './pool-key.ts'
 import type { ServerConnection } from './server-connection.ts'
 import type { OpenedServer } from './server-login.ts'
+import type { ServerPlace } from './server-place.ts'
 
-/** What a cancel request needs: a server's own address, and its key. */
-export interface CancelAddress {
-  readonly address: string
+/** A server as others find it: a process id means nothing anywhere else. */
+export interface PlacedServer {
+  readonly place: ServerPlace
   readonly processId: number
+}
+
+/** What a cancel request needs: a server's own place, and its key. */
+export interface CancelAddress extends PlacedServer {
   readonly cancelSecret: Buffer
 }
 
@@ -41,10 +46,14 @@ export interface PoolUpstream {
   open(signal: AbortSignal): Promise<OpenedServer>
   /** Sends a cancel request; fulfilled when its connection has closed, never rejects. */
   cancel(server: CancelAddress): Promise<void>
-  /** pg_terminate_backend over an auxiliary connection of the same role; never rejects. */
-  terminate(processId: number): Promise<void>
-  /** Looks at servers of ours over an auxiliary connection to their own address; never rejects. */
-  probe(address: string, servers: readonly ProbedServer[], idleMsMin: number): Promise<ProbeResult>
+  /** pg_terminate_backend over an auxiliary connection of the same role to its own place; never rejects. */
+  terminate(server: PlacedServer): Promise<void>
+  /** Looks at servers of ours over an auxiliary connection to their own place; never rejects. */
+  probe(
+    place: ServerPlace,
+    servers: readonly ProbedServer[],
+    idleMsMin: number,
+  ): Promise<ProbeResult>
   /**
    * A connection for notifications, beside the pool's servers, for as long as `use` takes. Rejects with
    * ServerOpenError or EMAXCONNPROCESS, or as `use` does. `signal` ends the attempt, not the use.

@@ -6,6 +6,7 @@ import { terminate } from '../../shared/protocol/frontend-messages.ts'
 import { StateMachine } from '../../shared/state-machine.ts'
 import { ServerLink, type ServerLinkOptions } from '../relay/server-link.ts'
 import { mutedSink, type ServerSink } from '../relay/server-sink.ts'
+import type { ServerPlace } from './server-place.ts'
 import { type ServerState, serverMoves } from './server-state.ts'
 
 /** Why a server was closed; a label in metrics. */
@@ -27,15 +28,14 @@ const closingMsMax = 5000
 
 export interface ServerConnectionOptions extends ServerLinkOptions {
   readonly clock: Clock
-  /** Where it was dialled; its cancels go there too. */
-  readonly address: string
+  readonly place: ServerPlace
   /** Monotonic ms after which it is not handed on any more; Infinity: never. */
   readonly retireAtMs: number
 }
 
 export class ServerConnection extends ServerLink {
   readonly id: ServerId = nextServerId()
-  readonly address: string
+  readonly place: ServerPlace
   readonly openedAtMs: number
   readonly retireAtMs: number
   /** Monotonic ms since when it has been idle; only meaningful while it is. */
@@ -62,10 +62,14 @@ export class ServerConnection extends ServerLink {
   constructor(options: ServerConnectionOptions) {
     super(options)
     this.#clock = options.clock
-    this.address = options.address
+    this.place = options.place
     this.openedAtMs = options.clock.monotonicMs()
     this.idleSinceMs = this.openedAtMs
     this.retireAtMs = options.retireAtMs
+  }
+
+  get address(): string {
+    return this.place.address
   }
 
   get state(): ServerState {

@@ -10,6 +10,7 @@ import { LoginConversation } from './login-conversation.ts'
 import { type CancelKey, readCancelKey } from './login-messages.ts'
 import { authenticate, type LoginMethod } from './server-authentication.ts'
 import { ServerOpenError, socketFault, unreachable } from './server-open-error.ts'
+import { placeOf, type ServerPlace } from './server-place.ts'
 import { SocketEndedError } from './socket-reader.ts'
 import {
   targetOf,
@@ -38,8 +39,7 @@ export interface OpenedServer {
   readonly method: LoginMethod
   /** null where the server asked for nothing. */
   readonly credentialsUsed: ScramSecret | null
-  /** Where cancels for it belong. */
-  readonly address: string
+  readonly place: ServerPlace
 }
 
 /** Throws ServerOpenError and nothing else, but for broken invariants. */
@@ -77,7 +77,7 @@ async function logIn(
     } else if (type === backend.readyForQuery && body.length === 1 && body[0] === status.idle) {
       return {
         socket: upstream.socket,
-        address: upstream.address,
+        place: placeOf(upstream.address, options.tenant),
         parameters: conversation.parameters,
         processId: key.processId,
         cancelSecret: key.secret,

@@ -100,7 +100,7 @@ export async function stopServer(
     if (isStopped && tracker.status === status.idle) return true
     if (isStopped && (await rollbackServer(server, endingMsMax, clock))) return true
   }
-  if (server.processId !== 0) await upstream.terminate(server.processId)
+  if (server.processId !== 0) await upstream.terminate(server)
   return false
 }
 

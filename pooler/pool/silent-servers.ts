@@ -2,13 +2,14 @@
 // connection beside them tells that it will not come. A query that simply takes its time is left alone.
 import type { PoolOptions, ProbeResult } from './pool-options.ts'
 import type { ServerConnection } from './server-connection.ts'
+import { placeText, type ServerPlace } from './server-place.ts'
 
 /** A probe that reached nobody is repeated so soon; only the second one in a row counts. */
 const repeatMs = 5000
 
 export class SilentServers {
   readonly #options: PoolOptions
-  /** Addresses that are being probed: one connection each at a time. */
+  /** Places that are being probed: one connection each at a time. */
   readonly #probed = new Set<string>()
 
   constructor(options: PoolOptions) {
@@ -25,16 +26,24 @@ export class SilentServers {
         server.heardBytes = server.transport.bytesRead
         server.heardAtMs = nowMs
         server.failedProbes = 0
-      } else if (nowMs - server.heardAtMs >= silentMsMax && !this.#probed.has(server.address)) {
-        const others = suspects.get(server.address)
-        if (others === undefined) suspects.set(server.address, [server])
+      } else if (nowMs - server.heardAtMs >= silentMsMax) {
+        const text = placeText(server.place)
+        if (this.#probed.has(text)) continue
+        const others = suspects.get(text)
+        if (others === undefined) suspects.set(text, [server])
         else others.push(server)
       }
     }
-    for (const [address, silent] of suspects) void this.#probe(address, silent)
+    for (const [text, [first, ...others]] of suspects) {
+      if (first !== undefined) void this.#probe(text, first.place, [first, ...others])
+    }
   }
 
-  async #probe(address: string, silent: readonly ServerConnection[]): Promise<void> {
+  async #probe(
+    text: string,
+    place: ServerPlace,
+    silent: readonly ServerConnection[],
+  ): Promise<void> {
     const { upstream, clock, times, log } = this.#options
     const silentMsMax = times.serverSilenceProbeMs
     const startMs = clock.monotonicMs()
@@ -42,14 +51,14 @@ export class SilentServers {
       processId,
       ageMs: startMs - openedAtMs,
     }))
-    this.#probed.add(address)
+    this.#probed.add(text)
     const result = await upstream
-      .probe(address, asked, silentMsMax / 2)
+      .probe(place, asked, silentMsMax / 2)
       .catch((error: unknown): ProbeResult => {
         log.error({ err: error }, 'silent servers could not be looked at')
         return { kind: 'unknown' }
       })
-    this.#probed.delete(address)
+    this.#probed.delete(text)
     for (const server of silent) {
       if (!isAwaited(server) || server.transport.bytesRead !== server.heardBytes) continue
       server.heardAtMs = clock.monotonicMs()

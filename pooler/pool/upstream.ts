@@ -7,10 +7,17 @@ import { mutedSink } from '../relay/server-sink.ts'
 import { openStreamTransport } from '../relay/stream-transport.ts'
 import type { Tenant } from '../tenant/tenant.ts'
 import { AuxiliaryCount } from './auxiliary-count.ts'
-import type { CancelAddress, PoolUpstream, ProbedServer, ProbeResult } from './pool-options.ts'
+import type {
+  CancelAddress,
+  PlacedServer,
+  PoolUpstream,
+  ProbedServer,
+  ProbeResult,
+} from './pool-options.ts'
 import { ServerConnection } from './server-connection.ts'
 import { type ConversationResult, converse } from './server-conversation.ts'
 import { type OpenedServer, openServer } from './server-login.ts'
+import type { ServerPlace } from './server-place.ts'
 import { probeFailure, probeParameters, probeSql } from './server-probe.ts'
 import { cancelMsMax } from './server-stop.ts'
 import type { UpstreamAddresses } from './upstream-address.ts'
@@ -65,10 +72,10 @@ export class Upstream implements PoolUpstream {
     })
   }
 
-  async cancel({ address, processId, cancelSecret }: CancelAddress): Promise<void> {
+  async cancel({ place, processId, cancelSecret }: CancelAddress): Promise<void> {
     // Who asked for it waits no longer, and what the server does then may be another's.
     await this.#inTurn(cancelMsMax, () =>
-      withUpstream({ ...this.#connectOptions(), address }, async ({ socket }, signal) => {
+      withUpstream(this.#connectOptions(place), async ({ socket }, signal) => {
         const closed = new Promise<void>((resolve) => {
           socket.once('close', () => resolve())
           signal.addEventListener('abort', () => resolve())
@@ -81,19 +88,20 @@ export class Upstream implements PoolUpstream {
     )
   }
 
-  async terminate(processId: number): Promise<void> {
+  async terminate({ place, processId }: PlacedServer): Promise<void> {
     const sql = 'SELECT pg_catalog.pg_terminate_backend($1::int)'
-    await this.#inTurn(turnMsMax, () => this.#ask(sql, [String(processId)], 'latchkey (terminate)'))
+    const ask = () => this.#ask(sql, [String(processId)], 'latchkey (terminate)', place)
+    await this.#inTurn(turnMsMax, ask)
   }
 
   async probe(
-    address: string,
+    place: ServerPlace,
     servers: readonly ProbedServer[],
     idleMsMin: number,
   ): Promise<ProbeResult> {
     try {
       const parameters = probeParameters(servers, idleMsMin)
-      const { rows } = await this.ask(probeSql, parameters, 'latchkey (probe)', address)
+      const { rows } = await this.ask(probeSql, parameters, 'latchkey (probe)', place)
       return { kind: 'answered', idle: new Set(rows.map(([processId]) => Number(processId))) }
     } catch (error) {
       return probeFailure(error)
@@ -105,10 +113,10 @@ export class Upstream implements PoolUpstream {
     sql: string,
     values: readonly string[],
     applicationName: string,
-    address?: string,
+    place?: ServerPlace,
   ): Promise<ConversationResult> {
     const { ref } = this.#options.tenant()
-    return auxiliary.during(ref, () => this.#ask(sql, values, applicationName, address))
+    return auxiliary.during(ref, () => this.#ask(sql, values, applicationName, place))
   }
 
   listen(use: (server: ServerConnection) => Promise<void>, signal: AbortSignal): Promise<void> {
@@ -135,7 +143,7 @@ export class Upstream implements PoolUpstream {
     sql: string,
     values: readonly string[],
     applicationName: string,
-    address?: string,
+    place?: ServerPlace,
   ): Promise<ConversationResult> {
     const { clock, credentials } = this.#options
     const { auxiliaryCredentials = credentials } = this.#options
@@ -144,7 +152,7 @@ export class Upstream implements PoolUpstream {
       const bytes = Buffer.concat([extendedQuery(sql, values), sync()])
       return converse(server, { bytes, batch: 1 }, auxiliaryQueryTimeoutMs, clock)
     }
-    return this.#connected(parameters, auxiliaryCredentials(), ask, address)
+    return this.#connected(parameters, auxiliaryCredentials(), ask, place)
   }
 
   /** A connection of its own for as long as `use` takes. */
@@ -152,13 +160,12 @@ export class Upstream implements PoolUpstream {
     parameters: Readonly<Record<string, string>>,
     secret: ScramSecret | null,
     use: (server: ServerConnection) => Promise<Result>,
-    address?: string,
+    place?: ServerPlace,
     signal?: AbortSignal,
   ): Promise<Result> {
     const { clock, database } = this.#options
     const opened = await openServer({
-      ...this.#connectOptions(),
-      ...(address === undefined ? {} : { address }),
+      ...this.#connectOptions(place),
       signal,
       database,
       credentials: secret,
@@ -179,7 +186,8 @@ export class Upstream implements PoolUpstream {
     }
   }
 
-  #connectOptions() {
+  /** `place`: of a server that it is about; undefined: where the project is now. */
+  #connectOptions(place?: ServerPlace) {
     const {
       tenant,
       role,
@@ -190,7 +198,8 @@ export class Upstream implements PoolUpstream {
       addresses,
     } = this.#options
     return {
-      tenant: tenant(),
+      tenant: { ...tenant(), ...place?.upstream },
+      ...(place !== undefined && { address: place.address }),
       role,
       connectTimeoutMs: serverConnectTimeoutMs,
       loginTimeoutMs: serverLoginTimeoutMs,

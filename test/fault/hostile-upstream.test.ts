@@ -1,6 +1,7 @@
 // An upstream that says what no Postgres says, or at a bad moment. It may spoil its own project's
 // sessions; it may not fill our memory, nor have one client read what was meant for another.
 import { afterEach, expect, test } from 'vitest'
+import { placeOf } from '../../pooler/pool/server-place.ts'
 import { Upstream } from '../../pooler/pool/upstream.ts'
 import { systemClock } from '../../shared/clock.ts'
 import { BareDataPlane } from '../support/bare-data-plane.ts'
@@ -137,7 +138,8 @@ test('an upstream that never closes a cancel takes no auxiliary connections of o
   stops.push(() => hanging.stop())
   stops.push(() => honest.stop())
   const bad = upstreamOf(hanging.port, 'bad')
-  const key = { address: '127.0.0.1', processId: 1, cancelSecret: Buffer.alloc(4) }
+  const place = placeOf('127.0.0.1', makeTenant({ dbPort: hanging.port }))
+  const key = { place, processId: 1, cancelSecret: Buffer.alloc(4) }
   const cancels = Array.from({ length: 100 }, () => bad.cancel(key))
   const { error } = await upstreamOf(honest.port, 'good').ask('select', [], 'test')
   expect(error).toBeNull()

@@ -97,7 +97,8 @@ async function failure(opening: OpenServerOptions): Promise<ServerOpenError> {
 describe('a server is opened without TLS', () => {
   it('by trust, and nothing of the credentials is used', async () => {
     const opened = await use(options('trusted'))
-    expect(opened).toMatchObject({ method: 'trust', credentialsUsed: null, address: '127.0.0.1' })
+    const place = { address: '127.0.0.1' }
+    expect(opened).toMatchObject({ method: 'trust', credentialsUsed: null, place })
     expect((await use(options('trusted', { credentials: null }))).method).toBe('trust')
   })
 
@@ -328,7 +329,7 @@ describe('a server that is not there', () => {
     const dbHost = { ...tenant, dbHost: 'db.test' }
     const both = new UpstreamAddresses({ names: namesOf('127.0.0.2', '127.0.0.1') })
     const opened = await use(options('scram', { tenant: dbHost, addresses: both }))
-    expect(opened.address).toBe('127.0.0.1')
+    expect(opened.place.address).toBe('127.0.0.1')
     const none = new UpstreamAddresses({ names: namesOf('127.0.0.2', '127.0.0.3') })
     const error = await failure(options('scram', { tenant: dbHost, addresses: none }))
     expect(error).toMatchObject({ kind: 'transient', message: 'connection refused' })

@@ -4,7 +4,9 @@ import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import type { PoolUpstream, ProbeResult } from '../../pooler/pool/pool-options.ts'
 import type { OpenedServer } from '../../pooler/pool/server-login.ts'
+import { placeOf } from '../../pooler/pool/server-place.ts'
 import { type Clock, sleep } from '../../shared/clock.ts'
+import { makeTenant } from './tenants.ts'
 
 export interface FakeServersOptions {
   readonly clock: Clock
@@ -12,6 +14,8 @@ export interface FakeServersOptions {
   readonly closeMs: () => number
   /** What an attempt fails with; null: it succeeds. */
   readonly fault?: () => Error | null
+  /** The port that they are dialled at; undefined: any. */
+  readonly port?: () => number
 }
 
 export class FakeServers {
@@ -34,7 +38,7 @@ export class FakeServers {
   }
 
   async #open(): Promise<OpenedServer> {
-    const { clock, openMs, fault } = this.#options
+    const { clock, openMs, fault, port } = this.#options
     this.count++
     this.countMax = Math.max(this.countMax, this.count)
     await sleep(clock, openMs())
@@ -52,7 +56,7 @@ export class FakeServers {
       rest: Buffer.alloc(0),
       method: 'trust',
       credentialsUsed: null,
-      address: '127.0.0.1',
+      place: placeOf('127.0.0.1', makeTenant(port && { dbPort: port() })),
     }
   }
 

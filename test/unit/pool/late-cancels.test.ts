@@ -1,5 +1,6 @@
 // Cancels that wait for their turn: whoever asked for one does not wait for it for ever.
 import { expect, test } from 'vitest'
+import { placeOf } from '../../../pooler/pool/server-place.ts'
 import { Upstream } from '../../../pooler/pool/upstream.ts'
 import { eventually } from '../../support/eventually.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
@@ -13,8 +14,9 @@ const share = 25
 test('one whose turn comes too late is not sent', async () => {
   const clock = new ManualClock()
   const silent = await ScriptedServer.start(() => [ignoreAll(), finish()])
+  const tenant = makeTenant({ dbPort: silent.port })
   const upstream = new Upstream({
-    tenant: () => makeTenant({ dbPort: silent.port }),
+    tenant: () => tenant,
     role: 'app',
     database: 'db',
     credentials: () => null,
@@ -24,7 +26,11 @@ test('one whose turn comes too late is not sent', async () => {
     clock,
   })
   const cancel = () =>
-    upstream.cancel({ address: '127.0.0.1', processId: 7, cancelSecret: Buffer.alloc(4) })
+    upstream.cancel({
+      place: placeOf('127.0.0.1', tenant),
+      processId: 7,
+      cancelSecret: Buffer.alloc(4),
+    })
   const first = Array.from({ length: share }, cancel)
   await eventually(() => silent.connections.length === share)
   const late = cancel()

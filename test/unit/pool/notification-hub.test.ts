@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { ConnectBackoff } from '../../../pooler/pool/connect-backoff.ts'
 import { NotificationHub } from '../../../pooler/pool/notification-hub.ts'
 import { ServerConnection } from '../../../pooler/pool/server-connection.ts'
+import { placeOf } from '../../../pooler/pool/server-place.ts'
 import type { NotificationListener } from '../../../pooler/relay/notification-source.ts'
 import { mutedSink } from '../../../pooler/relay/server-sink.ts'
 import { openStreamTransport } from '../../../pooler/relay/stream-transport.ts'
@@ -12,6 +13,7 @@ import { eventually } from '../../support/eventually.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import * as raw from '../../support/raw-messages.ts'
 import { MessageCutter } from '../../support/raw-replies.ts'
+import { makeTenant } from '../../support/tenants.ts'
 
 /** A server that answers each Query and Sync, unless it is told to be silent. */
 class FakeListener extends Duplex {
@@ -86,7 +88,7 @@ function world() {
           parameters: new Map(),
           processId: 1,
           cancelSecret: Buffer.alloc(4),
-          address: '127.0.0.1',
+          place: placeOf('127.0.0.1', makeTenant()),
           sink: mutedSink,
           clock,
           retireAtMs: Number.POSITIVE_INFINITY,

@@ -1,6 +1,7 @@
 import { beforeEach, expect, test } from 'vitest'
 import type { Pool } from '../../../pooler/pool/pool.ts'
 import type { ProbedServer, ProbeResult } from '../../../pooler/pool/pool-options.ts'
+import type { ServerPlace } from '../../../pooler/pool/server-place.ts'
 import type { ServerLink } from '../../../pooler/relay/server-link.ts'
 import { mutedSink, type ServerSink } from '../../../pooler/relay/server-sink.ts'
 import { frontend } from '../../../shared/protocol/message-types.ts'
@@ -9,17 +10,19 @@ import { firstServerOf, makePool } from '../../support/make-pool.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 
 let clock: ManualClock
-let probes: { address: string; servers: readonly ProbedServer[] }[]
+let probes: { place: ServerPlace; servers: readonly ProbedServer[] }[]
 let answer: ProbeResult
 let pool: Pool
 let servers: FakeServers
+let port: number
 beforeEach(() => {
   clock = new ManualClock()
   probes = []
   answer = { kind: 'answered', idle: new Set() }
-  servers = new FakeServers({ clock, openMs: () => 0, closeMs: () => 0 })
-  const probe = async (address: string, asked: readonly ProbedServer[]) => {
-    probes.push({ address, servers: asked })
+  port = 5432
+  servers = new FakeServers({ clock, port: () => port, openMs: () => 0, closeMs: () => 0 })
+  const probe = async (place: ServerPlace, asked: readonly ProbedServer[]) => {
+    probes.push({ place, servers: asked })
     return answer
   }
   pool = makePool({
@@ -71,7 +74,7 @@ test('a query that takes its time is probed every minute, and never hurt', async
   expect(probes).toEqual([])
   await pass(600)
   expect(probes.length).toBeGreaterThan(5)
-  expect(probes[0]).toMatchObject({ address: '127.0.0.1', servers: [{ processId: 1 }] })
+  expect(probes[0]).toMatchObject({ place: { address: '127.0.0.1' }, servers: [{ processId: 1 }] })
   expect([lost, link.isUsable]).toEqual([[], true])
 })
 
@@ -112,6 +115,22 @@ test('several silent servers of one address are looked at over one connection', 
   expect(probes).toHaveLength(1)
   expect(probes[0]?.servers).toHaveLength(3)
   expect(all.map(({ lost }) => lost.length)).toEqual([0, 1, 0])
+})
+
+test('servers of before their project has moved are looked at where they are', async () => {
+  const old = await held()
+  port = 5433
+  const young = await held()
+  for (const { link } of [old, young]) query(link)
+  await pass(62)
+  const asked = probes.map(({ place, servers }) => [
+    place.upstream.dbPort,
+    servers.map(({ processId }) => processId),
+  ])
+  expect(asked).toEqual([
+    [5432, [1]],
+    [5433, [2]],
+  ])
 })
 
 test('neither a client that has sent half a message nor one that reads nothing makes it suspect', async () => {
