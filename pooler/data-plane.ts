@@ -56,7 +56,7 @@ export interface DataPlaneOptions {
   readonly inherited: InheritedSockets
   /** undefined: with no address guarded but what no project may have. */
   readonly addresses?: UpstreamAddresses
-  readonly tenants: Pick<TenantCache, 'find' | 'peek' | 'version'>
+  readonly tenants: Pick<TenantCache, 'find' | 'peek' | 'version' | 'hold' | 'release'>
   readonly authenticator: Pick<Authenticator, 'authenticate'>
   readonly credentials: Pick<Credentials, 'forServer'>
   readonly counters: CounterBook
@@ -132,6 +132,8 @@ export class DataPlane {
       poolsPerTenantMax: config.poolsPerTenantMax,
       poolIdleTimeoutMs: config.poolIdleTimeoutMs,
       isUsedElsewhere: (ref, role) => this.clientCounts.isElsewhere(ref, role),
+      onTenantEntered: (ref) => options.tenants.hold(ref),
+      onTenantLeft: (ref) => options.tenants.release(ref),
       clock,
     })
     const elsewhere = workers?.cancel ?? options.cancelElsewhere
@@ -310,7 +312,7 @@ export class DataPlane {
 
   #createPool(key: PoolKey, opening: Opening, counters: PoolCounters): Pool {
     const { config, clock, log, tenants, workers } = this.#options
-    // A project that is gone, or not remembered just now, stays what it was for this pool.
+    // A project that is gone stays what it was for this pool.
     const first = tenants.peek(key.tenantRef)
     // Deleted while its client logged in.
     if (first === null) throw new PoolerError('ENOTFOUND', { values: { ref: key.tenantRef } })

@@ -50,6 +50,10 @@ export interface PoolRegistryOptions {
   readonly poolsPerTenantMax: number
   readonly poolIdleTimeoutMs: number
   readonly isUsedElsewhere: IsUsedElsewhere
+  /** Its first pool is there. */
+  readonly onTenantEntered: (tenantRef: string) => void
+  /** Its last one is gone. */
+  readonly onTenantLeft: (tenantRef: string) => void
   readonly clock: Clock
 }
 
@@ -113,7 +117,10 @@ export class PoolRegistry {
       entry = { key, text, pool, clients: new Roster(), group, emptySinceMs: 0 }
       group.entries.add(entry)
       pools.set(text, entry)
-      this.#byTenant.set(key.tenantRef, pools)
+      if (!this.#byTenant.has(key.tenantRef)) {
+        this.#byTenant.set(key.tenantRef, pools)
+        this.#options.onTenantEntered(key.tenantRef)
+      }
     }
     entry.clients.add(client)
     return { pool: entry.pool, leave: () => this.#leave(entry, client) }
@@ -164,7 +171,10 @@ export class PoolRegistry {
   async #close(entry: Entry, refusal: Refusal): Promise<void> {
     const pools = this.#byTenant.get(entry.key.tenantRef)
     pools?.delete(entry.text)
-    if (pools?.size === 0) this.#byTenant.delete(entry.key.tenantRef)
+    if (pools?.size === 0) {
+      this.#byTenant.delete(entry.key.tenantRef)
+      this.#options.onTenantLeft(entry.key.tenantRef)
+    }
     entry.group.entries.delete(entry)
     entry.group.usedMs = Math.max(entry.group.usedMs, entry.emptySinceMs)
     await entry.pool.close(refusal)

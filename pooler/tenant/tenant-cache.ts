@@ -8,6 +8,7 @@ import { tenantMissesMax, tenantsKnownMax } from '../config/limits.ts'
 import type { Change, Changes } from '../store/change-feed.ts'
 import type { TenantStore } from '../store/tenants.ts'
 import { GuessThrottle } from './guess-throttle.ts'
+import { type KnownTenant, KnownTenants } from './known-tenants.ts'
 import type { Tenant } from './tenant.ts'
 
 export type TenantKey = { readonly ref: string } | { readonly sniHostname: string }
@@ -39,7 +40,7 @@ export class TenantCache {
   /** Grows whenever `peek` may have another answer for any project; but for what is only forgotten. */
   version = 0
   readonly #options: TenantCacheOptions
-  readonly #known: LRUCache<string, { tenant: Tenant; isStale: boolean }>
+  readonly #known: KnownTenants
   /** Lower case server name to ref. */
   readonly #refsByName: LRUCache<string, string>
   readonly #misses = new LRUCache<string, number>({ max: tenantMissesMax })
@@ -57,7 +58,7 @@ export class TenantCache {
     this.#options = options
     this.#guesses = new GuessThrottle(options.clock)
     const max = options.entriesMax ?? tenantsKnownMax
-    this.#known = new LRUCache({ max })
+    this.#known = new KnownTenants(max)
     this.#refsByName = new LRUCache({ max })
     options.changes.onChange((change) => this.#onChange(change))
   }
@@ -84,6 +85,15 @@ export class TenantCache {
   /** What is known right now, without asking. */
   peek(ref: string): Tenant | null {
     return this.#known.peek(ref)?.tenant ?? null
+  }
+
+  /** It has clients or servers: its row is kept, and kept right, until `release`. */
+  hold(ref: string): void {
+    this.#known.hold(ref)
+  }
+
+  release(ref: string): void {
+    this.#known.release(ref)
   }
 
   /**
@@ -114,7 +124,7 @@ export class TenantCache {
     }
   }
 
-  #knownByName(name: string): { tenant: Tenant; isStale: boolean } | undefined {
+  #knownByName(name: string): KnownTenant | undefined {
     const ref = this.#refsByName.get(name.toLowerCase())
     const known = ref === undefined ? undefined : this.#known.get(ref)
     // The name may be an old one, from before the project was forgotten and found again.
@@ -159,7 +169,7 @@ export class TenantCache {
 
   #onChange(change: Change): void {
     if (change.kind === 'tenant') this.#outdate([change.ref])
-    else if (change.kind === 'reread-all') this.#outdate([...this.#known.keys()])
+    else if (change.kind === 'reread-all') this.#outdate([...this.entries()].map(({ ref }) => ref))
   }
 
   #outdate(refs: readonly string[]): void {

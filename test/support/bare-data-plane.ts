@@ -22,6 +22,8 @@ export interface BareDataPlaneOptions {
 export class BareDataPlane {
   readonly plane: DataPlane
   readonly counters: CounterBook
+  /** Refs of those that have pools. */
+  readonly heldProjects = new Set<string>()
   tenant: Tenant
 
   constructor(options: BareDataPlaneOptions) {
@@ -41,7 +43,13 @@ export class BareDataPlane {
       certificates: null,
       globalCa: null,
       // Never the one of before: tests change it as they like.
-      tenants: { find: async () => this.tenant, peek: () => this.tenant, version: Number.NaN },
+      tenants: {
+        find: async () => this.tenant,
+        peek: () => this.tenant,
+        version: Number.NaN,
+        hold: (ref) => void this.heldProjects.add(ref),
+        release: (ref) => void this.heldProjects.delete(ref),
+      },
       authenticator: {
         authenticate:
           options.authenticate ??

@@ -167,6 +167,39 @@ test('as many projects are kept as the cache has room for', async () => {
   expect([cache.peek('a'), cache.peek('b')?.ref, cache.peek('c')?.ref]).toEqual([null, 'b', 'c'])
 })
 
+test('a project that is held stays known, and its changes are told as such', async () => {
+  const { metadata, changes, cache, told } = setup(2)
+  for (const ref of ['a', 'b', 'c', 'd']) metadata.put(ref)
+  const a = await cache.find({ ref: 'a' })
+  cache.hold('a')
+  for (const ref of ['b', 'c', 'd']) await cache.find({ ref })
+  expect(cache.peek('a')).toBe(a)
+  expect([...cache.entries()].map(({ ref }) => ref).sort()).toEqual(['a', 'c', 'd'])
+  const changed = metadata.put('a', { version: 2 })
+  changes.announce({ kind: 'reread-all' })
+  await eventually(() => told.length === 3)
+  expect(told[0]).toEqual({ ref: 'a', before: a, after: changed })
+  expect(cache.peek('a')).toBe(changed)
+  cache.release('a')
+  for (const ref of ['c', 'd']) await cache.find({ ref })
+  expect(cache.peek('a')).toBeNull()
+})
+
+test('a project that goes while it is held is not known any more', async () => {
+  const { metadata, changes, cache, told } = setup()
+  metadata.put('a')
+  await cache.find({ ref: 'a' })
+  cache.hold('a')
+  metadata.rows.delete('a')
+  changes.announce({ kind: 'tenant', ref: 'a' })
+  await eventually(() => told.length === 1)
+  expect(cache.peek('a')).toBeNull()
+  cache.release('a')
+  const again = metadata.put('a')
+  changes.announce({ kind: 'tenant', ref: 'a' })
+  expect(await cache.find({ ref: 'a' })).toBe(again)
+})
+
 const stranger = '192.0.2.1'
 
 test('made-up names cost one source a hundred look-ups in ten seconds, and nobody else any', async () => {
