@@ -94,7 +94,7 @@ export class ServerBudget implements Budget {
 
   leave(member: BudgetMember): void {
     this.#members.delete(member)
-    if (this.#members.size === 0) this.#review?.cancel()
+    if (this.#members.size === 0) this.close()
   }
 
   claim(member: BudgetMember, decide: Decide): void {
@@ -150,6 +150,7 @@ export class ServerBudget implements Budget {
 
   close(): void {
     this.#review?.cancel()
+    this.#review = null
   }
 
   /** Servers that have to be closed for the claims of all but one, beyond those that are closing. */
