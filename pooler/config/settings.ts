@@ -140,7 +140,7 @@ export const settings = {
   CLIENT_IDLE_IN_TRANSACTION_TIMEOUT_MS: setting(
     duration(1, true),
     '0',
-    'Closes a client that leaves a transaction open.',
+    'Closes a client that leaves a transaction open, a batch without its Sync, or copy data without their end.',
   ),
   CLIENT_SEND_TIMEOUT_MS: setting(
     duration(1, true),
@@ -155,7 +155,7 @@ export const settings = {
   QUERY_TIMEOUT_MS: setting(
     duration(1, true),
     '0',
-    'Cancels a query that runs longer; a replication stream is none.',
+    'Cancels what a client waits for longer: a Query, a batch up to its Sync, what is in front of a Flush. A replication stream is none.',
   ),
   SERVER_CONNECT_TIMEOUT_MS: setting(duration(1), '5000', 'TCP connect, for each address.'),
   SERVER_LOGIN_TIMEOUT_MS: setting(duration(1), '15000', 'Login to a database, TLS included.'),
