@@ -14,6 +14,15 @@ export function placeOf(address: string, tenant: ServerPlace['upstream']): Serve
   return { address, upstream: { dbHost, dbPort, upstreamTls, upstreamCa } }
 }
 
+/**
+ * How it is reached: while the project is there still, with the TLS that it has by now, since certificates and their
+ * authority are renewed while servers stay connected.
+ */
+export function reachedFrom(now: Tenant, { upstream }: ServerPlace): Tenant {
+  const isThere = now.dbHost === upstream.dbHost && now.dbPort === upstream.dbPort
+  return isThere ? now : { ...now, ...upstream }
+}
+
 /** Servers with the same text are at the same place. */
 export const placeText = ({ address, upstream }: ServerPlace): string =>
   `${address} ${upstream.dbPort}`

@@ -17,7 +17,7 @@ import type {
 import { ServerConnection } from './server-connection.ts'
 import { type ConversationResult, converse } from './server-conversation.ts'
 import { type OpenedServer, openServer } from './server-login.ts'
-import type { ServerPlace } from './server-place.ts'
+import { reachedFrom, type ServerPlace } from './server-place.ts'
 import { probeFailure, probeParameters, probeSql } from './server-probe.ts'
 import { cancelMsMax } from './server-stop.ts'
 import type { UpstreamAddresses } from './upstream-address.ts'
@@ -198,7 +198,7 @@ export class Upstream implements PoolUpstream {
       addresses,
     } = this.#options
     return {
-      tenant: { ...tenant(), ...place?.upstream },
+      tenant: place === undefined ? tenant() : reachedFrom(tenant(), place),
       ...(place !== undefined && { address: place.address }),
       role,
       connectTimeoutMs: serverConnectTimeoutMs,
