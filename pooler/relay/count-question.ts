@@ -9,6 +9,7 @@ import { Buffer } from 'node:buffer'
 import { sync } from '../../shared/protocol/frontend-messages.ts'
 import { frontend, status } from '../../shared/protocol/message-types.ts'
 import type { ClientPump } from './client-pump.ts'
+import type { ReplyTracker } from './reply-tracker.ts'
 import type { ServerLink } from './server-link.ts'
 import { parseMessage } from './statement-frames.ts'
 
@@ -27,25 +28,37 @@ const isOfCopy = (type: number): boolean =>
   type === frontend.sync ||
   type === frontend.flush
 
+/** Nothing else is due, and no transaction is there that the question would end. */
+const isDoubtAlone = (tracker: ReplyTracker): boolean =>
+  tracker.doubt.isAny &&
+  !tracker.doubt.isAsked &&
+  tracker.copyIn.isNone &&
+  tracker.owed === 0 &&
+  !tracker.isBatchOpen &&
+  tracker.status !== status.inTransaction
+
 /** Asks as soon as nothing else is due, so that the server need not wait for the client's next message. */
 export function askWhenAlone({ transport, tracker, sink, isCutOff }: ServerLink): void {
-  const { doubt, copyIn } = tracker
   if (isCutOff || sink.isCutOff === true || sink.session === null) return
-  if (!doubt.isAny || doubt.isAsked || !copyIn.isNone) return
-  if (tracker.owed > 0 || tracker.isBatchOpen || tracker.status === status.inTransaction) return
+  if (!isDoubtAlone(tracker)) return
   transport.write(question)
-  doubt.ask()
+  tracker.doubt.ask()
 }
 
 /** True: the message waits, for the answer, or for what is due before it can be asked for. */
 export function awaitsCount(message: ClientPump, { transport, tracker }: ServerLink): boolean {
   // What comes behind the question is none of what it asks about.
   if (tracker.doubt.isAsked) return true
-  if (!tracker.mustKnowCount || isOfCopy(message.type)) return false
-  const isCopying = tracker.needsClient && tracker.owed > 0
-  if (tracker.owed > 0 && !isCopying) return true
-  // A transaction that has not failed would.
-  if (!isCopying && !tracker.isBatchOpen && tracker.status === status.inTransaction) return false
+  if (!tracker.mustKnowCount) return false
+  if (isOfCopy(message.type)) {
+    // The rest of a copy that has failed may be all that the client has to say.
+    if (!isDoubtAlone(tracker)) return false
+  } else {
+    const isCopying = tracker.needsClient && tracker.owed > 0
+    if (tracker.owed > 0 && !isCopying) return true
+    // A transaction that has not failed would.
+    if (!isCopying && !tracker.isBatchOpen && tracker.status === status.inTransaction) return false
+  }
   message.passSoFar()
   transport.write(question)
   tracker.doubt.ask()

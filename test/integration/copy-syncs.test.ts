@@ -88,6 +88,19 @@ test.each(['transaction', 'session'] as const)(
   },
 )
 
+test('a client in the midst of copy data when that fails has nothing in doubt behind the rest of it', async () => {
+  await start()
+  const client = await pooled.client('transaction')
+  await client.query('copy kit from stdin')
+  await client.untilType('G')
+  const more = raw.copyData('b\t2\n'.repeat(50))
+  await client.send(Buffer.concat([good, raw.sync(), bad, more.subarray(0, 50)]))
+  expect(typesOf(await client.untilReady())).toBe('EZ')
+  await client.send(Buffer.concat([more.subarray(50), raw.copyDone()]))
+  const other = await pooled.client('transaction')
+  expect(await pooled.value(other, 'select 7')).toBe('7')
+})
+
 test('a Bind that has to wait behind a copy whose Sync it ignored is not waited for by the copy’s end', async () => {
   await start()
   const client = await pooled.client('transaction')
