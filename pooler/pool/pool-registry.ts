@@ -170,7 +170,8 @@ export class PoolRegistry {
 
   async #close(entry: Entry, refusal: Refusal): Promise<void> {
     const pools = this.#byTenant.get(entry.key.tenantRef)
-    pools?.delete(entry.text)
+    // Another one may stand in its place already.
+    if (pools?.get(entry.text) === entry) pools.delete(entry.text)
     if (pools?.size === 0) {
       this.#byTenant.delete(entry.key.tenantRef)
       this.#options.onTenantLeft(entry.key.tenantRef)
