@@ -75,14 +75,15 @@ async function logIn(
       if (read === null) throw conversation.broken('malformed BackendKeyData')
       key = read
     } else if (type === backend.readyForQuery && body.length === 1 && body[0] === status.idle) {
+      const credentialsUsed = method === 'trust' ? null : credentials
       return {
         socket: upstream.socket,
-        place: placeOf(upstream.address, options.tenant),
+        place: placeOf(upstream.address, options.tenant, credentialsUsed),
         parameters: conversation.parameters,
         processId: key.processId,
         cancelSecret: key.secret,
         method,
-        credentialsUsed: method === 'trust' ? null : credentials,
+        credentialsUsed,
       }
     } else {
       throw conversation.broken('a message that has no place between login and ReadyForQuery')

@@ -17,7 +17,7 @@ import type {
 import { ServerConnection } from './server-connection.ts'
 import { type ConversationResult, converse } from './server-conversation.ts'
 import { type OpenedServer, openServer } from './server-login.ts'
-import { reachedFrom, type ServerPlace } from './server-place.ts'
+import { isStillAt, reachedFrom, type ServerPlace } from './server-place.ts'
 import { probeFailure, probeParameters, probeSql } from './server-probe.ts'
 import { cancelMsMax } from './server-stop.ts'
 import type { UpstreamAddresses } from './upstream-address.ts'
@@ -145,14 +145,16 @@ export class Upstream implements PoolUpstream {
     applicationName: string,
     place?: ServerPlace,
   ): Promise<ConversationResult> {
-    const { clock, credentials } = this.#options
+    const { clock, credentials, tenant } = this.#options
     const { auxiliaryCredentials = credentials } = this.#options
+    const isThere = place === undefined || isStillAt(place, tenant())
+    const secret = isThere ? auxiliaryCredentials() : place.credentials
     const parameters = { application_name: applicationName, search_path: 'pg_catalog' }
     const ask = (server: ServerConnection): Promise<ConversationResult> => {
       const bytes = Buffer.concat([extendedQuery(sql, values), sync()])
       return converse(server, { bytes, batch: 1 }, auxiliaryQueryTimeoutMs, clock)
     }
-    return this.#connected(parameters, auxiliaryCredentials(), ask, place)
+    return this.#connected(parameters, secret, ask, place)
   }
 
   /** A connection of its own for as long as `use` takes. */

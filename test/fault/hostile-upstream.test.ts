@@ -138,7 +138,7 @@ test('an upstream that never closes a cancel takes no auxiliary connections of o
   stops.push(() => hanging.stop())
   stops.push(() => honest.stop())
   const bad = upstreamOf(hanging.port, 'bad')
-  const place = placeOf('127.0.0.1', makeTenant({ dbPort: hanging.port }))
+  const place = placeOf('127.0.0.1', makeTenant({ dbPort: hanging.port }), null)
   const key = { place, processId: 1, cancelSecret: Buffer.alloc(4) }
   const cancels = Array.from({ length: 100 }, () => bad.cancel(key))
   const { error } = await upstreamOf(honest.port, 'good').ask('select', [], 'test')

@@ -3,6 +3,7 @@
 import net, { type AddressInfo } from 'node:net'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { PoolerError } from '../../shared/errors.ts'
+import { Secret } from '../../shared/secret.ts'
 import { eventually } from '../support/eventually.ts'
 import { PooledPostgres } from '../support/pooled-postgres.ts'
 import { sharedPostgres } from '../support/postgres.ts'
@@ -70,15 +71,20 @@ test('what a client that is gone has left running is stopped', async () => {
   expect(dialsOfNew).toBe(0)
 })
 
-test('what runs when the project ends is terminated where cancels are caught', async () => {
-  const catching =
-    'do $$ begin loop begin perform pg_sleep(600); exception when query_canceled then null; end; end loop; end $$'
-  await runAndMove(catching)
-  const { plane, tenant } = pooled.pooler
-  await plane.endClientsOf(
-    tenant.ref,
-    new PoolerError('ENOTFOUND', { values: { ref: tenant.ref } }),
-  )
-  await eventually(isOver)
-  expect(dialsOfNew).toBe(0)
-})
+test.each(['the password of before', 'another password'])(
+  'what runs when the project ends is terminated where cancels are caught, with %s',
+  async (which) => {
+    const catching =
+      'do $$ begin loop begin perform pg_sleep(600); exception when query_canceled then null; end; end loop; end $$'
+    await runAndMove(catching)
+    if (which === 'another password')
+      pooled.changeRole({ password: new Secret('of the new place') })
+    const { plane, tenant } = pooled.pooler
+    await plane.endClientsOf(
+      tenant.ref,
+      new PoolerError('ENOTFOUND', { values: { ref: tenant.ref } }),
+    )
+    await eventually(isOver)
+    expect(dialsOfNew).toBe(0)
+  },
+)

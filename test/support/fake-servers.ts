@@ -56,7 +56,7 @@ export class FakeServers {
       rest: Buffer.alloc(0),
       method: 'trust',
       credentialsUsed: null,
-      place: placeOf('127.0.0.1', makeTenant(port && { dbPort: port() })),
+      place: placeOf('127.0.0.1', makeTenant(port && { dbPort: port() }), null),
     }
   }
 

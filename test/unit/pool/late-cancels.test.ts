@@ -27,7 +27,7 @@ test('one whose turn comes too late is not sent', async () => {
   })
   const cancel = () =>
     upstream.cancel({
-      place: placeOf('127.0.0.1', tenant),
+      place: placeOf('127.0.0.1', tenant, null),
       processId: 7,
       cancelSecret: Buffer.alloc(4),
     })

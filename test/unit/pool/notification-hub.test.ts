@@ -88,7 +88,7 @@ function world() {
           parameters: new Map(),
           processId: 1,
           cancelSecret: Buffer.alloc(4),
-          place: placeOf('127.0.0.1', makeTenant()),
+          place: placeOf('127.0.0.1', makeTenant(), null),
           sink: mutedSink,
           clock,
           retireAtMs: Number.POSITIVE_INFINITY,

@@ -8,7 +8,7 @@ const before = makeTenant({
   upstreamTls: 'verify-ca',
   upstreamCa: 'old',
 })
-const place = placeOf('192.0.2.1', before)
+const place = placeOf('192.0.2.1', before, null)
 
 test('a server of a project that has not moved is reached with the TLS of now', () => {
   const now = { ...before, upstreamCa: 'renewed' }
