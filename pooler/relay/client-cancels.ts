@@ -1,7 +1,12 @@
 // Cancel requests of one client. What runs for us must not meet one: where that stands in front of a message of
 // the client's the request waits for it, and else there is nothing to cancel, as with an idle Postgres.
+import { type Clock, sleep } from '../../shared/clock.ts'
+import type { Relay } from './relay.ts'
 import type { ServerLink } from './server-link.ts'
 import type { ServerSource } from './server-source.ts'
+
+/** A statement that goes on for so long after its cancel may have got that first. */
+const overtakenMs = 500
 
 export class ClientCancels {
   #isDue = false
@@ -18,5 +23,16 @@ export class ClientCancels {
     if (!this.#isDue || link?.tracker.isOwnReply === true) return false
     this.#isDue = false
     return true
+  }
+
+  /** It leaves together with what it is for, and may be there first: a statement that goes on gets another. */
+  async sendDue(relay: Pick<Relay, 'server' | 'cancel'>, clock: Clock): Promise<void> {
+    const { server } = relay
+    const queries = server?.tracker.queries
+    await relay.cancel()
+    await sleep(clock, overtakenMs)
+    if (server === null || relay.server !== server) return
+    const { tracker } = server
+    if (tracker.queries === queries && tracker.owed > 0 && !tracker.isOwnReply) await relay.cancel()
   }
 }

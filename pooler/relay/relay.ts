@@ -201,7 +201,7 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     this.asides.pass()
     if (mayGoOn) this.#feedPending(this.session.repair?.takeAgain(server))
     if (this.session.isAwaited) askForReplies(server)
-    if (this.#cancels.takeDue(this.#server)) void this.cancel()
+    if (this.#cancels.takeDue(this.#server)) void this.#cancels.sendDue(this, this.#options.clock)
   }
 
   onServerDrain(): void {
