@@ -8,6 +8,9 @@ import type { ServerSource } from './server-source.ts'
 /** A statement that goes on for so long after its cancel may have got that first. */
 const overtakenMs = 500
 
+/** While it stays the same, the server is at the same message. */
+const answeredBy = ({ tracker }: ServerLink): number => tracker.sentCount - tracker.owed
+
 export class ClientCancels {
   #isDue = false
 
@@ -28,11 +31,10 @@ export class ClientCancels {
   /** It leaves together with what it is for, and may be there first: a statement that goes on gets another. */
   async sendDue(relay: Pick<Relay, 'server' | 'cancel'>, clock: Clock): Promise<void> {
     const { server } = relay
-    const queries = server?.tracker.queries
+    const answered = server === null ? 0 : answeredBy(server)
     await relay.cancel()
     await sleep(clock, overtakenMs)
     if (server === null || relay.server !== server) return
-    const { tracker } = server
-    if (tracker.queries === queries && tracker.owed > 0 && !tracker.isOwnReply) await relay.cancel()
+    if (answeredBy(server) === answered && server.tracker.owed > 0) await relay.cancel()
   }
 }

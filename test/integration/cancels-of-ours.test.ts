@@ -82,6 +82,15 @@ test('what waits behind the question is cancelled, though its server goes to ano
   expect(await pooled.value(client, 'select 1')).toBe('1')
 })
 
+test('what stands behind the statement that is cancelled there is not', async () => {
+  const both = [raw.query('select pg_sleep(600)'), raw.query('select pg_sleep(2)::text')]
+  const { client, login, busy, operator } = await restoring(Buffer.concat(both))
+  await client.cancel(login.processId, login.secret)
+  operator.close()
+  expect(typesOf(await client.untilReadies(2))).toMatch(/^T?EZTDCZ$/)
+  await pooled.value(busy, 'rollback')
+})
+
 test('a batch without Sync is cancelled behind what brings its server to its settings', async () => {
   const batch = [raw.parse('', 'select pg_sleep(600)'), raw.bind(), raw.execute(), raw.flush()]
   const { client, login, busy, operator } = await restoring(Buffer.concat(batch))
