@@ -3,7 +3,7 @@ import type { IniEntry } from './ini-file.ts'
 
 type Sections = ReadonlyMap<string, readonly IniEntry[]>
 
-/** Of [databases], one line each: what a project is made of. */
+/** Behind a name in [databases]: what is read for its project. */
 const databaseKeys = new Set([
   'host',
   'port',
@@ -19,10 +19,10 @@ const databaseKeys = new Set([
   'max_db_client_connections',
 ])
 
-/** Of [users], one line each: what a role of a project is made of. */
+/** Behind a name in [users]: what is read for its role. */
 const userKeys = new Set(['pool_size', 'max_user_client_connections'])
 
-/** Of [pgbouncer], besides the settings that correspond: what projects are made of. */
+/** In [pgbouncer]: what is read for projects, besides the settings of the process. */
 const projectKeys = new Set([
   'auth_type',
   'auth_file',
@@ -42,7 +42,7 @@ const projectKeys = new Set([
 const needless =
   /^(ignore_startup_parameters|track_extra_parameters|server_(reset_query|reset_query_always|check_query|check_delay|fast_close)|autodb_idle_timeout|suspend_timeout|(unix_socket|tcp|so|sbuf|pkt|log|syslog|dns)(_\w+)?|logfile|pidfile|user|service_name|job_name|conffile|verbose|stats_period|listen_backlog|max_packet_size|resolv_conf|auth_hba_file)$/
 
-/** One note for each place that has any; `corresponding`: names of [pgbouncer] that are settings here. */
+/** One note for each section with such names; `corresponding`: those of [pgbouncer] that are settings of our process. */
 export function leftovers(sections: Sections, corresponding: ReadonlySet<string>): string[] {
   const notes: string[] = []
   const note = (where: string, keys: readonly string[]): void => {
