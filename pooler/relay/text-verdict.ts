@@ -252,7 +252,7 @@ const harmlessWords: ReadonlySet<string> = new Set(
   jsonb_path_query jsonb_path_query_array jsonb_path_query_first jsonb_populate_record
   jsonb_populate_recordset jsonb_pretty jsonb_set jsonb_strip_nulls jsonb_to_record
   jsonb_to_recordset jsonb_typeof justify_days justify_hours justify_interval key lag last_value
-  lateral lcm lead least left length like limit ln lower lower_inc lpad ltrim make_date
+  lastval lateral lcm lead least left length like limit ln lower lower_inc lpad ltrim make_date
   make_interval make_time make_timestamp make_timestamptz materialized max md5 min mod nextval not
   now nth_value ntile nullif num_nonnulls num_nulls numeric numrange obj_description octet_length of
   offset on or order over overlaps overlay partition percent_rank percentile_cont percentile_disc
