@@ -97,8 +97,8 @@ export class TenantCache {
   }
 
   /**
-   * Calls with what each changed project has become, after it was read again; also for projects that
-   * were not known here. Returns what takes the listener away.
+   * Calls with what each changed project has become, in the turn in which it is known here as such; also for
+   * projects that were not known here. Returns what takes the listener away.
    */
   onChange(listener: (change: TenantChange) => void): () => void {
     this.#listeners.add(listener)
@@ -162,9 +162,13 @@ export class TenantCache {
       this.#misses.set(name, this.#options.clock.monotonicMs() + missMs)
       return
     }
+    const before = this.#known.peek(tenant.ref)?.tenant ?? null
     this.#known.set(tenant.ref, { tenant, isStale: false })
     this.version++
     if (tenant.sniHostname !== null) this.#refsByName.set(tenant.sniHostname, tenant.ref)
+    // Found by a look-up before the change was read again, and used from here on.
+    if (before !== null && !isSame(before, tenant))
+      this.#tell({ ref: tenant.ref, before, after: tenant })
   }
 
   #onChange(change: Change): void {
@@ -219,12 +223,20 @@ export class TenantCache {
       this.#known.delete(ref)
       if (after !== null) this.#remember(`ref ${ref}`, after)
     }
+    this.#tell({ ref, before: entry?.tenant ?? before, after })
+  }
+
+  #tell(change: TenantChange): void {
     for (const listener of this.#listeners) {
       try {
-        listener({ ref, before, after })
+        listener(change)
       } catch (error) {
+        const { ref } = change
         this.#options.log.error({ err: error, ref }, 'a follower of changed projects failed')
       }
     }
   }
 }
+
+const isSame = (one: Tenant, other: Tenant): boolean =>
+  one.id === other.id && one.version === other.version

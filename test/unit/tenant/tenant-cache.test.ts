@@ -13,6 +13,8 @@ class Metadata {
   readonly broken = new Set<string>()
   isDown = false
   asked: string[] = []
+  /** What is asked from here on is answered when this is fulfilled. */
+  gate: Promise<void> = Promise.resolve()
 
   put(ref: string, changes: Partial<Tenant> = {}): Tenant {
     const tenant = tenantNamed(ref, changes)
@@ -23,7 +25,7 @@ class Metadata {
   findByRefs = async (refs: readonly string[]): Promise<Tenant[]> => {
     this.asked.push(...refs)
     const found = refs.flatMap((ref) => this.rows.get(ref) ?? [])
-    await Promise.resolve()
+    await this.gate
     if (this.isDown) throw new Error('metadata are away')
     if (refs.some((ref) => this.broken.has(ref))) throw new Error('a seal is broken')
     return found
@@ -141,6 +143,24 @@ test('an answer from before a change is neither given nor remembered after it', 
   expect(await early).toBe(after)
   expect(await cache.find({ ref: 'shop' })).toBe(after)
   await eventually(() => told.length > 0)
+})
+
+test('what a look-up finds before the change is read again is told as it is found', async () => {
+  const { metadata, changes, cache, told } = setup()
+  const first = metadata.put('shop')
+  await cache.find({ ref: 'shop' })
+  const between = metadata.put('shop', { version: 2 })
+  const answered = Promise.withResolvers<void>()
+  metadata.gate = answered.promise
+  changes.announce({ kind: 'tenant', ref: 'shop' })
+  metadata.gate = Promise.resolve()
+  expect(await cache.find({ ref: 'shop' })).toBe(between)
+  expect(told).toEqual([{ ref: 'shop', before: first, after: between }])
+  const last = metadata.put('shop', { version: 3 })
+  changes.announce({ kind: 'tenant', ref: 'shop' })
+  answered.resolve()
+  await eventually(() => told.length > 1)
+  expect(told.slice(1)).toEqual([{ ref: 'shop', before: between, after: last }])
 })
 
 test('one project that cannot be read does not hide the others', async () => {
