@@ -224,6 +224,8 @@ export class ServerSupply implements BudgetMember {
   async #acquire(isForMinimum = false): Promise<void> {
     try {
       await this.#backoff.ready()
+      // The library would refuse it, and nobody waits any more.
+      if (this.#isClosed) return
       const member = await this.#library.acquire()
       this.#acquiring--
       if (member instanceof FailedOpen) this.#onOpenFailed(member, isForMinimum)

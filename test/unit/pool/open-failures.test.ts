@@ -1,4 +1,4 @@
-// Whom a failure to open a server keeps waiting: all pools of the upstream, or the pool alone.
+// Whom a failure to open a server keeps waiting: all pools of the upstream, or the pool alone, and until when.
 import { expect, test } from 'vitest'
 import { ConnectBackoff } from '../../../pooler/pool/connect-backoff.ts'
 import {
@@ -6,8 +6,10 @@ import {
   saidByPostgres,
   unreachable,
 } from '../../../pooler/pool/server-open-error.ts'
+import { PoolerError } from '../../../shared/errors.ts'
 import { encodeError, PostgresError } from '../../../shared/protocol/error-response.ts'
 import { headerBytes } from '../../../shared/protocol/message-types.ts'
+import { CapturedLog } from '../../support/captured-log.ts'
 import { eventually } from '../../support/eventually.ts'
 import { FakeServers } from '../../support/fake-servers.ts'
 import { firstServerOf, makePool } from '../../support/make-pool.ts'
@@ -54,4 +56,25 @@ test.each([
   expect(pool.backoffMs).toBeGreaterThan(0)
   expect(shared.failures).toBe(whom === 'all' ? 1 : 0)
   void waiting
+})
+
+test('a pool that is closed while it waits asks for nothing any more', async () => {
+  const clock = new ManualClock()
+  const fault = () => said('53300', 'InitializeSessionUserId')
+  const servers = new FakeServers({ clock, openMs: () => 0, closeMs: () => 0, fault })
+  const captured = new CapturedLog()
+  const pool = makePool({ clock, upstream: servers.upstream(), log: captured.log })
+  const refused = firstServerOf(pool).catch((refusal: unknown) => refusal)
+  await eventually(() => {
+    clock.advance(1)
+    return pool.backoffMs > 0
+  })
+  const refusal = new PoolerError('ETERMINATED', { values: { reason: 'test' } })
+  await pool.close(refusal)
+  expect(await refused).toBe(refusal)
+  for (let left = 100; left > 0; left--) {
+    clock.advance(100)
+    await Promise.resolve()
+  }
+  expect(captured.with({ level: 'error' })).toEqual([])
 })
