@@ -9,12 +9,14 @@ import type { Notification } from '../../shared/protocol/notification.ts'
 import { channelsPerConnectionMax } from '../config/limits.ts'
 import { listenStatement } from '../relay/listen-statements.ts'
 import type { NotificationListener, NotificationSource } from '../relay/notification-source.ts'
+import type { ServerLink } from '../relay/server-link.ts'
 import { mutedSink, type NotificationReader, type ServerSink } from '../relay/server-sink.ts'
 import { ConnectBackoff, waitOut } from './connect-backoff.ts'
 import { type OpenAttempt, OpenAttempts } from './open-attempts.ts'
 import type { PoolUpstream } from './pool-options.ts'
 import type { ServerConnection } from './server-connection.ts'
 import { ServerOpenError } from './server-open-error.ts'
+import { areApart } from './server-place.ts'
 
 export interface NotificationHubOptions {
   readonly upstream: Pick<PoolUpstream, 'listen'>
@@ -44,6 +46,8 @@ interface Asked {
 export class NotificationHub implements NotificationSource, NotificationReader {
   readonly markChannel = `latchkey_${randomBytes(16).toString('hex')}`
   readonly isDue = false
+  readonly isElsewhere = (link: ServerLink): boolean =>
+    areApart(this.#server?.place, (link as ServerConnection).place)
   readonly #options: NotificationHubOptions
   readonly #backoff: ConnectBackoff
   readonly #attempts = new OpenAttempts()

@@ -22,8 +22,14 @@ export function placeOf(
 }
 
 /** The project has not moved since. */
-export const isStillAt = ({ upstream }: ServerPlace, now: Tenant): boolean =>
-  now.dbHost === upstream.dbHost && now.dbPort === upstream.dbPort
+export const isStillAt = (
+  { upstream }: ServerPlace,
+  now: Pick<Tenant, 'dbHost' | 'dbPort'>,
+): boolean => now.dbHost === upstream.dbHost && now.dbPort === upstream.dbPort
+
+/** At two places that projects have, as far as their names tell. */
+export const areApart = (one: ServerPlace | undefined, other: ServerPlace): boolean =>
+  one !== undefined && !isStillAt(one, other.upstream)
 
 /**
  * How it is reached: while the project is there still, with the TLS that it has by now, since certificates and their

@@ -135,12 +135,20 @@ export class Listening implements NotificationListener, NotificationReader {
     this.#review()
   }
 
-  /** Writes what marks both streams. False: the shared connection is lost, and joins again or is not needed. */
+  /**
+   * Writes what marks both streams. False: the shared connection is lost, and joins again or is not needed; or it is
+   * where the client's server is no longer, and what lies between the streams is a gap.
+   */
   divide(link: ServerLink): boolean {
     const move = this.#move as Move
+    if (this.#source.isElsewhere(link)) {
+      this.#divideAtOnce(move)
+      this.#host.onMove()
+      return false
+    }
     const mark = randomBytes(16).toString('hex')
     if (!this.#source.expect(this, mark)) {
-      if (move.isReturn) this.#returnAtOnce(move)
+      if (move.isReturn) this.#divideAtOnce(move)
       else move.isJoined = false
       return false
     }
@@ -194,7 +202,7 @@ export class Listening implements NotificationListener, NotificationReader {
       return
     }
     if (!isOwn) return
-    const mayEcho = this.#source.isConnected
+    const mayEcho = this.#source.isConnected && !this.#source.isElsewhere(link)
     // What waits may be of a channel that the client has just left: then it is not to be told.
     if (this.#host.isInDoubt) this.#queue.takeOut(notification, mayEcho)
     else {
@@ -266,8 +274,8 @@ export class Listening implements NotificationListener, NotificationReader {
     }
   }
 
-  /** The shared connection is lost, and tells nothing more in front of any mark. */
-  #returnAtOnce(move: Move): void {
+  /** No mark would come: the shared connection is lost, or at another Postgres. */
+  #divideAtOnce(move: Move): void {
     this.#source.forget(this)
     this.#host.notify(gapNotice)
     move.isServerDivided = true

@@ -2,6 +2,7 @@
 // pool share. The pool implements it; the relay knows no more of it than this. Channels are their
 // bytes in the server's encoding, one character each.
 import type { Notification } from '../../shared/protocol/notification.ts'
+import type { ServerLink } from './server-link.ts'
 
 /** A client that listens. */
 export interface NotificationListener {
@@ -24,6 +25,11 @@ export interface NotificationSource {
   readonly markChannel: string
   /** It is there; what is notified from here on it may bring. */
   readonly isConnected: boolean
+  /**
+   * It is there, and at another Postgres than this server, since the project has moved: it brings nothing of what is
+   * notified at that one.
+   */
+  isElsewhere(link: ServerLink): boolean
   /** `later`: onJoined follows. `refused`: it has as many channels, or listeners, as it may. */
   join(
     listener: NotificationListener,

@@ -10,6 +10,7 @@ import { ManualClock } from '../../support/manual-clock.ts'
 const source: NotificationSource = {
   markChannel: 'marks',
   isConnected: true,
+  isElsewhere: () => false,
   join: () => 'joined',
   leave() {},
   expect: () => true,
