@@ -30,7 +30,10 @@ afterAll(async () => {
 
 async function round(random: SeededRandom) {
   const { pooler } = world
-  const project = await MovingProject.make(pooler, places, random.pick(places.serving))
+  const place = random.pick(places.serving)
+  const passwords = random.chance(0.3) ? 'asked for' : 'stored'
+  const project = await MovingProject.make(pooler, places, { place, passwords })
+  project.ledger.note(`passwords ${passwords}`)
   const consoles = [await world.connect(), await world.connect()] as const
   const operator = new MovingOperator(project, consoles, random.fork())
   const fleet = new MovingFleet(project, random.fork())

@@ -44,6 +44,11 @@ const isServerKilled: Rule = ({ since, role, server }, { ledger }) =>
 const isMismatched: Rule = ({ during, role }, { ledger }) => ledger.has('mismatch', during, role)
 const isRefusing: Rule = ({ during }, { place }) =>
   place.during(during).some(({ kind }) => kind === 'refuses')
+/** Where passwords are asked for, a database that does not answer is told at once. */
+const isNotAsked: Rule = ({ during, role }, { passwords, place, ledger }) =>
+  passwords === 'asked for' &&
+  (ledger.has('manager', during, role) ||
+    place.during(during).some(({ kind }) => kind !== 'serves'))
 const isDeleted: Rule = ({ since, role }, { ledger }) => ledger.has('deleted', since, role)
 const isBanned: Rule = ({ since, role }, { ledger }) => ledger.has('banned', since, role)
 const isTerminated: Rule = ({ since, role }, { ledger }) => ledger.has('terminated', since, role)
@@ -77,15 +82,22 @@ const refusals: readonly Row[] = [
 
 const loginRefusals: readonly Row[] = [
   row('FATAL', '08004', /^\(EUPSTREAMAUTH\)/, isMismatched),
-  row('FATAL', '08006', /^\(EUPSTREAM\)/, isRefusing),
+  row(
+    'FATAL',
+    '08006',
+    /^\(EUPSTREAM\)/,
+    (...about) => isRefusing(...about) || isNotAsked(...about),
+  ),
+  row('FATAL', '58000', /^\(EAUTHPROVIDER\)/, isNotAsked),
   row('FATAL', '28000', /^\(ENOTFOUND\)/, isDeleted),
   row('FATAL', '28P01', /^password authentication failed/, ({ during, role }, { ledger }) =>
     ledger.has('rotating', during, role),
   ),
-  row('FATAL', '28000', /^\(ECIRCUITBREAKER\)/, ({ during, role }, { ledger }) =>
-    ledger.has('rotating', during, role),
+  // Wrong passwords are counted for the whole project.
+  row('FATAL', '28000', /^\(ECIRCUITBREAKER\)/, ({ during }, { ledger }) =>
+    ledger.has('rotating', during, null),
   ),
-  row('FATAL', '53300', /^\(EMAXCONN\)/, ({ during }, { maxClients }) =>
+  row('FATAL', '53300', /^\(EMAXCONN(TENANT)?\)/, ({ during }, { maxClients }) =>
     maxClients.during(during).some((limit) => limit < noLimit),
   ),
 ]

@@ -50,6 +50,8 @@ export type DeedKind =
   | 'mismatch'
   /** The pooler's password of a role may be one or the other. */
   | 'rotating'
+  /** The pooler's password of the manager may not be the database's. */
+  | 'manager'
   /** A server was terminated in Postgres. */
   | 'server killed'
 
@@ -88,12 +90,13 @@ export class MovingLedger {
     }
   }
 
-  has(kind: DeedKind, span: Span, role: string, server: string | null = null): boolean {
+  /** `role` null: to any. */
+  has(kind: DeedKind, span: Span, role: string | null, server: string | null = null): boolean {
     return this.#deeds.some(
       (deed) =>
         deed.kind === kind &&
         overlaps(deed, span) &&
-        (deed.role === null || deed.role === role) &&
+        (deed.role === null || role === null || deed.role === role) &&
         (server === null || deed.server === null || deed.server === server),
     )
   }

@@ -9,6 +9,7 @@ import { type MovingProject, noLimit } from './moving-project.ts'
 import type { SeededRandom } from './seeded-random.ts'
 
 const sizeAtRest = 20
+const askedMsMax = 1100
 
 export class MovingOperator {
   readonly #project: MovingProject
@@ -43,6 +44,7 @@ export class MovingOperator {
       limit: 1,
       reconnect: 1,
       killServers: 3,
+      rotateManager: this.#isAsked ? 2 : 0,
     })
     this.#project.ledger.note(what)
     await this.#do(what)
@@ -57,9 +59,9 @@ export class MovingOperator {
     // In session mode all are to have one at once.
     poolSize.begin(sizeAtRest)
     maxClients.begin(noLimit)
-    await this.#project.put()
-    await this.#project.confirm()
-    await this.#project.liftThrottle()
+    const isLoggedIn = this.#awaitLogins()
+    await this.#put()
+    await isLoggedIn()
     this.#project.ledger.note('rest')
   }
 
@@ -79,6 +81,8 @@ export class MovingOperator {
         return this.#ban()
       case 'makeAnew':
         return this.#makeAnew()
+      case 'rotateManager':
+        return this.#rotateManager()
       case 'terminate':
         return this.#terminate()
       case 'resize':
@@ -100,6 +104,12 @@ export class MovingOperator {
 
   /** Without waiting for the process to know of those in between. */
   async #move(times: number): Promise<void> {
+    const isLoggedIn = this.#awaitLogins()
+    await this.#moveAbout(times)
+    await isLoggedIn()
+  }
+
+  async #moveAbout(times: number): Promise<void> {
     const { place, places, database, ledger } = this.#project
     const random = this.#random
     for (let left = times; left > 0; left--) {
@@ -118,28 +128,66 @@ export class MovingOperator {
     await this.#put()
   }
 
-  async #rotate(): Promise<void> {
+  get #isAsked(): boolean {
+    return this.#project.passwords === 'asked for'
+  }
+
+  /**
+   * Where passwords are asked for, servers are opened with what a login at that place has left: without one there since
+   * the change they cannot be. What it returns logs in.
+   */
+  #awaitLogins(): () => Promise<void> {
+    if (!this.#isAsked) return async () => {}
+    const isOver = this.#project.ledger.begin('mismatch')
+    return async () => {
+      for (const role of this.#project.places.roles) await this.#project.logIn(role)
+      isOver(true)
+    }
+  }
+
+  async #rotateManager(): Promise<void> {
     const { ledger, places } = this.#project
-    const role = this.#random.pick(places.roles)
-    const passwords = this.#project.passwordsOf(role)
+    const isOver = ledger.begin('manager')
+    await this.#replacePassword(places.manager, async () => {
+      await this.#project.putManager()
+      await this.#project.confirm()
+    })
+    isOver(true)
+  }
+
+  /** In either order. `store`: in the metadata. */
+  async #replacePassword(role: string, store: () => Promise<void>): Promise<void> {
     const password = randomBytes(12).toString('hex')
     noteSecret(password)
-    const steps = [
-      () => places.setPassword(role, password),
-      async () => {
-        const rotated = ledger.begin('rotating', role)
-        passwords.begin(password)
-        await this.#put(role)
-        rotated(true)
-      },
-    ]
+    this.#project.passwordsOf(role).begin(password)
+    const steps = [() => this.#project.places.setPassword(role, password), store]
     if (this.#random.chance(0.5)) steps.reverse()
-    const matched = ledger.begin('mismatch', role)
     for (const step of steps) {
       await step()
       await sleep(systemClock, this.#random.int(40))
     }
+  }
+
+  /** What was asked of the database may be used for a second. */
+  async #rotateAsked(role: string): Promise<void> {
+    const rotated = this.#project.ledger.begin('rotating', role)
+    const isLoggedIn = this.#awaitLogins()
+    await this.#replacePassword(role, async () => {})
+    await sleep(systemClock, askedMsMax)
+    await this.#project.liftThrottle()
+    rotated()
+    await isLoggedIn()
+  }
+
+  async #rotate(): Promise<void> {
+    const { ledger, places } = this.#project
+    const role = this.#random.pick(places.roles)
+    if (this.#isAsked) return this.#rotateAsked(role)
+    const matched = ledger.begin('mismatch', role)
+    const rotated = ledger.begin('rotating', role)
+    await this.#replacePassword(role, () => this.#put(role))
     matched(true)
+    rotated(true)
     await this.#project.liftThrottle()
   }
 
@@ -183,10 +231,13 @@ export class MovingOperator {
   async #makeAnew(): Promise<void> {
     const isOver = this.#project.ledger.begin('deleted')
     const mayBeSeen = this.#random.chance(0.5)
+    const isLoggedIn = this.#awaitLogins()
     await this.#project.remove()
     if (mayBeSeen) await sleep(systemClock, this.#random.int(60))
-    await this.#put(...this.#project.places.roles)
+    const { roles, manager } = this.#project.places
+    await this.#put(...roles, manager)
     isOver()
+    await isLoggedIn()
   }
 
   async #terminate(): Promise<void> {

@@ -30,6 +30,8 @@ const makeTables = (name: string): string =>
 
 export class MovingPlaces {
   readonly roles = [uniqueName('mover'), uniqueName('other_mover')] as const
+  /** Runs auth_query. */
+  readonly manager = uniqueName('manager')
   readonly databases = [uniqueName('one'), uniqueName('two')] as const
   readonly all: readonly Place[]
   readonly #postgres: ReadonlyMap<string, PostgresAccess>
@@ -67,6 +69,7 @@ export class MovingPlaces {
     const places = new MovingPlaces(own, dead)
     for (const [name, postgres] of places.#postgres) {
       for (const role of places.roles) await postgres.createRole(role, null)
+      await postgres.createRole(places.manager, null, 'SUPERUSER')
       for (const database of places.databases) {
         await postgres.createDatabase(database)
         await postgres.query(makeTables(name), undefined, database)
@@ -110,6 +113,6 @@ export class MovingPlaces {
     for (const server of this.#dead) server.close()
     await this.#own.stop()
     for (const database of this.databases) await sharedPostgres().dropDatabase(database)
-    for (const role of this.roles) await sharedPostgres().dropRole(role)
+    for (const role of [...this.roles, this.manager]) await sharedPostgres().dropRole(role)
   }
 }

@@ -6,6 +6,7 @@ import { eventually } from './eventually.ts'
 import { noteSecret } from './known-secrets.ts'
 import { MovingLedger, Timeline } from './moving-ledger.ts'
 import type { MovingPlaces, Place } from './moving-places.ts'
+import { RawClient } from './raw-client.ts'
 import type { RunningPooler } from './running-pooler.ts'
 
 /** Nobody is to be told that it has waited too long. */
@@ -14,7 +15,11 @@ export const noLimit = 1000
 
 const newPassword = (): string => randomBytes(12).toString('hex')
 
+/** Where passwords are: in the metadata, or in the database alone, which a manager is asked for them. */
+export type Passwords = 'stored' | 'asked for'
+
 export class MovingProject {
+  readonly passwords: Passwords
   readonly ref = newProjectRef()
   readonly ledger = new MovingLedger()
   readonly pooler: RunningPooler
@@ -28,12 +33,18 @@ export class MovingProject {
   /** Of the project as its followers in the process have been told; null: it is gone. */
   #told: { readonly id: string; readonly version: number } | null = null
 
-  private constructor(pooler: RunningPooler, places: MovingPlaces, place: Place) {
+  private constructor(
+    pooler: RunningPooler,
+    places: MovingPlaces,
+    { place, passwords }: { readonly place: Place; readonly passwords: Passwords },
+  ) {
+    this.passwords = passwords
     this.pooler = pooler
     this.places = places
     this.place = new Timeline(place)
     this.database = new Timeline(places.databases[0])
-    for (const role of places.roles) this.#passwords.set(role, new Timeline(newPassword()))
+    const roles = [...places.roles, places.manager]
+    for (const role of roles) this.#passwords.set(role, new Timeline(newPassword()))
     // Behind the pooler's own, so that what it does on account of a change has been done.
     this.#unfollow = pooler.pooler.control.tenantCache.onChange(({ ref, after }) => {
       if (ref === this.ref) this.#told = after
@@ -43,9 +54,9 @@ export class MovingProject {
   static async make(
     pooler: RunningPooler,
     places: MovingPlaces,
-    place: Place,
+    first: { readonly place: Place; readonly passwords: Passwords },
   ): Promise<MovingProject> {
-    const project = new MovingProject(pooler, places, place)
+    const project = new MovingProject(pooler, places, first)
     for (const [role, passwords] of project.#passwords) {
       noteSecret(passwords.last)
       await places.setPassword(role, passwords.last)
@@ -63,8 +74,10 @@ export class MovingProject {
   async put(...passwordsOf: string[]): Promise<void> {
     const { port, tls } = this.place.last
     const isNew = this.#told === null
-    const users = this.places.roles.map((role) => ({
+    const isStored = this.passwords === 'stored'
+    const users = (isStored ? this.places.roles : [this.places.manager]).map((role) => ({
       db_user: role,
+      is_manager: !isStored,
       pool_size: this.poolSize.last,
       max_clients: this.maxClients.last,
       pool_checkout_timeout: checkoutTimeoutMs,
@@ -77,10 +90,20 @@ export class MovingProject {
         db_database: this.database.last,
         ip_version: 'v4',
         upstream_ssl: tls,
-        require_user: true,
+        require_user: isStored,
+        ...(!isStored && {
+          default_pool_size: this.poolSize.last,
+          default_max_clients: this.maxClients.last,
+        }),
         users,
       },
     })
+  }
+
+  putManager(): Promise<void> {
+    const { manager } = this.places
+    const body = { db_user: manager, db_password: this.passwordsOf(manager).last }
+    return this.#ask('POST', '/update_auth_credentials', body)
   }
 
   setBan(reason: string | null): Promise<void> {
@@ -111,6 +134,14 @@ export class MovingProject {
   /** Wrong passwords of those who came while one was replaced. */
   async liftThrottle(): Promise<void> {
     await this.#ask('DELETE', '/network_bans', { ipv4_addresses: ['127.0.0.1'] })
+  }
+
+  /** As somebody who is not of the fleet. */
+  async logIn(role: string): Promise<void> {
+    const user = `${role}.${this.ref}`
+    const login = { user, password: this.passwordsOf(role).last, database: this.database.last }
+    const client = await RawClient.loggedIn({ port: this.pooler.portOf(), ...login })
+    client.close()
   }
 
   /** A command of the console about it. */
