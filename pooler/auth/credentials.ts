@@ -26,14 +26,14 @@ export class Credentials {
   readonly #outdated = new LRUCache<string, true>({ max: outdatedMax })
   #tellRenewed: (tenantRef: string, role: string) => void = () => {}
 
-  /** Called when a role has logged in with another password than its servers were opened with. */
+  /** Called when servers of a role can be opened with another password than before, or with one at all. */
   onRenewed(tell: (tenantRef: string, role: string) => void): void {
     this.#tellRenewed = tell
   }
 
   /** null: nothing is known, only a server that asks for nothing will open. */
   forServer(tenant: Tenant, role: string): ScramSecret | null {
-    const password = tenant.roles.get(role)?.password ?? null
+    const password = storedPassword(tenant, role)
     if (password !== null) return { password }
     return this.#remembered.get(keyOf(tenant, role))?.keys ?? null
   }
@@ -54,9 +54,12 @@ export class Credentials {
     const keys = { clientKey, serverKey: verifier.serverKey }
     this.#remembered.set(key, { keys, verifier })
     const isRenewed = this.#outdated.delete(key)
-    if (isRenewed || (before !== undefined && !isSame(before.verifier, verifier))) {
-      this.#tellRenewed(tenant.ref, role)
-    }
+    // Where the project has moved, some may be being opened with nothing: that fails, and not for whoever comes now.
+    const isOther =
+      before === undefined
+        ? storedPassword(tenant, role) === null
+        : !isSame(before.verifier, verifier)
+    if (isRenewed || isOther) this.#tellRenewed(tenant.ref, role)
   }
 
   /** The database has this verifier now; null: none that a login could use. Forgets older keys. */
@@ -69,6 +72,9 @@ export class Credentials {
     this.#outdated.set(key, true)
   }
 }
+
+const storedPassword = (tenant: Tenant, role: string): Secret<string> | null =>
+  tenant.roles.get(role)?.password ?? null
 
 /** A project that moves to another host shows the new one nothing that belongs to the old one. */
 const keyOf = (tenant: Tenant, role: string): string =>

@@ -75,6 +75,22 @@ describe('Credentials', () => {
     })
   })
 
+  it('tells of the first login too, but where a password is stored', async () => {
+    const told: string[] = []
+    credentials.onRenewed((_ref, role) => told.push(role))
+    const roles = new Map([['stored', makeRole('stored', new Secret('stored'))]])
+    const moved = { ...tenant, dbPort: tenant.dbPort + 1, roles }
+    const { clientKey, verifier } = await login()
+    const logIn = (at: typeof tenant, role: string) =>
+      credentials.rememberClientKey(at, role, clientKey, verifier)
+    logIn(tenant, 'app')
+    logIn(tenant, 'app')
+    expect(told).toEqual(['app'])
+    logIn(moved, 'app')
+    logIn(moved, 'stored')
+    expect(told).toEqual(['app', 'app'])
+  })
+
   it('takes no key that does not belong to the verifier', async () => {
     const { clientKey } = await login()
     const { verifier } = await login()
