@@ -14,7 +14,7 @@ import { roundsMsMax, seededRounds } from '../support/seeded-rounds.ts'
 const rounds = 3
 const changes = 16
 /** The model is young: a suite is to fail for what was changed, and a long run to find what was not. */
-const usualSeed = 9300
+const usualSeed = 9302
 
 let world: ConsoleWorld
 let places: MovingPlaces

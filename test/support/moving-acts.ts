@@ -16,7 +16,7 @@ async function ask(client: MovingClient, more?: string): Promise<boolean> {
   return client.check(await client.ask(question(number, more)), number, sinceMs) !== null
 }
 
-async function short(client: MovingClient): Promise<void> {
+export async function askOnce(client: MovingClient): Promise<void> {
   await ask(client)
 }
 
@@ -225,7 +225,7 @@ async function leave(client: MovingClient, random: SeededRandom): Promise<void> 
 }
 
 const acts: Readonly<Record<string, Act>> = {
-  short,
+  short: askOnce,
   long,
   wrong,
   transaction,

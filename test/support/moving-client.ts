@@ -143,6 +143,21 @@ export class MovingClient {
     else client?.[how]()
   }
 
+  /** It named no database, and the project has another one by now than it is in: that ends it. */
+  get isMisplaced(): boolean {
+    return this.is.database === null && this.#database !== this.project.database.last
+  }
+
+  /** Fulfilled when it is told why it is ended. */
+  async awaitEnd(): Promise<void> {
+    const fromMs = performance.now()
+    const told = (await this.seat.raw.readAll()).filter(({ type }) => type === 'E')
+    const [error, ...others] = told.map(({ body }) => errorFields(body))
+    if (error === undefined || others.length > 0) throw new Error(`ended with ${told.length} words`)
+    this.#explain(error, { fromMs, toMs: performance.now() })
+    this.leave('close')
+  }
+
   /** As many replies as there are of Query and Sync. Throws ClientEnded. */
   async say(...messages: Buffer[]): Promise<Reply[]> {
     const { raw: client } = this.seat

@@ -2,7 +2,7 @@
 
 import { sleep, systemClock } from '../../shared/clock.ts'
 import { eventually } from './eventually.ts'
-import { actAtRandom, checkAtRest, checkListening } from './moving-acts.ts'
+import { actAtRandom, askOnce, checkAtRest, checkListening } from './moving-acts.ts'
 import { ClientEnded, type Identity, MovingClient } from './moving-client.ts'
 import type { MovingProject } from './moving-project.ts'
 import type { SeededRandom } from './seeded-random.ts'
@@ -117,7 +117,8 @@ export class MovingFleet {
   /** What was done until a moment ago may be told still, and then no more. */
   async #comeBack(client: MovingClient): Promise<void> {
     client.doing = 'coming back'
-    if (client.isIn) await this.#once(client, async () => void (await client.ask('select 1')))
+    if (client.isIn) await this.#once(client, () => askOnce(client))
+    if (client.isIn && client.isMisplaced) await client.awaitEnd()
     if (!client.isIn) await client.logIn()
   }
 
