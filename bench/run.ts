@@ -17,6 +17,7 @@ import { htmlPage } from './support/html-page.ts'
 import { ownFolder } from './support/latchkey.ts'
 import { machineFacts } from './support/machine.ts'
 import { removeLeftovers } from './support/postgres.ts'
+import { shareByThread } from './support/processor-shares.ts'
 import { type RunRecord, type ScenarioRecord, writeRun } from './support/results-file.ts'
 import type { Scenario, ScenarioOptions } from './support/scenario.ts'
 import { startWorld, type World, type WorldOptions } from './support/world.ts'
@@ -112,7 +113,7 @@ async function main(): Promise<number> {
     say,
     onCase: (done) => say(`\n${caseText(done)}`),
   }
-  const machine = await machineFacts(ownFolder)
+  const machine = await machineFacts(ownFolder, shareByThread())
   say(`machine: ${JSON.stringify(machine)}`)
   const startedAt = new Date().toISOString()
   const records: ScenarioRecord[] = []

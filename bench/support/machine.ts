@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { cpus, release, totalmem } from 'node:os'
 import { promisify } from 'node:util'
+import type { ProcessorShares } from './processor-shares.ts'
 
 export interface MachineFacts {
   readonly cores: number
@@ -12,11 +13,15 @@ export interface MachineFacts {
   readonly node: string
   readonly pgbench: string
   readonly system: string
+  readonly processorShares: ProcessorShares
   /** Commit of the checkout, with a plus when files of pooler or shared differ from it. */
   readonly commit: string
 }
 
-export async function machineFacts(folder: string): Promise<MachineFacts> {
+export async function machineFacts(
+  folder: string,
+  processorShares: ProcessorShares,
+): Promise<MachineFacts> {
   return {
     cores: cpus().length,
     model: cpus()[0]?.model.trim() ?? 'unknown',
@@ -26,6 +31,7 @@ export async function machineFacts(folder: string): Promise<MachineFacts> {
     pgbench: /\(PostgreSQL\) (\S+)/.exec(await output('pgbench', ['--version']))?.[1] ?? 'unknown',
     system:
       /^PRETTY_NAME="(.*)"/m.exec(await readFile('/etc/os-release', 'utf8'))?.[1] ?? 'unknown',
+    processorShares,
     commit: await commitOf(folder),
   }
 }

@@ -76,6 +76,7 @@ test('table and page show every target, ratio and further figure, and escape wha
     node: 'n',
     pgbench: 'p',
     system: 's',
+    processorShares: 'of each thread' as const,
     commit: 'c',
   }
   const scenario = {
