@@ -5,8 +5,8 @@ import { assert } from '../assert.ts'
 import type { Secret } from '../secret.ts'
 import { decodeBase64 } from './base64.ts'
 import {
-  deriveScramKeys,
   hmacSha256,
+  rememberedScramKeys,
   type ScramKeys,
   scramIterationsMax,
   scramKeyBytes,
@@ -88,7 +88,7 @@ export class ScramClient {
     const { nonce, salt, iterations } = this.#readServerFirst(serverFirst)
     const secret = this.#secret
     const keys =
-      'password' in secret ? await deriveScramKeys(secret.password, salt, iterations) : secret
+      'password' in secret ? await rememberedScramKeys(secret.password, salt, iterations) : secret
     const header = encodeMessage(headers[this.#binding.kind])
     const bound = this.#binding.kind === 'bound' ? [this.#binding.certificateHash] : []
     const withoutProof = `c=${Buffer.concat([header, ...bound]).toString('base64')},r=${nonce}`

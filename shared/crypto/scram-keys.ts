@@ -47,6 +47,32 @@ export async function deriveScramKeys(
   }
 }
 
+interface LastKeys {
+  readonly salt: Buffer
+  readonly iterations: number
+  readonly keys: Promise<ScramKeys>
+}
+
+/** For as long as the password itself is held. */
+const lastKeysOf = new WeakMap<Secret<string>, LastKeys>()
+
+/** As deriveScramKeys, once for all logins with a password to servers that name the same salt: those of one role do. */
+export function rememberedScramKeys(
+  password: Secret<string>,
+  salt: Buffer,
+  iterations: number,
+): Promise<ScramKeys> {
+  const last = lastKeysOf.get(password)
+  if (last?.iterations === iterations && last.salt.equals(salt)) return last.keys
+  const keys = deriveScramKeys(password, salt, iterations)
+  const made = { salt, iterations, keys }
+  lastKeysOf.set(password, made)
+  keys.catch(() => {
+    if (lastKeysOf.get(password) === made) lastKeysOf.delete(password)
+  })
+  return keys
+}
+
 export const storedKeyOf = (clientKey: Buffer): Buffer => bytesOf(sha256(clientKey))
 
 /** Postgres' limit of a message is 1,024 bytes; what is signed is three of them. */

@@ -1,7 +1,13 @@
 import { createHash, createHmac, randomBytes } from 'node:crypto'
 import { expect, it } from 'vitest'
-import { hmacSha256, storedKeyOf } from '../../../shared/crypto/scram-keys.ts'
+import {
+  deriveScramKeys,
+  hmacSha256,
+  rememberedScramKeys,
+  storedKeyOf,
+} from '../../../shared/crypto/scram-keys.ts'
 import { scramMessageBytesMax } from '../../../shared/crypto/scram-messages.ts'
+import { Secret } from '../../../shared/secret.ts'
 
 it('signs as Node does, whatever the lengths of key and text', () => {
   for (const keyBytes of [0, 1, 31, 32, 33, 63, 64]) {
@@ -41,4 +47,31 @@ it('refuses a key that would have to be hashed first', () => {
 it('hashes the ClientKey', () => {
   const clientKey = randomBytes(32)
   expect(storedKeyOf(clientKey)).toEqual(createHash('sha256').update(clientKey).digest())
+})
+
+it('derives the keys of a password once for all servers that name the same salt', async () => {
+  const password = new Secret('a password')
+  const salt = randomBytes(16)
+  const keys = await rememberedScramKeys(password, salt, 4096)
+  const { clientKey } = await deriveScramKeys(password, salt, 4096)
+  expect(keys.clientKey.reveal()).toEqual(clientKey.reveal())
+  expect(await rememberedScramKeys(password, Buffer.from(salt), 4096)).toBe(keys)
+  const [others, more] = await Promise.all([
+    rememberedScramKeys(password, randomBytes(16), 4096),
+    rememberedScramKeys(password, salt, 4097),
+  ])
+  for (const one of [others, more]) {
+    expect(one.clientKey.reveal()).not.toEqual(clientKey.reveal())
+  }
+  const another = new Secret('another password')
+  expect(await rememberedScramKeys(another, salt, 4096)).not.toBe(keys)
+})
+
+it('tries again where deriving failed', async () => {
+  const password = new Secret('a password')
+  const salt = randomBytes(16)
+  const failed = rememberedScramKeys(password, salt, 0)
+  await expect(failed).rejects.toThrow()
+  expect(rememberedScramKeys(password, salt, 0)).not.toBe(failed)
+  await expect(rememberedScramKeys(password, salt, 1)).resolves.toBeDefined()
 })
