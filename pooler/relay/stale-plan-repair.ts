@@ -119,7 +119,8 @@ export class StalePlanRepair {
     const { tracker } = link
     const { count } = tracker.failed
     if (this.#entry === none || count < this.#first || count > this.#entry) return false
-    if (tracker.isBatchOpen && !this.#isFlushed) {
+    // Only while it is this batch that is open: behind its Sync its ReadyForQuery is next.
+    if (tracker.isBatchOpen && tracker.batches === this.#batch && !this.#isFlushed) {
       this.#withheld = error
       return true
     }
