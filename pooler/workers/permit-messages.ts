@@ -36,7 +36,7 @@ export interface PermitOrder {
   readonly owed: number
   /** Permits that others wish to have, by the rules of ServerBudget. */
   readonly wish: number
-  /** How long the first of these others has waited. */
+  /** How long the first of these others has waited; of one that has servers, when that was last reported. */
   readonly wishWaitedMs: number
   /** That one has no permit at all. */
   readonly isForNone: boolean

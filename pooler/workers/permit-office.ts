@@ -27,6 +27,8 @@ interface Holder {
   wants: number
   /** Monotonic ms since when the first waits; null: nobody does, or nothing is wanted. */
   sinceMs: number | null
+  /** How long it had waited when that was reported. */
+  waitedMs: number
   isBusy: boolean
   isGone: boolean
   owed: number
@@ -81,10 +83,11 @@ export class PermitOffice {
     holder.given = report.given
     const wants = report.wants - (holder.granted - report.granted)
     holder.wants = Math.min(wantsMax, Math.max(0, wants))
+    holder.waitedMs = Math.max(0, report.waitedMs ?? 0)
     holder.sinceMs =
       holder.wants === 0 || report.waitedMs === null
         ? null
-        : this.#options.clock.monotonicMs() - Math.max(0, report.waitedMs)
+        : this.#options.clock.monotonicMs() - holder.waitedMs
     if (report.isLast) account.holders.delete(worker)
     this.#settle(report.key, account)
     if (!report.isLast) this.#tell(account, holder, true)
@@ -133,6 +136,7 @@ export class PermitOffice {
       told.wish !== wish ||
       (wish > 0 && told.isForNone !== isForNone)
     if (!isNew && !(isAnswer && told.seq !== seq)) return
+    // Who has servers is served meanwhile: another waits first by now, and not as long.
     const nowMs = this.#options.clock.monotonicMs()
     holder.told = {
       id,
@@ -141,7 +145,7 @@ export class PermitOffice {
       given,
       owed,
       wish,
-      wishWaitedMs: nowMs - (first?.sinceMs ?? nowMs),
+      wishWaitedMs: isForNone ? nowMs - (first.sinceMs ?? nowMs) : (first?.waitedMs ?? 0),
       isForNone,
     }
     this.#options.send(holder.worker, holder.told)
@@ -156,6 +160,7 @@ const newHolder = (worker: number, id: number): Holder => ({
   given: 0,
   wants: 0,
   sinceMs: null,
+  waitedMs: 0,
   isBusy: false,
   isGone: false,
   owed: 0,

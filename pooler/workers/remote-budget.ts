@@ -2,7 +2,7 @@
 // the limit of a ServerBudget of its own, and what the other workers wish is a claim in that budget
 // like those of pools, so that idle servers are given up and busy ones handed over by the same rules
 // as within a process. A permit is held from before a server is opened until Postgres has closed its end.
-import type { Clock } from '../../shared/clock.ts'
+import type { Clock, Timer } from '../../shared/clock.ts'
 import type { Budget, BudgetFigures, BudgetMember, Decide } from '../pool/budget.ts'
 import { ServerBudget } from '../pool/server-budget.ts'
 import type { PermitOrder, PermitReport } from './permit-messages.ts'
@@ -25,10 +25,19 @@ interface Ask {
   seq: number
 }
 
+/** So often the others are told how long the first of those waits whose claims stay; less than ServerBudget's patience. */
+const refreshMs = 50
+
+/**
+ * What changes nothing at once is told so much later, and together: where workers want more than there is, claims come
+ * and go with every few transactions, and each of them told by itself costs both processes more than those.
+ */
+const laterMs = 10
+
 export class RemoteBudget implements Budget {
   readonly #options: RemoteBudgetOptions
   readonly #local: ServerBudget
-  readonly #others = new Others()
+  readonly #others: Others
   /** Claims that the office has not answered, oldest first; bounded as claims of pools are. */
   readonly #asked: Ask[] = []
   #granted = 0
@@ -41,10 +50,13 @@ export class RemoteBudget implements Budget {
   #seq = 0
   #seqSeen = 0
   #isReportDue = false
+  #later: Timer | null = null
+  #refresh: Timer | null = null
   #told: Pick<PermitReport, 'limit' | 'wants' | 'isBusy'> = none
 
   constructor(options: RemoteBudgetOptions) {
     this.#options = options
+    this.#others = new Others(options.clock)
     const limit = (): number => Math.max(0, this.#held - this.#owed)
     this.#local = new ServerBudget(options.name, limit, options.clock)
   }
@@ -70,7 +82,8 @@ export class RemoteBudget implements Budget {
 
   /** True when nothing is owed to or by the office either, so that it may be forgotten. */
   get isUnused(): boolean {
-    const isSettled = this.#asked.length === 0 && this.#held === 0 && !this.#isReportDue
+    const isReportDue = this.#isReportDue || this.#later !== null
+    const isSettled = this.#asked.length === 0 && this.#held === 0 && !isReportDue
     return isSettled && this.#local.isUnused && this.#seqSeen === this.#seq
   }
 
@@ -93,7 +106,9 @@ export class RemoteBudget implements Budget {
 
   claim(member: BudgetMember, decide: Decide): void {
     this.#asked.push({ member, decide, seq: 0 })
-    this.#reportSoon()
+    // Where others have asked in vain already, there is nothing that this one could have at once.
+    if (this.isContended) this.#reportLater()
+    else this.#reportSoon()
   }
 
   free(): void {
@@ -105,11 +120,7 @@ export class RemoteBudget implements Budget {
     this.#local.review()
     this.#giveBack()
     const { wants, limit } = this.#state()
-    // Who waits first changes as clients are served: the others are told how long it is now. Not again
-    // and again to an office that does not answer.
-    const isHeard = this.#seqSeen === this.#seq
-    const isNew = wants !== this.#told.wants || limit !== this.#told.limit
-    if (isNew || (wants > 0 && isHeard)) this.#reportSoon()
+    if (wants !== this.#told.wants || limit !== this.#told.limit) this.#reportSoon()
   }
 
   isWantedElsewhere(member: BudgetMember, openedAtMs: number, nextSinceMs: number | null): boolean {
@@ -124,14 +135,13 @@ export class RemoteBudget implements Budget {
     const onTheWay = this.#given - order.given
     this.#owed = Math.max(0, order.owed - onTheWay)
     const wish = Math.max(0, order.wish - Math.max(0, onTheWay - order.owed))
-    this.#others.isForNone = order.isForNone
-    this.#others.sinceMs = this.#options.clock.monotonicMs() - order.wishWaitedMs
+    this.#others.told(order)
     if (isMore) this.#local.review()
     this.#takeAnswered(order.seq)
     this.#wishFor(wish)
     if (this.#owed > 0) this.#local.review()
     this.#giveBack()
-    if (this.#state().isBusy !== this.#told.isBusy) this.#reportSoon()
+    if (this.#state().isBusy !== this.#told.isBusy) this.#reportLater()
   }
 
   /** Tells the office that this budget is over. */
@@ -211,14 +221,34 @@ export class RemoteBudget implements Budget {
     })
   }
 
+  #reportLater(): void {
+    this.#later ??= this.#options.clock.after(laterMs, () => this.#report(false))
+  }
+
+  /** Not again and again to an office that does not answer. */
+  readonly #onRefresh = (): void => {
+    this.#refresh = null
+    if (this.#state().wants === 0) return
+    if (this.#seqSeen === this.#seq) this.#report(false)
+    else this.#refreshSoon()
+  }
+
+  #refreshSoon(): void {
+    this.#refresh ??= this.#options.clock.after(refreshMs, this.#onRefresh)
+  }
+
   #report(isLast: boolean): void {
     const { id, key, clock, send } = this.#options
+    this.#later?.cancel()
+    this.#later = null
     // First, because it lets go of claims that nobody waits for.
     const sinceMs = this.#waitingSinceMs()
     this.#dropSurplus()
     this.#told = this.#state()
     this.#seq++
     for (const ask of this.#asked) ask.seq ||= this.#seq
+    if (isLast) this.#refresh?.cancel()
+    else if (this.#told.wants > 0) this.#refreshSoon()
     send({
       ...this.#told,
       id,
@@ -254,17 +284,31 @@ const none = { limit: null, wants: 0, isBusy: false }
 
 /** The other workers, as one more pool of the budget: it has no server here that could be given up. */
 class Others implements BudgetMember {
-  isForNone = false
-  sinceMs = 0
   readonly opening = 0
   readonly closing = 0
+  readonly #clock: Clock
+  #isForNone = false
+  #waitedMs = 0
+  #toldAtMs = 0
 
-  get slots(): number {
-    return this.isForNone ? 0 : 1
+  constructor(clock: Clock) {
+    this.#clock = clock
   }
 
+  told({ isForNone, wishWaitedMs }: PermitOrder): void {
+    this.#isForNone = isForNone
+    this.#waitedMs = wishWaitedMs
+    this.#toldAtMs = this.#clock.monotonicMs()
+  }
+
+  get slots(): number {
+    return this.#isForNone ? 0 : 1
+  }
+
+  /** Who has no server waits on since it was told; of one who has some another waits by now, and about as long. */
   waitingSinceMs(): number {
-    return this.sinceMs
+    const asOfMs = this.#isForNone ? this.#toldAtMs : this.#clock.monotonicMs()
+    return asOfMs - this.#waitedMs
   }
 
   oldestIdle(): null {
