@@ -133,14 +133,17 @@ describe.each(bothExtremes)('sent $name', ({ segmentation }) => {
   test.each([
     ['a Parse', [raw.parse('x', 'select 1')], '1'],
     ['a Bind of another statement', run('x'), '2DC'],
-  ])('its error comes in front of its own end where %s is behind it', async (_, behind, answers) => {
-    const [client, other] = await start()
-    if (answers !== '1') await say(client, raw.parse('x', 'select 1'), raw.sync())
-    expect(codeOf(await say(client, ...described('s')))).toBe(null)
-    await widen(other)
-    expect(typesOf(await say(client, ...run('s'), raw.sync(), ...behind))).toBe('EZ')
-    expect(typesOf(await say(client, raw.sync()))).toBe(`${answers}Z`)
-  })
+  ])(
+    'its error comes in front of its own end where %s is behind it',
+    async (_, behind, answers) => {
+      const [client, other] = await start()
+      if (answers !== '1') await say(client, raw.parse('x', 'select 1'), raw.sync())
+      expect(codeOf(await say(client, ...described('s')))).toBe(null)
+      await widen(other)
+      expect(typesOf(await say(client, ...run('s'), raw.sync(), ...behind))).toBe('EZ')
+      expect(typesOf(await say(client, raw.sync()))).toBe(`${answers}Z`)
+    },
+  )
 
   test('a Close that a failed batch has skipped is made up for', async () => {
     const [client, other] = await start()
