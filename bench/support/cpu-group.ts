@@ -1,12 +1,13 @@
 // Control groups of the kernel, of processes that share the processor among each other as one
 // (Documentation/admin-guide/cgroup-v2, "CPU"; version 1 likewise).
-import { mkdirSync, rmdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** Where the groups of version 1 and 2 are. */
 const roots = ['/sys/fs/cgroup/cpu', '/sys/fs/cgroup']
 
 const membersFile = 'cgroup.procs'
+const namesBegin = 'latchkey-bench-'
 
 export class CpuGroup {
   readonly #root: string
@@ -20,7 +21,8 @@ export class CpuGroup {
   /** Null where that is not allowed, or the kernel has none that count for the processor. */
   static open(purpose: string, isIdle: boolean): CpuGroup | null {
     for (const root of roots) {
-      const group = new CpuGroup(root, join(root, `latchkey-bench-${process.pid}-${purpose}`))
+      removeLeftovers(root)
+      const group = new CpuGroup(root, join(root, `${namesBegin}${process.pid}-${purpose}`))
       try {
         mkdirSync(group.#folder)
       } catch {
@@ -42,10 +44,23 @@ export class CpuGroup {
   /** Once all others in it have ended: a group with somebody in it stays. */
   #remove(): void {
     hasWritten(join(this.#root, membersFile), process.pid)
-    try {
-      rmdirSync(this.#folder)
-    } catch {}
+    removeEmpty(this.#folder)
   }
+}
+
+/** Of runs whose last process ended after they had. One with somebody in it stays. */
+function removeLeftovers(root: string): void {
+  try {
+    for (const name of readdirSync(root)) {
+      if (name.startsWith(namesBegin)) removeEmpty(join(root, name))
+    }
+  } catch {}
+}
+
+function removeEmpty(folder: string): void {
+  try {
+    rmdirSync(folder)
+  } catch {}
 }
 
 export function hasWritten(file: string, value: number): boolean {
