@@ -15,6 +15,9 @@ const accountsMax = 100_000
 /** Permits that one worker may want of one budget at a time; it reports again when it has them. */
 const wantsMax = 10_000
 
+/** A wait that differs by so much is told again; less than ServerBudget's patience. */
+const newsMs = 50
+
 /** A worker that died has left servers behind, which Postgres takes so long to notice. */
 export const quarantineMs = 5000
 
@@ -129,15 +132,17 @@ export class PermitOffice {
     const { id, seq, granted, given, owed, wish, told } = holder
     const first = firstOf(holders, (other) => other !== holder && other.sinceMs !== null)
     const isForNone = first !== null && heldBy(first) === 0
+    // Who has servers is served meanwhile: another waits first by now, and not as long.
+    const nowMs = this.#options.clock.monotonicMs()
+    const wishWaitedMs = isForNone ? nowMs - (first.sinceMs ?? nowMs) : (first?.waitedMs ?? 0)
+    const isOtherWait = told !== null && Math.abs(told.wishWaitedMs - wishWaitedMs) >= newsMs
     const isNew =
       told === null ||
       told.granted !== granted ||
       told.owed !== owed ||
       told.wish !== wish ||
-      (wish > 0 && told.isForNone !== isForNone)
+      (wish > 0 && (told.isForNone !== isForNone || (!isForNone && isOtherWait)))
     if (!isNew && !(isAnswer && told.seq !== seq)) return
-    // Who has servers is served meanwhile: another waits first by now, and not as long.
-    const nowMs = this.#options.clock.monotonicMs()
     holder.told = {
       id,
       seq,
@@ -145,7 +150,7 @@ export class PermitOffice {
       given,
       owed,
       wish,
-      wishWaitedMs: isForNone ? nowMs - (first.sinceMs ?? nowMs) : (first?.waitedMs ?? 0),
+      wishWaitedMs,
       isForNone,
     }
     this.#options.send(holder.worker, holder.told)

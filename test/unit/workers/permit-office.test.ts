@@ -82,6 +82,20 @@ test('a lowered limit is owed, and a raised one is used at once', () => {
   expect([held(2), orders.get(1)?.owed]).toEqual([2, 0])
 })
 
+test('how long the first of another worker waits that has servers is as it was told, and told again when it is longer', () => {
+  report(1, { wants: 2, waitedMs: 0 })
+  report(2, { wants: 2, waitedMs: 0 })
+  report(2, { wants: 1, waitedMs: 5 })
+  expect(orders.get(1)).toMatchObject({ wish: 1, wishWaitedMs: 5, isForNone: false })
+  clock.advance(200)
+  report(1, { wants: 1, waitedMs: 3 })
+  expect(orders.get(1)?.wishWaitedMs).toBe(5)
+  report(2, { wants: 1, waitedMs: 40 })
+  expect(orders.get(1)?.wishWaitedMs).toBe(5)
+  report(2, { wants: 1, waitedMs: 80 })
+  expect(orders.get(1)?.wishWaitedMs).toBe(80)
+})
+
 test("a dead worker's permits are held back until Postgres has noticed", () => {
   report(1, { wants: 4, waitedMs: 0 })
   report(2, { wants: 2, waitedMs: 0 })
