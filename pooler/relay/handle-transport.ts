@@ -39,6 +39,7 @@ import {
   tellClosed,
   tellData,
   tellDrain,
+  tellEnd,
 } from './write-turn.ts'
 
 /** Below which the source of a blocked transport goes on. */
@@ -85,6 +86,8 @@ export class HandleTransport implements Transport, HandleOwner {
   #isHeld = false
   /** The other end has hung up; what it said before that is still being read. */
   #isHungUp = false
+  /** All that the other end said has been read. */
+  #hasReadEnd = false
   /** Ended, destroyed or hung up: nothing more is written. The socket's own answer is four getters deep. */
   #isShut = false
   /** Where this transport's open region begins, and in which arena. */
@@ -104,13 +107,13 @@ export class HandleTransport implements Transport, HandleOwner {
     handle[transportOf] = this
     handle.useUserBuffer(sharedMemory)
     handle.onread = onRead
+    // Else Node ends our side with theirs.
+    socket.allowHalfOpen = true
     socket.on('error', (error) => {
       this.#cause = error
       this.#isShut = true
     })
-    socket.on('end', () => {
-      this.#isShut = true
-    })
+    socket.on('end', () => this.#onReadEnd())
     socket.on('close', () => {
       this.#isShut = true
       tellClosed(this.#reader, this.#cause)
@@ -232,6 +235,13 @@ export class HandleTransport implements Transport, HandleOwner {
     tellDrain(this.#reader)
   }
 
+  #onReadEnd(): void {
+    this.#hasReadEnd = true
+    if (tellEnd(this.#reader)) return
+    this.#isShut = true
+    this.#socket.end()
+  }
+
   #nextMemory(byteCount: number, isKept: boolean): Buffer | undefined {
     if (this.#bulk === null) {
       if (byteCount < bulkBytesMin) return undefined
@@ -291,7 +301,7 @@ export class HandleTransport implements Transport, HandleOwner {
   #onWriteFailed(error: NodeJS.ErrnoException): void {
     const isHangUp = error.code === 'EPIPE' || error.code === 'ECONNRESET'
     this.#isShut = true
-    if (isHangUp && this.#isReading) this.#isHungUp = true
+    if (isHangUp && this.#isReading && !this.#hasReadEnd) this.#isHungUp = true
     else this.#socket.destroy(error)
   }
 

@@ -1,4 +1,6 @@
 // What a client has sent and nobody has looked at yet, because an earlier message of its own waits.
+
+import { frontend, headerBytes } from '../../shared/protocol/message-types.ts'
 import { pendingBytesMax } from '../config/limits.ts'
 import { kept } from './read-memory.ts'
 
@@ -12,6 +14,21 @@ export class PendingBytes {
   /** So much that the client is not read any more. */
   get isFull(): boolean {
     return this.#bytes !== null && this.#bytes.length > pendingBytesMax
+  }
+
+  /** Whether Terminate is the last of them. They begin with a whole message; else it is taken for none. */
+  get endsWithTerminate(): boolean {
+    const bytes = this.#bytes
+    if (bytes === null) return false
+    let last = 0
+    for (let at = 0; at < bytes.length; ) {
+      if (at + headerBytes > bytes.length) return false
+      last = at
+      // The length counts itself; one that is not legal leads nowhere.
+      at += 1 + bytes.readUInt32BE(at + 1)
+      if (at > bytes.length) return false
+    }
+    return bytes[last] === frontend.terminate
   }
 
   append(chunk: Buffer): void {

@@ -96,6 +96,10 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
     return this.#server?.tracker.isReleasable === true
   }
 
+  get isLeaving(): boolean {
+    return this.state === 'finishing' || this.#pending.endsWithTerminate
+  }
+
   get isDeaf(): boolean {
     return this.state === 'ended' || this.state === 'finishing'
   }
@@ -339,18 +343,14 @@ export class Relay implements TransportReader, ServerSink, ServerWaiter {
   /** Gives a pooled server back once nothing needs it any more. */
   releaseIfDone(): void {
     const server = this.#server
-    if (server === null || !this.#isThrough || !server.isBetweenMessages) return
+    if (server === null || !this.isOwedNothing || !this.#pump.isAtBoundary) return
+    if (!this.session.isThrough || !server.isBetweenMessages) return
     const { mustAsk, pinnedBy } = this.session
     // The client ends with its server when that closes: it has been told, or cannot go on without.
     if (server.fatal !== null && (!server.isFatalUntold || mustAsk || pinnedBy !== null)) return
     if (mustAsk) this.session.ask(server)
     else if (pinnedBy === null) this.#release(server)
     else this.session.keepServer(pinnedBy)
-  }
-
-  /** Nothing of the client's, or of ours for it, is under way at a pooled server. */
-  get #isThrough(): boolean {
-    return this.isOwedNothing && this.#pump.isAtBoundary && this.session.isThrough
   }
 
   #release(server: ServerLink): void {

@@ -2,7 +2,14 @@
 import type { Socket } from 'node:net'
 import { kept } from './read-memory.ts'
 import { sendQueueBytesMax, type Transport, type TransportReader } from './transport.ts'
-import { flushAtTurnEnd, isTurnOpen, tellClosed, tellData, tellDrain } from './write-turn.ts'
+import {
+  flushAtTurnEnd,
+  isTurnOpen,
+  tellClosed,
+  tellData,
+  tellDrain,
+  tellEnd,
+} from './write-turn.ts'
 
 export class StreamTransport implements Transport {
   readonly #socket: Socket
@@ -17,8 +24,13 @@ export class StreamTransport implements Transport {
   constructor(socket: Socket, reader: TransportReader) {
     this.#socket = socket
     this.#reader = reader
+    // Else Node ends our side with theirs.
+    socket.allowHalfOpen = true
     socket.on('data', (chunk: Buffer) => tellData(this.#reader, chunk))
     socket.on('drain', () => this.#onDrain())
+    socket.on('end', () => {
+      if (!tellEnd(this.#reader)) socket.end()
+    })
     socket.on('error', (error) => {
       this.#cause = error
     })

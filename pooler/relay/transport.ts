@@ -11,11 +11,13 @@ export interface TransportReader {
   readonly lane?: Lane | undefined
   /** What has come and waits in the lane. */
   late?: Buffer | null
+  /** It has said goodbye and is still to be answered: asked when the other end says no more. Else: no. */
+  readonly isLeaving?: boolean
   /** `chunk` is valid during the call: what is kept longer goes through `kept` (read-memory.ts). */
   onTransportData(chunk: Buffer): void
   /** What was queued has left; only after `write` said false. */
   onTransportDrain(): void
-  /** Once, last. The other end closed, reset, or was destroyed by us. */
+  /** Once, last. The other end closed, reset, or was destroyed by us; one that is leaving only when it is through. */
   onTransportClosed(cause: Error | null): void
   /** A bug of ours met what came in: the connection must end, the process must not. */
   onTransportFault(error: unknown): void

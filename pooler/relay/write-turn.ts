@@ -94,6 +94,13 @@ export function tellDrain(reader: TransportReader): void {
   }
 }
 
+/** The other end says no more. True: our own end stays open, because its last words are still to be answered. */
+export function tellEnd(reader: TransportReader): boolean {
+  const kept = takeKept(reader)
+  if (kept !== null) run(reader, kept)
+  return reader.isLeaving === true
+}
+
 export function tellClosed(reader: TransportReader, cause: Error | null): void {
   const kept = takeKept(reader)
   if (kept !== null) run(reader, kept)

@@ -1,5 +1,6 @@
 // The data plane alone, in front of one upstream, letting everybody in: for tests of what happens
 // behind the login. Ports are free ones of the system's choice.
+import type { ServerCertificates } from '../../pooler/accept/server-certificates.ts'
 import type { Authenticated, LoginQuestion } from '../../pooler/auth/authenticate.ts'
 import { loadConfig } from '../../pooler/config/load-config.ts'
 import type { Config } from '../../pooler/config/settings.ts'
@@ -15,6 +16,7 @@ export interface BareDataPlaneOptions {
   readonly tenant: Tenant
   readonly config?: Partial<Config>
   readonly log?: Log
+  readonly certificates?: ServerCertificates
   /** Instead of letting everybody in as an application. */
   readonly authenticate?: (question: LoginQuestion) => Promise<Authenticated>
 }
@@ -40,7 +42,7 @@ export class BareDataPlane {
       version: 'test',
       clock: systemClock,
       log: options.log ?? nullLog,
-      certificates: null,
+      certificates: options.certificates ?? null,
       globalCa: null,
       // Never the one of before: tests change it as they like.
       tenants: {

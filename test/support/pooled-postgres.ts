@@ -1,6 +1,7 @@
 // The data plane alone in front of real Postgres: one project with one role and a database of its
 // own, and what Postgres itself says of the servers. Everybody is let in. With TEST_WORKERS it is a
 // project of several workers instead, which nobody looks into.
+import type { ServerCertificates } from '../../pooler/accept/server-certificates.ts'
 import { type Config, configKeyOf, settingNames } from '../../pooler/config/settings.ts'
 import type { Tenant, TenantRole } from '../../pooler/tenant/tenant.ts'
 import { newProjectRef } from '../../shared/ids.ts'
@@ -34,6 +35,8 @@ export interface PooledPostgresOptions {
   readonly attributes?: string
   /** Of the project, over the usual ones. */
   readonly tenant?: Partial<Tenant>
+  /** What clients are shown that ask for TLS. */
+  readonly certificates?: ServerCertificates
 }
 
 export interface Backend {
@@ -223,7 +226,8 @@ async function openDataPlane(
     roles: new Map([[home.role, row]]),
     ...options.tenant,
   })
-  return BareDataPlane.start({ tenant, config: options.config ?? {} })
+  const shown = options.certificates === undefined ? {} : { certificates: options.certificates }
+  return BareDataPlane.start({ tenant, config: options.config ?? {}, ...shown })
 }
 
 async function openWorkers(
@@ -232,6 +236,7 @@ async function openWorkers(
   options: PooledPostgresOptions,
 ): Promise<Front> {
   if (options.tenant !== undefined) return looksInside('a project as only a test makes it')
+  if (options.certificates !== undefined) return looksInside('certificates of a test')
   const host = await WorkerHost.sharedWith(environmentOf(options.config ?? {}))
   const { poolSize = 2, checkoutTimeoutMs = 30_000, upstreamPort = postgres.port } = options
   const ref = newProjectRef()
