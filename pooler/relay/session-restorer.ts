@@ -15,6 +15,8 @@ import {
   restoreMessages,
   type SettingsProfile,
 } from './session-settings.ts'
+import type { SessionSuspicion } from './session-suspicion.ts'
+import type { SessionTag } from './session-tags.ts'
 import { isForItsPast } from './setting-names.ts'
 import { isOpen, type TextVerdict, unknownText } from './text-verdict.ts'
 
@@ -157,9 +159,11 @@ export class SessionRestorer {
     return !this.isAwaited
   }
 
-  /** RESET or DISCARD ALL: the startup settings are gone, or some of them. */
-  onReset(): void {
-    this.isDue = this.#startup.size > 0
+  /** RESET, SET TO DEFAULT or DISCARD ALL: the startup settings are gone, or some of them may be. */
+  onReset(tag: SessionTag, suspicion: SessionSuspicion): void {
+    if (tag === 'DISCARD ALL' || suspicion.namesAnyOf(this.#startup)) {
+      this.isDue = this.#startup.size > 0
+    }
   }
 
   /**

@@ -326,11 +326,11 @@ export class SessionState implements SessionSink, SettingsInForce {
       link.hasChangedSchema = true
       this.#schema.onChanged()
     }
-    if (tag === 'RESET' || tag === 'DISCARD ALL') this.#restorer.onReset()
+    if (tag === 'RESET' || tag === 'DISCARD ALL') this.#restorer.onReset(tag, this.#suspicion)
     if (this.#statements === null) return
     switch (tag) {
       case 'SET':
-        if (this.#suspicion.onSetTag()) this.#restorer.onReset()
+        if (this.#suspicion.onSetTag()) this.#restorer.onReset(tag, this.#suspicion)
         return
       case 'RESET':
         this.#suspicion.onSetTag()

@@ -1,6 +1,12 @@
 // What the transaction in progress may have left on its server: gathered from the texts it ran and
 // the tags it got, until the server is asked about it.
-import { anySetting, hiddenSetting, type TextVerdict, transactionSettings } from './text-verdict.ts'
+import {
+  anySetting,
+  hiddenSetting,
+  isOpen,
+  type TextVerdict,
+  transactionSettings,
+} from './text-verdict.ts'
 
 /** Settings of one transaction that are asked for by name; beyond it, all are asked for. */
 const namesMax = 200
@@ -68,6 +74,12 @@ export class SessionSuspicion {
     // What texts have named ends with the transaction; the next tag needs a name of its own.
     this.#inSets = null
     return false
+  }
+
+  /** A SET or RESET may have been about one of these, as far as the texts of its transaction say. */
+  namesAnyOf(settings: ReadonlyMap<string, string>): boolean {
+    const named = this.#inSets ?? none
+    return named.size === 0 || [...named].some((name) => isOpen(name) || settings.has(name))
   }
 
   get #isOfTransaction(): boolean {

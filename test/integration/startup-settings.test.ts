@@ -41,6 +41,7 @@ const scripts: readonly (readonly string[])[] = [
   ["select set_config('work_mem', '3MB', false)", 'set work_mem = default'],
   ["set timezone = 'Etc/UTC'", "set kit.note = 'own'", 'reset kit.note', 'reset timezone'],
   ["reset work_mem; set work_mem = '3MB'"],
+  ['reset datestyle; set time zone local', "set kit.note = 'own'", 'set kit.note to default'],
   ["set local work_mem = '3MB'; reset kit.note"],
   ["set work_mem = '3MB'", 'discard plans', 'set transaction isolation level serializable'],
   ["set work_mem = '3MB'", 'reset nonsense', 'set transaction read write'],
@@ -85,6 +86,20 @@ test('what is set to the server’s own default stays so behind a DISCARD ALL of
   await run(other, 'discard all')
   await run(client, "begin; set local search_path = 'one'; commit")
   expect(await run(client, 'show application_name')).toEqual([['']])
+})
+
+test('a transaction can be set up behind a RESET of what the client did not start with', async () => {
+  const client = await pooled.client('transaction', { settings })
+  for (const back of ['reset statement_timeout', 'set datestyle to default; reset role']) {
+    for (const sql of ['begin', back, 'set transaction isolation level serializable']) {
+      await client.query(sql)
+      expect((await client.untilReady()).map(describeReply)).not.toContainEqual(
+        expect.stringMatching(/^E/),
+      )
+    }
+    expect(await run(client, 'show transaction_isolation')).toEqual([['serializable']])
+    await run(client, 'commit')
+  }
 })
 
 const aheads: readonly (readonly string[])[] = [
