@@ -8,6 +8,10 @@ const kinds = {
   'one text': texts(() => 'SELECT abalance FROM accounts WHERE aid = 1'),
   'values written in': texts((index) => `SELECT abalance FROM accounts WHERE aid = ${index}`),
   'a function, values written in': texts((index) => `SELECT my_function(${index})`),
+  'an UPDATE, values written in': texts(
+    (index) =>
+      `UPDATE accounts SET abalance = abalance + ${index}, note = 'of ${index}' WHERE aid = ${index}`,
+  ),
 }
 
 describe('what a text may leave behind', () => {

@@ -78,6 +78,10 @@ export class PreparedStatements implements StatementObserver {
     this.#onLargeLearnt = onLargeLearnt
   }
 
+  get hasUnnamed(): boolean {
+    return this.#ledger.unnamed !== null
+  }
+
   /** No name, and none on its way. */
   get isEmpty(): boolean {
     return this.#ledger.isEmpty

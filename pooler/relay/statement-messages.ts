@@ -105,7 +105,8 @@ export class StatementMessages {
       this.#statements.noteCloser()
     }
     this.#texts.run(verdict)
-    this.#statements.onQuery(null, isWhole ? chunk.subarray(at, end) : null)
+    const isLooked = isWhole && this.#statements.hasUnnamed
+    this.#statements.onQuery(null, isLooked ? chunk.subarray(at, end) : null)
     return forward
   }
 

@@ -38,13 +38,21 @@ for (let byte = 0; byte < 256; byte++)
 kinds[0x28] = parenthesis
 
 /** The first three letters of a word, in one number. */
-const beginning = (first: number, second: number, third: number): number =>
+export const beginning = (first: number, second: number, third: number): number =>
   ((first | 0x20) << 16) | ((second | 0x20) << 8) | (third | 0x20)
 
-const beginnings = new Set<number>()
+/** Of words of three letters or more. */
+export const beginningsOf = (all: readonly string[]): Set<number> =>
+  new Set(
+    all.map((word) => {
+      const [first = 0, second = 0, third = 0] = Buffer.from(word)
+      return beginning(first, second, third)
+    }),
+  )
+
+const beginnings = beginningsOf(words)
 for (const word of words) {
-  const [first = 0, second = 0, third = 0] = Buffer.from(word)
-  beginnings.add(beginning(first, second, third))
+  const first = word.charCodeAt(0)
   kinds[first] = telling
   kinds[first - 0x20] = telling
 }

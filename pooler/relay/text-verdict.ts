@@ -1,6 +1,7 @@
 // What a text of SQL may leave behind on a server that no command tag tells of. Looked at once, and
 // remembered. A guess that errs to the careful side: what it says is asked of the server, not believed.
 import { LRUCache } from 'lru-cache'
+import { normalizedText } from './normalized-text.ts'
 import { outlineOf } from './sql-outline.ts'
 import { mayReferToStatements } from './statement-references.ts'
 import { mayMatter, mayMatterIn } from './telling-words.ts'
@@ -74,12 +75,14 @@ export const lookedAtBytesMax = 16 * 1024
 const verdicts = new LRUCache<string, TextVerdict>({ max: 5000 })
 
 export function verdictOf(text: string): TextVerdict {
-  // Texts with their values written in are never the same twice, and remembering them would push out
-  // those that are. Measured: DECISIONS.md, "What the relay's time goes into".
-  if (!mayMatter(text)) return harmless
+  // What is nothing to us need not push out others. Measured: DECISIONS.md, "What the relay's time goes into".
+  return mayMatter(text) ? remembered(text) : harmless
+}
+
+function remembered(text: string): TextVerdict {
   const known = verdicts.get(text)
   if (known !== undefined) return known
-  const verdict = judge(text)
+  const verdict = mayMatter(text) ? judge(text) : harmless
   if (text.length <= rememberedCharactersMax) verdicts.set(text, verdict)
   return verdict
 }
@@ -97,7 +100,8 @@ export function verdictOfPrepared(text: string): TextVerdict | null {
 export function verdictOfBytes(bytes: Buffer, from: number, end: number): TextVerdict {
   if (end < from || end > bytes.length || end - from > lookedAtBytesMax) return unknownText
   if (!mayMatterIn(bytes, from, end)) return harmless
-  return verdictOf(bytes.toString('latin1', from, end))
+  const text = normalizedText(bytes, from, end)
+  return text === null ? verdictOf(bytes.toString('latin1', from, end)) : remembered(text)
 }
 
 /** In pg_proc: lastval and currval. */
@@ -121,6 +125,8 @@ const wordPattern = new RegExp(word, 'gi')
 /** Its name, where that is a plain string, and whether it is for the transaction, where that is plain to see. */
 const setConfigPattern =
   /\bset_config"?\s*\(\s*(?:('[^']*')(?:\s*::\s*\w+)?(?=\s*,)|\$\d+)?(?:\s*,\s*(?:'[^']*'|[\w.:]+|\$\d+)(?:::\w+)?\s*,\s*(true)\s*\))?/gi
+const severalPattern = /;\s*[^;\s]/
+const setHead = /^\s*(?:set|reset)\b/i
 const doPattern = /(?:^|;)\s*do\b/i
 const beyondAscii = /[\x80-\xff]/
 const unsetPattern = /\breset\b|\bdefault\b|\btime\s+zone\s+local\b/i
@@ -135,7 +141,7 @@ const holdPattern = /\b(?:hold|listen|prepare)\b/i
 function judge(text: string): TextVerdict {
   const { text: outline, isUncertain } = outlineOf(text)
   const isCode = doPattern.test(outline)
-  const sets = new Set(setsIn(outline))
+  const sets = new Set(isUncertain || maySet(outline) ? setsIn(outline) : [])
   const configs = new Set(configsIn(outline, text))
   if (isCode) {
     // Where it fails no tag tells of it, and what it has committed stays.
@@ -170,6 +176,9 @@ function judge(text: string): TextVerdict {
     asksSequences,
   }
 }
+
+/** False: it is one statement, and another one than SET or RESET: UPDATE's columns are no settings. */
+const maySet = (outline: string): boolean => severalPattern.test(outline) || setHead.test(outline)
 
 /** Names of settings behind SET and RESET. */
 function* setsIn(outline: string): Iterable<string> {

@@ -21,6 +21,7 @@ describe('a text', () => {
     'insert into t (a, b) values (1, now())',
     'insert into s."T x" (a) values ($1) on conflict (a) do nothing returning a',
     'create index on t (a)',
+    'update t set timezone = 1, b = default where c in (select reset from d);',
     'select asset, offset_1, templates, holder from resets',
     'select pg_catalog.lower(name) from t',
     "select set_config('app.user', $1, true), set_config($2, $3, true)",
@@ -33,6 +34,7 @@ describe('a text', () => {
     ["set work_mem = '1MB'", ['work_mem']],
     ['SET SESSION  Work_Mem TO 5', ['work_mem']],
     ['set local "App"."User" to 5', ['app.user']],
+    ['update t set a = 1; set b to 1', ['a', 'b']],
     ['begin; set role joe; set time zone 5; commit', ['role', 'timezone']],
     ['set session authorization joe', ['session_authorization', 'role']],
     ["set names 'latin1'", ['client_encoding']],
@@ -113,7 +115,7 @@ describe('a text', () => {
 describe('suspicion', () => {
   test('of a SET counts only when a tag tells of one', () => {
     const suspicion = new SessionSuspicion()
-    suspicion.onText(verdict('update t set a = 1'))
+    suspicion.onText(verdict('set a = 1'))
     expect(suspicion.isAny).toBe(false)
     suspicion.onSetTag()
     expect([...suspicion.settingsToAsk()]).toEqual(['a'])
