@@ -81,7 +81,7 @@ export class StatementSupply {
   ensureAll(statements: readonly Statement[]): void {
     let isAny = false
     for (const one of statements) if (this.#bring(one)) isAny = true
-    if (isAny) this.#makeRoomBehind(statements)
+    if (isAny) this.makeRoomBehind(statements)
   }
 
   #bring(statement: Statement): boolean {
@@ -148,7 +148,7 @@ export class StatementSupply {
     if (lacking.length === 0) return
     this.#isApart = true
     for (const statement of lacking) this.#bring(statement)
-    this.#makeRoomBehind(wanted)
+    this.makeRoomBehind(wanted)
     this.#isApart = false
     tracker.sentOwnSync()
     this.send(syncMessage)
@@ -204,8 +204,8 @@ export class StatementSupply {
     return true
   }
 
-  /** What lent them settings, and was used later, goes first. */
-  #makeRoomBehind(needed: readonly Statement[]): void {
+  /** As `makeRoom`, behind what is `needed` together: what lent it settings, and was used later, goes first. */
+  makeRoomBehind(needed: readonly Statement[]): void {
     const { statements } = this.#server()
     for (const { serverName } of needed)
       if (statements.has(serverName)) statements.touch(serverName)

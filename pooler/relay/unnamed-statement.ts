@@ -117,7 +117,9 @@ export class UnnamedStatement implements ErrorObserver {
     const sent = parse === null ? null : wanted
     this.#supply.push({ kind: 'unnamed', unnamed: sent, isClients: changed !== null })
     if (lent !== null) this.#supply.giveBack(lent)
-    this.#supply.makeRoom(1)
+    // What its text names has been brought in front of it, and has to be there still.
+    const named = before?.naming ? this.#inSql.translationOf(before.naming)?.used : undefined
+    this.#supply.makeRoomBehind((named ?? []).map(({ statement }) => statement))
   }
 
   #lendFor({ settings }: Unnamed, parse: Buffer): string | null {

@@ -314,6 +314,11 @@ const scripts: Readonly<Record<string, readonly Step[]>> = {
     sql('discard all'),
     batch(raw.parse('own', 'select 2'), ...run('own')),
   ],
+  'the unnamed statement, of one that comes behind it, under other settings': [
+    batch(raw.parse('z', "set time zone 'UTC'"), raw.parse('', "execute n('4')"), ...run('')),
+    batch(...run('z')),
+    batch(raw.parse('n', 'select 7'), ...run('n'), ...run('')),
+  ],
 }
 
 async function answers(client: RawClient, steps: readonly Step[]): Promise<string[][]> {
